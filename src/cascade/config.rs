@@ -1,0 +1,89 @@
+//! Every setting of the detector, with the defaults of the authors' release (spec section 3.1).
+
+/// How pyramid levels and crops are resampled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Resampling {
+    /// Exact area average when shrinking, bilinear when growing: what the public weights were tuned with.
+    #[default]
+    Area,
+    /// Plain four-tap bilinear, half-pixel centres, in both directions.
+    Bilinear,
+}
+
+/// How many candidates a stage can hold. More is not an error: the rest is dropped and [`super::Detections::truncated`] set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capacity {
+    /// P-Net cells over the threshold, all pyramid levels together.
+    pub candidates: u32,
+    /// Crops for R-Net.
+    pub rnet: u32,
+    /// Crops for O-Net.
+    pub onet: u32,
+}
+
+/// Settings of a [`super::Detector`].
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Config {
+    /// Smallest face side that the pyramid is built for, px; at least 1 (below 12 the image is enlarged). Default 20.
+    pub min_face_px: f32,
+    /// Ratio of one pyramid level to the next, in `(0, 1)`. Default 0.709.
+    pub factor: f32,
+    /// Face probability needed after P-Net (`>=`), R-Net (`>`) and O-Net (`>`), each in `[0, 1]`. Default 0.6, 0.7, 0.7.
+    pub thresholds: [f32; 3],
+    /// At most this many faces, best first. Default 1,000.
+    pub max_faces: u32,
+    /// Resampling of levels and crops.
+    pub resampling: Resampling,
+    /// Average landmarks over the crop and its mirror image (the authors' "v1" script). Default off.
+    pub mirror_landmarks: bool,
+    /// Room per stage; `None` chooses by frame size.
+    pub capacity: Option<Capacity>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            min_face_px: 20.0,
+            factor: 0.709,
+            thresholds: [0.6, 0.7, 0.7],
+            max_faces: 1000,
+            resampling: Resampling::default(),
+            mirror_landmarks: false,
+            capacity: None,
+        }
+    }
+}
+
+/// A setting outside its range.
+#[derive(Debug, thiserror::Error, PartialEq)]
+#[error("{name} is {value}, but must be {range}")]
+pub struct ConfigError {
+    /// Which setting.
+    pub name: &'static str,
+    /// What was given.
+    pub value: f32,
+    /// What is allowed, in words.
+    pub range: &'static str,
+}
+
+impl Config {
+    /// Checks every setting.
+    ///
+    /// # Errors
+    ///
+    /// The first setting found outside its range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let check = |ok: bool, name, value, range| if ok { Ok(()) } else { Err(ConfigError { name, value, range }) };
+        check(self.min_face_px >= 1.0 && self.min_face_px.is_finite(), "min_face_px", self.min_face_px, "at least 1")?;
+        check(self.factor >= 0.1 && self.factor <= 0.95, "factor", self.factor, "between 0.1 and 0.95")?;
+        for (name, value) in ["P-Net threshold", "R-Net threshold", "O-Net threshold"].into_iter().zip(self.thresholds) {
+            check((0.0..=1.0).contains(&value), name, value, "between 0 and 1")?;
+        }
+        check((1..=10_000).contains(&self.max_faces), "max_faces", self.max_faces as f32, "between 1 and 10000")?;
+        for capacity in self.capacity.iter().flat_map(|c| [c.candidates, c.rnet, c.onet]) {
+            check((1..=16_384).contains(&capacity), "capacity", capacity as f32, "between 1 and 16384")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,7 @@
+//! The cascade: image pyramid, P-Net, R-Net, O-Net.
+
+mod config;
+mod detector;
+
+pub use config::{Capacity, Config, ConfigError, Resampling};
+pub use detector::{DetectError, Detections, Detector, Face, Frame, StageCounts};
