@@ -3,6 +3,8 @@
 pub mod cascade;
 pub mod engine;
 pub mod geometry;
+pub mod kernels;
+pub mod record;
 pub mod tensor;
 pub mod weights;
 

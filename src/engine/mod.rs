@@ -1,6 +1,16 @@
-//! Engines play recordings.
+//! Engines play recordings: the GPU engine as one submission, the CPU engine with native kernels, the twin with the references.
 
+pub mod compare;
+pub mod gpu;
+mod host;
+
+use std::fmt;
 use std::str::FromStr;
+
+use gpu::{Gpu, GpuSession};
+use host::{Body, HostSession};
+
+use crate::record::{Recording, Slot};
 
 /// Which device to run on. Parsed from `auto`, `gpu`, `cpu`, `twin`, a backend (`vulkan`, `metal`, `dx12`, `gl`) or part of an adapter's name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -24,42 +34,227 @@ impl FromStr for Device {
     type Err = std::convert::Infallible;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(match text.to_ascii_lowercase().as_str() {
+        let lower = text.to_ascii_lowercase();
+        Ok(match lower.as_str() {
             "auto" => Self::Auto,
             "gpu" => Self::Gpu,
             "cpu" => Self::Cpu,
             "twin" => Self::Twin,
-            "vulkan" | "metal" | "dx12" | "gl" => Self::Backend(text.to_ascii_lowercase()),
+            "vulkan" | "metal" | "dx12" | "gl" => Self::Backend(lower),
             _ => Self::Named(text.to_owned()),
         })
     }
 }
 
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Gpu => "gpu",
+            Self::Cpu => "cpu",
+            Self::Twin => "twin",
+            Self::Backend(name) | Self::Named(name) => name,
+        })
+    }
+}
+
 /// Why an engine failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EngineError {
     /// No adapter fits.
-    #[error("no adapter")]
-    NoAdapter,
+    #[error("no GPU adapter fits {wanted:?} (present: {present}); install a Vulkan driver, or choose `cpu`")]
+    NoAdapter {
+        /// What was asked for.
+        wanted: String,
+        /// What there is.
+        present: String,
+    },
+    /// The adapter refuses to open.
+    #[error("adapter {adapter:?} did not open: {message}")]
+    Open {
+        /// Which adapter.
+        adapter: String,
+        /// What the driver says.
+        message: String,
+    },
+    /// A buffer is larger than the device allows.
+    #[error("{slot} needs {bytes} bytes, the device binds at most {limit}; use a smaller frame, a larger minimum face, or the CPU engine")]
+    TooLarge {
+        /// Which buffer.
+        slot: String,
+        /// Its size.
+        bytes: u64,
+        /// The device's limit.
+        limit: u64,
+    },
+    /// Out of device memory.
+    #[error("the device has no memory for {what}; use a smaller frame, a larger minimum face, or the CPU engine")]
+    OutOfMemory {
+        /// For what.
+        what: String,
+    },
+    /// The device refused a shader or an object.
+    #[error("the device rejected {what}: {message}")]
+    Rejected {
+        /// What it refused.
+        what: String,
+        /// What it said.
+        message: String,
+    },
+    /// The device is gone: reset, unplugged, or failed. Open a new engine.
+    #[error("the GPU failed: {message}")]
+    Lost {
+        /// What the driver says.
+        message: String,
+    },
+    /// The device did not answer.
+    #[error("the GPU did not finish within {seconds} s")]
+    Timeout {
+        /// How long it was waited for.
+        seconds: u64,
+    },
 }
 
-/// Plays recordings on one device.
 #[derive(Debug, Clone)]
-pub struct Engine;
+enum Inner {
+    Gpu(Gpu),
+    Host(Body),
+}
+
+/// Plays recordings on one device. Clones share the device and its compiled kernels.
+#[derive(Debug, Clone)]
+pub struct Engine(Inner);
 
 impl Engine {
     /// Opens `device`.
     ///
     /// # Errors
     ///
-    /// [`EngineError::NoAdapter`] if none fits.
-    pub fn open(_device: &Device) -> Result<Self, EngineError> {
-        Ok(Self)
+    /// [`EngineError::NoAdapter`] if none fits, [`EngineError::Open`] if it refuses.
+    pub fn open(device: &Device) -> Result<Self, EngineError> {
+        Ok(match device {
+            Device::Cpu => Self::cpu(),
+            Device::Twin => Self::twin(),
+            other => Gpu::open(other)?.map_or_else(Self::cpu, |gpu| Self(Inner::Gpu(gpu))),
+        })
+    }
+
+    /// The native CPU engine.
+    pub fn cpu() -> Self {
+        Self(Inner::Host(Body::Native))
+    }
+
+    /// The scalar reference of every kernel.
+    pub fn twin() -> Self {
+        Self(Inner::Host(Body::Reference))
     }
 
     /// What the engine runs on, in words.
     pub fn name(&self) -> String {
-        "cpu".into()
+        match &self.0 {
+            Inner::Gpu(gpu) => format!("{} ({})", gpu.report().name, gpu.report().backend),
+            Inner::Host(Body::Native) => "CPU".to_owned(),
+            Inner::Host(Body::Reference) => "twin".to_owned(),
+        }
+    }
+
+    /// The GPU beneath, if it is one.
+    pub fn gpu(&self) -> Option<&Gpu> {
+        match &self.0 {
+            Inner::Gpu(gpu) => Some(gpu),
+            Inner::Host(_) => None,
+        }
+    }
+
+    /// Prepares `recording` for play: memory, constants, pipelines.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError`] if the device cannot hold or compile it.
+    pub fn load(&self, recording: Recording) -> Result<Session, EngineError> {
+        let player = match &self.0 {
+            Inner::Gpu(gpu) => Player::Gpu(GpuSession::new(gpu, &recording)?),
+            Inner::Host(body) => Player::Host(HostSession::new(&recording, *body)),
+        };
+        Ok(Session { recording, player })
+    }
+}
+
+enum Player {
+    Gpu(GpuSession),
+    Host(HostSession),
+}
+
+/// A recording loaded on an engine.
+pub struct Session {
+    recording: Recording,
+    player: Player,
+}
+
+impl Session {
+    /// What is played.
+    pub fn recording(&self) -> &Recording {
+        &self.recording
+    }
+
+    /// Overwrites the start of `slot` with `bytes` (four a element).
+    ///
+    /// # Panics
+    ///
+    /// If `bytes` is longer than the slot.
+    pub fn write(&mut self, slot: Slot, bytes: &[u8]) {
+        assert!(bytes.len() <= self.recording.slots()[slot.index()].len * 4, "write past the end of a slot");
+        match &mut self.player {
+            Player::Gpu(session) => session.write(slot, bytes),
+            Player::Host(session) => bytemuck::cast_slice_mut(session.slot_mut(slot))[..bytes.len()].copy_from_slice(bytes),
+        }
+    }
+
+    /// Plays every step and returns the recording's outputs, by slot.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError`] if the device fails.
+    pub fn play(&mut self) -> Result<Vec<(Slot, Vec<f32>)>, EngineError> {
+        match &mut self.player {
+            Player::Gpu(session) => session.play(&self.recording, 0..self.recording.steps().len()),
+            Player::Host(session) => {
+                self.recording.steps().iter().for_each(|step| session.play(step));
+                let outputs = self.recording.slots().iter().enumerate().filter(|(_, info)| info.output);
+                Ok(outputs.map(|(i, _)| (Slot(i), session.slot(Slot(i)).to_vec())).collect())
+            }
+        }
+    }
+
+    /// Plays only the step at `index`: for tests and `doctor`.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError`] if the device fails.
+    pub fn play_step(&mut self, index: usize) -> Result<(), EngineError> {
+        match &mut self.player {
+            Player::Gpu(session) => session.play(&self.recording, index..index + 1).map(drop),
+            Player::Host(session) => {
+                session.play(&self.recording.steps()[index]);
+                Ok(())
+            }
+        }
+    }
+
+    /// Contents of any slot as they are now: for tests and `doctor`.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError`] if the device fails.
+    pub fn peek(&self, slot: Slot) -> Result<Vec<f32>, EngineError> {
+        let len = self.recording.slots()[slot.index()].len;
+        match &self.player {
+            Player::Gpu(session) => session.peek(slot).map(|mut data| {
+                data.truncate(len);
+                data
+            }),
+            Player::Host(session) => Ok(session.slot(slot).to_vec()),
+        }
     }
 }

@@ -1,0 +1,59 @@
+// crop: cuts candidates out of the frame, zero outside it, and resamples them to side x side (spec 3.2, 3.4)
+//
+//   frame       u32[frame_h, frame_w]       read   pixels, R in the low byte
+//   candidates  Candidate[first + n]        read   integer corners
+//   y           f32[n, 3, side, side]       write  normalised pixels of candidates first.., mirrored left to right if asked
+//
+// One invocation per item and pixel, three channels each. A box without area gives zero pixels.
+// Twin: src/kernels/image/crop.rs. Snippets: taps, boxes.
+
+struct Crop {
+    frame_w: u32,
+    frame_h: u32,
+    n: u32,
+    first: u32,
+    side: u32,
+    bilinear: u32,
+    mirror: u32,
+}
+
+@group(0) @binding(0) var<uniform> p: Crop;
+@group(0) @binding(1) var<storage, read> frame: array<u32>;
+@group(0) @binding(2) var<storage, read> candidates: array<Candidate>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+    let plane = p.side * p.side;
+    let item = id.x / plane;
+    if item >= p.n { return; }
+    let pixel = id.x % plane;
+    var column = pixel % p.side;
+    if p.mirror == 1u { column = p.side - 1u - column; }
+    let corners = vec4i(candidates[p.first + item].corners);
+    let size = corners.zw - corners.xy + 1;
+    var sum = vec3f(0.0);
+    if all(size > vec2i(0)) {
+        let rows = taps(pixel / p.side, u32(size.y), p.side, p.bilinear);
+        let columns = taps(column, u32(size.x), p.side, p.bilinear);
+        // Rows and columns of the frame under the taps; outside lies byte 0, which adds nothing.
+        let top = max(i32(rows.first) + corners.y - 1, 0);
+        let bottom = min(i32(rows.last) + corners.y - 1, i32(p.frame_h) - 1);
+        let left = max(i32(columns.first) + corners.x - 1, 0);
+        let right = min(i32(columns.last) + corners.x - 1, i32(p.frame_w) - 1);
+        for (var i = top; i <= bottom; i++) {
+            var line = vec3f(0.0);
+            for (var j = left; j <= right; j++) {
+                let texel = frame[u32(i) * p.frame_w + u32(j)];
+                let rgb = vec3f(f32(texel & 255u), f32((texel >> 8u) & 255u), f32((texel >> 16u) & 255u));
+                line += tap_weight(columns, u32(j - corners.x + 1), u32(size.x), p.side) * rgb;
+            }
+            sum += tap_weight(rows, u32(i - corners.y + 1), u32(size.y), p.side) * line;
+        }
+    }
+    let normal = (sum - 127.5) * 0.0078125;
+    let at = item * 3u * plane + pixel;
+    y[at] = normal.x;
+    y[at + plane] = normal.y;
+    y[at + 2u * plane] = normal.z;
+}

@@ -1,0 +1,49 @@
+// resample_columns: the horizontal half: y[c, band row, i] = (sum_j weight_j * x[c, band row, j] - 127.5) / 128
+//
+//   x      f32[3, x_plane]   read   result of resample_rows
+//   bands  Band[bands]       read   the same table
+//   y      f32[3, y_plane]   write  normalised pixels, the bands of the pyramid laid end to end; every element written once
+//
+// One invocation per output pixel, three channels each. Twin: src/kernels/image/resample_columns.rs. Snippets: taps.
+
+struct ResampleColumns {
+    frame_w: u32,
+    bands: u32,
+    x_plane: u32,
+    y_plane: u32,
+    bilinear: u32,
+}
+
+struct Band {
+    row: u32,
+    rows: u32,
+    first: u32,
+    level_h: u32,
+    level_w: u32,
+    x: u32, // first element of the band in y
+}
+
+@group(0) @binding(0) var<uniform> p: ResampleColumns;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> bands: array<Band>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+    if id.x >= p.y_plane { return; }
+    var i = p.bands - 1u;
+    while i > 0u && id.x < bands[i].x { i--; }
+    let band = bands[i];
+    let inside = id.x - band.x;
+    let start = (band.row + inside / band.level_w) * p.frame_w;
+    let t = taps(inside % band.level_w, p.frame_w, band.level_w, p.bilinear);
+    var sum = vec3f(0.0);
+    for (var j = t.first; j <= t.last; j++) {
+        let at = start + j;
+        sum += tap_weight(t, j, p.frame_w, band.level_w) * vec3f(x[at], x[p.x_plane + at], x[2u * p.x_plane + at]);
+    }
+    let normal = (sum - 127.5) * 0.0078125;
+    y[id.x] = normal.x;
+    y[p.y_plane + id.x] = normal.y;
+    y[2u * p.y_plane + id.x] = normal.z;
+}

@@ -1,0 +1,34 @@
+// arguments: dispatch sizes of the counted steps of a stage, from the number of candidates
+//
+//   count  Counter        read
+//   steps  Row[rows]      read
+//   sizes  vec4u[rows]    write  workgroups x, y, 1, then the number of items itself
+//
+// One invocation per row. Twin: src/kernels/select/arguments.rs. Snippets: counter.
+
+struct Arguments {
+    rows: u32,
+}
+
+struct Row {
+    per_item: u32, // invocations for `together` items
+    together: u32,
+    groups_y: u32,
+    width: u32,    // invocations of a workgroup along x
+    first: u32,    // items before this chunk
+    most: u32,     // items of a chunk
+}
+
+@group(0) @binding(0) var<uniform> p: Arguments;
+@group(0) @binding(1) var<storage, read> count: Counter;
+@group(0) @binding(2) var<storage, read> steps: array<Row>;
+@group(0) @binding(3) var<storage, read_write> sizes: array<vec4u>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+    if id.x >= p.rows { return; }
+    let row = steps[id.x];
+    let items = min(max(count.held, row.first) - row.first, row.most);
+    let invocations = (items + row.together - 1u) / row.together * row.per_item;
+    sizes[id.x] = vec4u((invocations + row.width - 1u) / row.width, row.groups_y, 1u, items);
+}

@@ -1,0 +1,42 @@
+// faces: the final list in image space: pixel edges, score, landmarks (spec 3.1, 3.5)
+//
+//   found      Candidate[capacity]     read    refined, after the last NMS, best first
+//   count      Counter                 read
+//   crops      Candidate[rows]         read    O-Net's input boxes; found[i].tag is a row of it
+//   landmarks  f32[rows, 10]           read    x0..x4, y0..y4 in units of the input box
+//   faces      f32[capacity, 16]       update  x1, y1, x2, y2, score, x0..x4, y0..y4, 0 of every face
+//
+// One invocation per face. Twin: src/kernels/select/faces.rs. Snippets: boxes, counter.
+
+struct Faces {
+    capacity: u32,
+    rows: u32,
+}
+
+@group(0) @binding(0) var<uniform> p: Faces;
+@group(0) @binding(1) var<storage, read> found: array<Candidate>;
+@group(0) @binding(2) var<storage, read> count: Counter;
+@group(0) @binding(3) var<storage, read> crops: array<Candidate>;
+@group(0) @binding(4) var<storage, read> landmarks: array<f32>;
+@group(0) @binding(5) var<storage, read_write> faces: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+    if id.x >= min(count.held, p.capacity) { return; }
+    let face = found[id.x];
+    let row = min(u32(face.tag), p.rows - 1u);
+    let crop = crops[row].corners;
+    let size = crop.zw - crop.xy + 1.0;
+    let out = id.x * 16u;
+    faces[out] = face.corners.x - 1.0;
+    faces[out + 1u] = face.corners.y - 1.0;
+    faces[out + 2u] = face.corners.z;
+    faces[out + 3u] = face.corners.w;
+    faces[out + 4u] = face.score;
+    for (var k = 0u; k < 5u; k++) {
+        let point = crop.xy - 1.0 + vec2f(landmarks[row * 10u + k], landmarks[row * 10u + 5u + k]) * size;
+        faces[out + 5u + k] = point.x;
+        faces[out + 10u + k] = point.y;
+    }
+    faces[out + 15u] = 0.0;
+}

@@ -1,0 +1,19 @@
+// Levels of a ragged plane, as `nn::levels` lays them out: the kernel binds `levels: array<Level>`.
+
+struct Level {
+    tile: u32,    // first tile of this level
+    columns: u32, // tiles in a row of tiles
+    x: u32,       // first element of the input plane
+    x_h: u32,
+    x_w: u32,
+    y: u32,       // first element of the output plane
+    y_h: u32,
+    y_w: u32,
+}
+
+// The level that holds `tile`; there are at most a few dozen.
+fn level_of(tile: u32, count: u32) -> Level {
+    var i = count - 1u;
+    while i > 0u && tile < levels[i].tile { i--; }
+    return levels[i];
+}

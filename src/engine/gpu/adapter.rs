@@ -1,0 +1,123 @@
+//! Which adapters there are, and which one a [`Device`] means.
+
+use wgpu::{Adapter, Backends, DeviceType, Instance, InstanceDescriptor};
+
+use crate::engine::{Device, EngineError};
+
+/// One adapter through one backend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdapterReport {
+    /// Name by the driver.
+    pub name: String,
+    /// `vulkan`, `metal`, `dx12` or `gl`.
+    pub backend: String,
+    /// Driver and its version.
+    pub driver: String,
+    /// Hardware GPU, or a software one.
+    pub hardware: bool,
+    /// Optional features that kernels may care about.
+    pub features: Vec<String>,
+    /// Largest storage binding, bytes.
+    pub max_binding_bytes: u64,
+    /// Largest workgroup, invocations.
+    pub max_invocations: u32,
+    /// Workgroup memory, bytes.
+    pub workgroup_bytes: u32,
+}
+
+fn instance(backends: Backends) -> Instance {
+    let mut descriptor = InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = backends;
+    Instance::new(descriptor)
+}
+
+/// GL is asked only when nothing else fits or by name: without a display server it is slower to come up and talks on stderr.
+fn list(backends: Backends) -> Vec<Adapter> {
+    let mut found = pollster::block_on(instance(backends).enumerate_adapters(backends));
+    found.sort_by_key(|adapter| match adapter.get_info().device_type {
+        DeviceType::DiscreteGpu => 0,
+        DeviceType::IntegratedGpu => 1,
+        DeviceType::VirtualGpu => 2,
+        DeviceType::Other => 3,
+        DeviceType::Cpu => 4,
+    });
+    found
+}
+
+fn is_hardware(adapter: &Adapter) -> bool {
+    // GL reports llvmpipe as `Other` with some drivers; its name tells.
+    let info = adapter.get_info();
+    info.device_type != DeviceType::Cpu && !info.name.to_ascii_lowercase().contains("llvmpipe")
+}
+
+/// Every adapter of every backend, best first.
+pub fn adapters() -> Vec<AdapterReport> {
+    let mut found = list(Backends::PRIMARY);
+    found.extend(list(Backends::GL));
+    found.iter().map(report).collect()
+}
+
+pub(super) fn report(adapter: &Adapter) -> AdapterReport {
+    let (info, limits, features) = (adapter.get_info(), adapter.limits(), adapter.features());
+    let interesting = [
+        ("timestamp queries", wgpu::Features::TIMESTAMP_QUERY),
+        ("f16", wgpu::Features::SHADER_F16),
+        ("subgroups", wgpu::Features::SUBGROUP),
+        ("mappable buffers", wgpu::Features::MAPPABLE_PRIMARY_BUFFERS),
+    ];
+    AdapterReport {
+        backend: backend_name(info.backend).to_owned(),
+        driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
+        hardware: is_hardware(adapter),
+        features: interesting.iter().filter(|(_, f)| features.contains(*f)).map(|(name, _)| (*name).to_owned()).collect(),
+        max_binding_bytes: limits.max_storage_buffer_binding_size,
+        max_invocations: limits.max_compute_invocations_per_workgroup,
+        workgroup_bytes: limits.max_compute_workgroup_storage_size,
+        name: info.name,
+    }
+}
+
+fn backend_name(backend: wgpu::Backend) -> &'static str {
+    match backend {
+        wgpu::Backend::Gl => "gl",
+        other => other.to_str(),
+    }
+}
+
+/// The adapter that `device` means; `None` for [`Device::Auto`] without a hardware GPU.
+///
+/// # Errors
+///
+/// [`EngineError::NoAdapter`], listing what there is.
+pub(super) fn choose(device: &Device) -> Result<Option<Adapter>, EngineError> {
+    let compute = |adapter: &Adapter| {
+        adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)
+            && wgpu::Limits::default().check_limits(&adapter.limits())
+    };
+    let backends = match device {
+        Device::Backend(name) if name == "vulkan" => Backends::VULKAN,
+        Device::Backend(name) if name == "metal" => Backends::METAL,
+        Device::Backend(name) if name == "dx12" => Backends::DX12,
+        Device::Backend(_) => Backends::GL,
+        _ => Backends::PRIMARY,
+    };
+    let mut found: Vec<Adapter> = list(backends).into_iter().filter(compute).collect();
+    if backends == Backends::PRIMARY && !found.iter().any(is_hardware) {
+        found.extend(list(Backends::GL).into_iter().filter(compute));
+    }
+    let fits = |adapter: &Adapter| match device {
+        Device::Auto => is_hardware(adapter),
+        Device::Named(part) => adapter.get_info().name.to_lowercase().contains(&part.to_lowercase()),
+        _ => true,
+    };
+    match found.iter().position(fits) {
+        Some(i) => Ok(Some(found.swap_remove(i))),
+        None if *device == Device::Auto => Ok(None),
+        None => {
+            let names: Vec<String> =
+                found.iter().map(|a| format!("{} ({})", a.get_info().name, backend_name(a.get_info().backend))).collect();
+            let present = if names.is_empty() { "none at all".to_owned() } else { names.join(", ") };
+            Err(EngineError::NoAdapter { wanted: device.to_string(), present })
+        }
+    }
+}

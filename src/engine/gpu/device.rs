@@ -1,0 +1,99 @@
+//! [`Gpu`]: one opened device with its compiled pipelines.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::adapter::{AdapterReport, choose, report};
+use super::fault::{Fault, scoped};
+use crate::engine::{Device, EngineError};
+use crate::record::{Access, AnyKernel};
+
+type PipelineKey = (&'static str, Vec<(&'static str, u64)>);
+
+/// An opened device. Clones share it and its pipelines.
+#[derive(Debug, Clone)]
+pub struct Gpu {
+    pub(super) device: wgpu::Device,
+    pub(super) queue: wgpu::Queue,
+    pub(super) fault: Fault,
+    report: AdapterReport,
+    pipelines: Arc<Mutex<HashMap<PipelineKey, wgpu::ComputePipeline>>>,
+}
+
+impl Gpu {
+    /// How long one submission may take before the device counts as hung.
+    pub(super) const TIMEOUT: Duration = Duration::from_secs(120);
+
+    /// Opens the adapter that `device` means, with default limits and no optional feature; `None` for [`Device::Auto`] on a machine
+    /// without a hardware GPU.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::NoAdapter`] if none fits, [`EngineError::Open`] if it refuses.
+    pub fn open(device: &Device) -> Result<Option<Self>, EngineError> {
+        let Some(adapter) = choose(device)? else { return Ok(None) };
+        let report = report(&adapter);
+        let descriptor = wgpu::DeviceDescriptor { label: Some("mtcmcn"), ..Default::default() };
+        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
+            .map_err(|error| EngineError::Open { adapter: report.name.clone(), message: error.to_string() })?;
+        let fault = Fault::watch(&device);
+        Ok(Some(Self { device, queue, fault, report, pipelines: Arc::default() }))
+    }
+
+    /// What it runs on.
+    pub fn report(&self) -> &AdapterReport {
+        &self.report
+    }
+
+    /// Destroys the device, as a driver reset would: every later call fails with [`EngineError::Lost`].
+    pub fn destroy(&self) {
+        self.device.destroy();
+        let _ = self.device.poll(wgpu::PollType::Poll);
+    }
+
+    /// The pipeline of `kernel`, compiled at most once per device.
+    pub(super) fn pipeline(&self, kernel: &dyn AnyKernel) -> Result<wgpu::ComputePipeline, EngineError> {
+        let overrides = kernel.overrides();
+        let key = (kernel.name(), overrides.iter().map(|(name, value)| (*name, value.to_bits())).collect());
+        let mut pipelines = self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pipeline) = pipelines.get(&key) {
+            return Ok(pipeline.clone());
+        }
+        let pipeline = scoped(&self.device, kernel.name(), || self.compile(kernel, &overrides))?;
+        pipelines.insert(key, pipeline.clone());
+        Ok(pipeline)
+    }
+
+    fn compile(&self, kernel: &dyn AnyKernel, overrides: &[(&'static str, f64)]) -> wgpu::ComputePipeline {
+        let label = Some(kernel.name());
+        let source = wgpu::ShaderSource::Wgsl(kernel.wgsl().join("\n").into());
+        let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor { label, source });
+        let uniform = wgpu::BufferBindingType::Uniform;
+        let storage = kernel.bindings().iter().map(|b| wgpu::BufferBindingType::Storage { read_only: b.access == Access::Read });
+        let entries: Vec<_> = std::iter::once(uniform)
+            .chain(storage)
+            .zip(0..)
+            .map(|(ty, binding)| wgpu::BindGroupLayoutEntry {
+                binding,
+                visibility: wgpu::ShaderStages::COMPUTE,
+                ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
+                count: None,
+            })
+            .collect();
+        let layout = self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
+        let layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label,
+            bind_group_layouts: &[Some(&layout)],
+            immediate_size: 0,
+        });
+        self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label,
+            layout: Some(&layout),
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions { constants: overrides, zero_initialize_workgroup_memory: true },
+            cache: None,
+        })
+    }
+}

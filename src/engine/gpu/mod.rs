@@ -1,0 +1,10 @@
+//! The GPU engine: the only place that names wgpu.
+
+mod adapter;
+mod device;
+mod fault;
+mod session;
+
+pub use adapter::{AdapterReport, adapters};
+pub use device::Gpu;
+pub use session::GpuSession;

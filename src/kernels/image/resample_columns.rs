@@ -1,0 +1,111 @@
+//! Horizontal half of resampling, with normalisation.
+
+use rayon::prelude::*;
+
+use super::resample_rows::sample_bands;
+use super::taps::{most_taps, taps};
+use super::{Band, normal};
+use crate::kernels::{Sample, Samples, wgsl, words};
+use crate::record::{Binding, Kernel, Work};
+use crate::tensor::noise;
+
+crate::uniform! {
+    /// Normalised pyramid bands from rows of the frame's width.
+    ///
+    /// Reads `x: [3, rows of all bands, frame_w]` of byte values and `bands: [Band]`; writes `y: [3, bands laid end to end]`.
+    pub struct ResampleColumns { frame_w: u32, bands: u32, x_plane: u32, y_plane: u32, bilinear: u32 }
+}
+
+impl ResampleColumns {
+    /// `bands` from a frame `frame_w` wide.
+    pub fn new(frame_w: u32, bands: &[Band], bilinear: bool) -> Self {
+        let rows: u32 = bands.iter().map(|band| band.rows).sum();
+        let y_plane = bands.iter().map(|band| band.rows * band.level_w).sum();
+        Self { frame_w, bands: bands.len() as u32, x_plane: rows * frame_w, y_plane, bilinear: u32::from(bilinear) }
+    }
+}
+
+impl Kernel for ResampleColumns {
+    const NAME: &'static str = "resample_columns";
+    const WGSL: &'static [&'static str] = wgsl!("image/resample_columns", "shared/taps");
+    const WORKGROUP: [u32; 3] = [256, 1, 1];
+    const BINDINGS: &'static [Binding] = &[Binding::READ, Binding::READ_U32, Binding::WRITE];
+    const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
+
+    fn work(&self) -> Work {
+        Work::linear(self.y_plane)
+    }
+
+    fn sizes(&self) -> Vec<usize> {
+        vec![self.x_plane as usize * 3, self.bands as usize * 6, self.y_plane as usize * 3]
+    }
+
+    fn reference(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
+        let bands: &[Band] = bytemuck::cast_slice(read[1]);
+        for band in &bands[..self.bands as usize] {
+            for (row, column) in (0..band.rows).flat_map(|row| (0..band.level_w).map(move |column| (row, column))) {
+                let start = ((band.row + row) * self.frame_w) as usize;
+                let at = (band.x + row * band.level_w + column) as usize;
+                for c in 0..3 {
+                    let line = &read[0][c * self.x_plane as usize + start..];
+                    let taps = taps(column, self.frame_w, band.level_w, self.bilinear == 1);
+                    let sum: f64 = taps.map(|(j, weight)| weight * f64::from(line[j])).sum();
+                    write[0][c * self.y_plane as usize + at] = normal(sum);
+                }
+            }
+        }
+    }
+
+    fn native(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
+        let bands: &[Band] = bytemuck::cast_slice(read[1]);
+        let bands = &bands[..self.bands as usize];
+        // Weights of a column are the same in every row of a level.
+        let weights: Vec<Vec<Vec<(usize, f32)>>> = bands
+            .par_iter()
+            .map(|band| {
+                let column = |i| taps(i, self.frame_w, band.level_w, self.bilinear == 1).map(|(j, w)| (j, w as f32)).collect();
+                (0..band.level_w).map(column).collect()
+            })
+            .collect();
+        let planes = write[0].chunks_mut(self.y_plane as usize).zip(read[0].chunks(self.x_plane as usize));
+        for (mut y, x) in planes.take(3) {
+            let mut lines = Vec::new();
+            for (band, weights) in bands.iter().zip(&weights) {
+                for row in 0..band.rows {
+                    let (line, rest) = y.split_at_mut(band.level_w as usize);
+                    lines.push((line, &x[((band.row + row) * self.frame_w) as usize..], weights));
+                    y = rest;
+                }
+            }
+            lines.into_par_iter().with_min_len(16).for_each(|(y, x, weights)| {
+                for (y, taps) in y.iter_mut().zip(weights) {
+                    let sum: f32 = taps.iter().map(|&(j, weight)| weight * x[j]).sum();
+                    *y = (sum - 127.5) * 0.007_812_5;
+                }
+            });
+        }
+    }
+
+    fn tolerance(&self, read: &[&[f32]]) -> f32 {
+        let bands: &[Band] = bytemuck::cast_slice(read[1]);
+        let terms = bands.iter().map(|band| most_taps(self.frame_w, band.level_w)).max().unwrap_or(1);
+        (terms + 1) as f32 * 255.0 / 128.0 * f32::EPSILON
+    }
+}
+
+impl Samples for ResampleColumns {
+    fn samples() -> Vec<Sample<Self>> {
+        let cases = [(1, [12, 12]), (5, [3, 4]), (37, [13, 29]), (300, [100, 12])];
+        cases
+            .iter()
+            .flat_map(|&(frame_w, level)| {
+                let bands = sample_bands(level);
+                [false, true].map(|bilinear| {
+                    let kernel = Self::new(frame_w, &bands, bilinear);
+                    let x = noise(kernel.x_plane as usize * 3, 2).iter().map(|x| 127.5 + 127.5 * x).collect();
+                    Sample { kernel, read: vec![x, words(bytemuck::cast_slice(&bands).iter().copied())] }
+                })
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,120 @@
+//! Vertical half of resampling a frame to pyramid bands.
+
+use rayon::prelude::*;
+
+use super::taps::{most_taps, taps};
+use super::{Band, rgb};
+use crate::kernels::{Sample, Samples, wgsl, words};
+use crate::record::{Binding, Kernel, Work};
+use crate::tensor::noise;
+
+crate::uniform! {
+    /// Byte-valued rows of pyramid bands, as wide as the frame.
+    ///
+    /// Reads the packed frame and `bands: [Band]`; writes `y: [3, rows of all bands, frame_w]`.
+    pub struct ResampleRows { frame_w: u32, frame_h: u32, bands: u32, y_plane: u32, bilinear: u32 }
+}
+
+impl ResampleRows {
+    /// Rows of `bands` from a frame of `frame_w x frame_h`.
+    pub fn new([frame_w, frame_h]: [u32; 2], bands: &[Band], bilinear: bool) -> Self {
+        let rows: u32 = bands.iter().map(|band| band.rows).sum();
+        Self { frame_w, frame_h, bands: bands.len() as u32, y_plane: rows * frame_w, bilinear: u32::from(bilinear) }
+    }
+
+    fn line(&self, band: &Band, row: u32) -> impl Iterator<Item = (usize, f64)> {
+        taps(band.first + row, self.frame_h, band.level_h, self.bilinear == 1)
+    }
+}
+
+impl Kernel for ResampleRows {
+    const NAME: &'static str = "resample_rows";
+    const WGSL: &'static [&'static str] = wgsl!("image/resample_rows", "shared/taps");
+    const WORKGROUP: [u32; 3] = [256, 1, 1];
+    const BINDINGS: &'static [Binding] = &[Binding::READ_U32, Binding::READ_U32, Binding::WRITE];
+    const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
+
+    fn work(&self) -> Work {
+        Work::linear(self.y_plane)
+    }
+
+    fn sizes(&self) -> Vec<usize> {
+        vec![(self.frame_w * self.frame_h) as usize, self.bands as usize * 6, self.y_plane as usize * 3]
+    }
+
+    fn reference(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
+        let (frame, bands): (&[u32], &[Band]) = (bytemuck::cast_slice(read[0]), bytemuck::cast_slice(read[1]));
+        let (width, plane) = (self.frame_w as usize, self.y_plane as usize);
+        for band in &bands[..self.bands as usize] {
+            for row in 0..band.rows {
+                for column in 0..width {
+                    let mut sum = [0.0; 3];
+                    for (j, weight) in self.line(band, row) {
+                        let texel = rgb(frame[j * width + column]);
+                        (0..3).for_each(|c| sum[c] += weight * texel[c]);
+                    }
+                    let at = (band.row + row) as usize * width + column;
+                    (0..3).for_each(|c| write[0][c * plane + at] = sum[c] as f32);
+                }
+            }
+        }
+    }
+
+    fn native(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
+        let (frame, bands): (&[u32], &[Band]) = (bytemuck::cast_slice(read[0]), bytemuck::cast_slice(read[1]));
+        let width = self.frame_w as usize;
+        let (red, rest) = write[0].split_at_mut(self.y_plane as usize);
+        let (green, blue) = rest.split_at_mut(self.y_plane as usize);
+        let rows = bands[..self.bands as usize].par_iter().flat_map_iter(|band| (0..band.rows).map(move |row| (band, row)));
+        let lines: Vec<(&Band, u32)> = rows.collect();
+        let planes = red.par_chunks_mut(width).zip(green.par_chunks_mut(width)).zip(blue.par_chunks_mut(width));
+        planes.zip(lines).for_each(|(((red, green), blue), (band, row))| {
+            (red.fill(0.0), green.fill(0.0), blue.fill(0.0));
+            for (j, weight) in self.line(band, row) {
+                let weight = weight as f32;
+                let pixels = frame[j * width..(j + 1) * width].iter();
+                for (((texel, r), g), b) in pixels.zip(&mut *red).zip(&mut *green).zip(&mut *blue) {
+                    *r += weight * (texel & 255) as f32;
+                    *g += weight * (texel >> 8 & 255) as f32;
+                    *b += weight * (texel >> 16 & 255) as f32;
+                }
+            }
+        });
+    }
+
+    fn tolerance(&self, read: &[&[f32]]) -> f32 {
+        let bands: &[Band] = bytemuck::cast_slice(read[1]);
+        let terms = bands.iter().map(|band| most_taps(self.frame_h, band.level_h)).max().unwrap_or(1);
+        terms as f32 * 255.0 * f32::EPSILON
+    }
+}
+
+impl Samples for ResampleRows {
+    fn samples() -> Vec<Sample<Self>> {
+        let cases = [([1, 1], [12, 12]), ([5, 7], [3, 4]), ([37, 41], [13, 29]), ([300, 70], [100, 12])];
+        cases
+            .iter()
+            .flat_map(|&(frame, [w, h])| {
+                let bands = sample_bands([w, h]);
+                [false, true].map(|bilinear| Sample {
+                    kernel: Self::new(frame, &bands, bilinear),
+                    read: vec![sample_frame(frame, 1), words(bytemuck::cast_slice(&bands).iter().copied())],
+                })
+            })
+            .collect()
+    }
+}
+
+/// Two levels, the first in two bands.
+pub(super) fn sample_bands([w, h]: [u32; 2]) -> Vec<Band> {
+    let (top, small) = (h.div_ceil(2), [w.div_ceil(2), h.div_ceil(3)]);
+    let first = Band { row: 0, rows: top, first: 0, level_h: h, level_w: w, x: 0 };
+    let second = Band { row: top, rows: h - top, first: top, x: top * w, ..first };
+    let third = Band { row: h, rows: small[1], first: 0, level_h: small[1], level_w: small[0], x: h * w };
+    [first, second, third].into_iter().filter(|band| band.rows > 0).collect()
+}
+
+/// A packed frame of noise.
+pub(super) fn sample_frame([w, h]: [u32; 2], seed: u64) -> Vec<f32> {
+    words(noise((w * h) as usize, seed).iter().map(|x| x.to_bits().wrapping_mul(2_654_435_761)))
+}

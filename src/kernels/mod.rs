@@ -1,0 +1,86 @@
+//! The kernels: one file per WGSL stem, with its uniform, its scalar twin, its native body and the samples that tests and `doctor` play.
+
+pub mod image;
+pub mod nn;
+pub mod select;
+
+use crate::record::{Access, Kernel, Recording, Slot};
+
+/// The sources of a kernel: its own file, then the shared snippets it calls, each by stem below `shaders/`.
+macro_rules! wgsl {
+    ($($stem:literal),+) => {
+        &[$(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $stem, ".wgsl"))),+]
+    };
+}
+pub(crate) use wgsl;
+
+/// Calls `$visit!(Kernel)` for every kernel there is: the one list of them.
+#[macro_export]
+macro_rules! for_each_kernel {
+    ($visit:ident) => {
+        $visit!($crate::kernels::image::ResampleRows);
+        $visit!($crate::kernels::image::ResampleColumns);
+        $visit!($crate::kernels::image::Crop);
+        $visit!($crate::kernels::nn::Conv);
+        $visit!($crate::kernels::nn::MaxPool);
+        $visit!($crate::kernels::nn::Dense);
+        $visit!($crate::kernels::select::Hits);
+        $visit!($crate::kernels::select::Scan);
+        $visit!($crate::kernels::select::Decode);
+        $visit!($crate::kernels::select::Sort);
+        $visit!($crate::kernels::select::Overlap);
+        $visit!($crate::kernels::select::Nms);
+        $visit!($crate::kernels::select::Refine);
+        $visit!($crate::kernels::select::Score);
+        $visit!($crate::kernels::select::Faces);
+        $visit!($crate::kernels::select::Arguments);
+    };
+}
+
+/// A kernel with inputs: what tests and `doctor` compare between engine and twin.
+#[derive(Debug, Clone)]
+pub struct Sample<K> {
+    /// The kernel with its arguments.
+    pub kernel: K,
+    /// Contents of its read bindings.
+    pub read: Vec<Vec<f32>>,
+}
+
+/// Kernels know inputs that are worth comparing: sizes of 1, odd ones, and across workgroups.
+pub trait Samples: Kernel + Sized + 'static {
+    /// The samples, always the same.
+    fn samples() -> Vec<Sample<Self>>;
+}
+
+/// Bit pattern of a float that no kernel writes: outputs start as this NaN, so that a forgotten element shows.
+const UNWRITTEN: f32 = f32::NAN;
+
+impl<K: Kernel + 'static> Sample<K> {
+    /// A recording of this one step, with its slots by binding. Written slots are preset to NaN, updated ones to noise.
+    pub fn record(&self) -> (Recording, Vec<(Slot, Vec<f32>)>) {
+        let mut recording = Recording::new();
+        let mut reads = self.read.iter();
+        let mut presets = Vec::new();
+        for (i, (binding, size)) in K::BINDINGS.iter().zip(self.kernel.sizes()).enumerate() {
+            let data = match binding.access {
+                Access::Read => reads.next().cloned().unwrap_or_default(),
+                Access::Write => vec![UNWRITTEN; size],
+                Access::Update => crate::tensor::noise(size, i as u64),
+            };
+            presets.push((recording.slot(format!("binding {}", i + 1), data.len()), data));
+        }
+        let slots: Vec<Slot> = presets.iter().map(|(slot, _)| *slot).collect();
+        recording.push(self.kernel, &slots);
+        (recording, presets)
+    }
+}
+
+/// Integers as the words of a slot.
+pub(crate) fn words(integers: impl IntoIterator<Item = u32>) -> Vec<f32> {
+    integers.into_iter().map(f32::from_bits).collect()
+}
+
+/// Largest magnitude in a slot, 0 for an empty one.
+pub(crate) fn largest(data: &[f32]) -> f32 {
+    data.iter().fold(0.0, |most, x| most.max(x.abs()))
+}

@@ -1,0 +1,205 @@
+//! Valid convolution with bias and PReLU.
+
+use rayon::prelude::*;
+
+use super::{Level, prelu};
+use crate::kernels::{Sample, Samples, largest, wgsl, words};
+use crate::record::{Binding, Kernel, Work};
+use crate::tensor::{Extent, Shape, ShapeError, Tensor, noise};
+
+crate::uniform! {
+    /// `y[n,o,i,j] = prelu_o(bias[o] + Σ_{c,u,v} weight[o,c,u,v] x[n,c,i+u,j+v])`, stride 1 (spec section 8).
+    ///
+    /// Reads `x: [n, c, levels]`, packed `weight`, `bias`, `slope` and the level table; writes `y: [n, out, levels less k - 1]`.
+    pub struct Conv { n: u32, c: u32, out: u32, k: u32, x_plane: u32, y_plane: u32, levels: u32, tiles: u32 }
+}
+
+/// Output channels of a group: what one invocation keeps in registers.
+const GROUP: usize = 16;
+const TILE: Extent = Extent { h: 2, w: 4 };
+
+impl Conv {
+    /// A `k x k` convolution of `x` to `out` channels: the kernel, its level table and the shape of the result.
+    ///
+    /// # Errors
+    ///
+    /// [`ShapeError`] if a level is smaller than the kernel.
+    pub fn new(x: &Shape, out: u32, k: u32) -> Result<(Self, Vec<u32>, Shape), ShapeError> {
+        let shrunk: Vec<Extent> =
+            x.levels().iter().map(|l| Extent { h: (l.h + 1).saturating_sub(k), w: (l.w + 1).saturating_sub(k) }).collect();
+        let y = Shape::ragged(x.n(), out, shrunk)?;
+        let (table, tiles) = Level::table(x.levels(), y.levels(), TILE);
+        let levels = x.levels().len() as u32;
+        let kernel = Self { n: x.n(), c: x.c(), out, k, x_plane: x.plane(), y_plane: y.plane(), levels, tiles };
+        Ok((kernel, table, y))
+    }
+
+    fn groups(&self) -> usize {
+        (self.out as usize).div_ceil(GROUP)
+    }
+
+    /// Weights `[out, c, k, k]` in the order the kernel reads them, `[groups, c, k, k, 16]`, zero beyond `out`.
+    pub fn pack(weight: &Tensor) -> Vec<f32> {
+        let (out, each) = (weight.shape[0], weight.data.len() / weight.shape[0]);
+        let mut packed = vec![0.0; out.div_ceil(GROUP) * GROUP * each];
+        for (i, value) in weight.data.iter().enumerate() {
+            let (o, tap) = (i / each, i % each);
+            packed[(o / GROUP * each + tap) * GROUP + o % GROUP] = *value;
+        }
+        packed
+    }
+
+    /// One value per output channel (bias or slope), padded to whole groups.
+    pub fn pad(per_channel: &[f32]) -> Vec<f32> {
+        let mut padded = per_channel.to_vec();
+        padded.resize(per_channel.len().next_multiple_of(GROUP), 0.0);
+        padded
+    }
+
+    /// Output rows `rows` of one level, item and group: `[16][rows * y_w]`.
+    fn block(&self, read: &[&[f32]], level: &Level, item: usize, group: usize, rows: std::ops::Range<u32>) -> Vec<f32> {
+        let (c, k, width) = (self.c as usize, self.k as usize, level.y_w as usize);
+        let weights = &read[1][group * c * k * k * GROUP..];
+        let mut out = vec![0.0; GROUP * rows.len() * width];
+        let plane = rows.len() * width;
+        for (line, row) in rows.enumerate() {
+            for column in (0..width).step_by(4) {
+                let mut sums = [[0.0_f32; GROUP]; 4];
+                for (sum, lane) in sums.iter_mut().flat_map(|s| s.iter_mut().zip(&read[2][group * GROUP..])) {
+                    *sum = *lane;
+                }
+                let columns = [0, 1, 2, 3].map(|j| (column + j).min(width - 1));
+                for channel in 0..c {
+                    let x = &read[0][(item * c + channel) * self.x_plane as usize + level.x as usize..];
+                    for u in 0..k {
+                        let x = &x[(row as usize + u) * level.x_w as usize..][..level.x_w as usize];
+                        for v in 0..k {
+                            let weights: &[f32; GROUP] =
+                                weights[((channel * k + u) * k + v) * GROUP..][..GROUP].try_into().expect("a whole group");
+                            for (sums, column) in sums.iter_mut().zip(columns) {
+                                let x = x[column + v];
+                                for (sum, weight) in sums.iter_mut().zip(weights) {
+                                    *sum += weight * x;
+                                }
+                            }
+                        }
+                    }
+                }
+                for (sums, column) in sums.iter().zip(column..width) {
+                    for (o, (sum, slope)) in sums.iter().zip(&read[3][group * GROUP..]).enumerate() {
+                        out[o * plane + line * width + column] = prelu(*sum, *slope);
+                    }
+                }
+            }
+        }
+        out
+    }
+}
+
+impl Kernel for Conv {
+    const NAME: &'static str = "conv";
+    const WGSL: &'static [&'static str] = wgsl!("nn/conv", "shared/levels");
+    const WORKGROUP: [u32; 3] = [64, 1, 1];
+    const BINDINGS: &'static [Binding] =
+        &[Binding::READ, Binding::READ, Binding::READ, Binding::READ, Binding::READ_U32, Binding::WRITE];
+    const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
+
+    fn work(&self) -> Work {
+        Work { per_item: self.tiles, together: 1, items: self.n, rows: self.groups() as u32 }
+    }
+
+    fn sizes(&self) -> Vec<usize> {
+        let padded = self.groups() * GROUP;
+        let weights = padded * (self.c * self.k * self.k) as usize;
+        let (x, y) = (self.n * self.c * self.x_plane, self.n * self.out * self.y_plane);
+        vec![x as usize, weights, padded, padded, self.levels as usize * Level::WORDS, y as usize]
+    }
+
+    fn overrides(&self) -> Vec<(&'static str, f64)> {
+        vec![("K", f64::from(self.k))]
+    }
+
+    fn reference(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
+        let [x, weight, bias, slope, levels] = read else { unreachable!("checked when recorded") };
+        let (c, k, out) = (self.c as usize, self.k as usize, self.out as usize);
+        for (item, level) in (0..items as usize).flat_map(|n| Level::list(levels).iter().map(move |l| (n, l))) {
+            for (o, i, j) in grid(out, level.y_h as usize, level.y_w as usize) {
+                let mut sum = f64::from(bias[o]);
+                for (channel, u, v) in grid(c, k, k) {
+                    let at = (item * c + channel) * self.x_plane as usize + level.x as usize + (i + u) * level.x_w as usize + j + v;
+                    let tap = (o / GROUP * c * k * k + (channel * k + u) * k + v) * GROUP + o % GROUP;
+                    sum += f64::from(weight[tap]) * f64::from(x[at]);
+                }
+                let at = (item * out + o) * self.y_plane as usize + level.y as usize + i * level.y_w as usize + j;
+                write[0][at] = prelu(sum, f64::from(slope[o])) as f32;
+            }
+        }
+    }
+
+    fn native(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
+        const ROWS: u32 = 8;
+        let levels = Level::list(read[4]);
+        let blocks = (0..items as usize).flat_map(|item| (0..self.groups()).map(move |group| (item, group)));
+        let blocks: Vec<_> = blocks
+            .flat_map(|(item, group)| levels.iter().map(move |level| (item, group, level)))
+            .flat_map(|(item, group, level)| (0..level.y_h).step_by(ROWS as usize).map(move |row| (item, group, level, row)))
+            .collect();
+        // A bounded number of blocks at a time, so that their results stay in cache until they are put in place.
+        for blocks in blocks.chunks(64) {
+            let results: Vec<Vec<f32>> = blocks
+                .par_iter()
+                .map(|&(item, group, level, row)| self.block(read, level, item, group, row..(row + ROWS).min(level.y_h)))
+                .collect();
+            for (&(item, group, level, row), result) in blocks.iter().zip(&results) {
+                let len = result.len() / GROUP;
+                let channels = (self.out as usize - group * GROUP).min(GROUP);
+                for (o, line) in result.chunks(len).take(channels).enumerate() {
+                    let channel = item * self.out as usize + group * GROUP + o;
+                    let at = channel * self.y_plane as usize + (level.y + row * level.y_w) as usize;
+                    write[0][at..at + len].copy_from_slice(line);
+                }
+            }
+        }
+    }
+
+    fn tolerance(&self, read: &[&[f32]]) -> f32 {
+        let terms = (self.c * self.k * self.k + 1) as f32;
+        let term = (largest(read[0]) * largest(read[1])).max(largest(read[2]));
+        terms * term * largest(read[3]).max(1.0) * f32::EPSILON
+    }
+}
+
+/// Every index of an `a x b x c` grid, in row-major order.
+fn grid(a: usize, b: usize, c: usize) -> impl Iterator<Item = (usize, usize, usize)> {
+    (0..a).flat_map(move |i| (0..b).flat_map(move |j| (0..c).map(move |k| (i, j, k))))
+}
+
+impl Samples for Conv {
+    fn samples() -> Vec<Sample<Self>> {
+        let plane = |levels: &[[u32; 2]]| levels.iter().map(|&[h, w]| Extent { h, w }).collect::<Vec<_>>();
+        let cases = [
+            (1, 1, plane(&[[1, 1]]), 1, 1),
+            (3, 32, plane(&[[1, 1]]), 6, 1),
+            (1, 3, plane(&[[3, 3]]), 10, 3),
+            (1, 3, plane(&[[23, 31], [17, 5], [12, 12]]), 10, 3),
+            (2, 10, plane(&[[9, 14], [3, 7]]), 17, 3),
+            (5, 48, plane(&[[4, 4]]), 64, 2),
+            (7, 28, plane(&[[11, 11]]), 48, 3),
+            (1, 2, plane(&[[131, 67]]), 33, 2),
+        ];
+        cases
+            .into_iter()
+            .map(|(n, c, levels, out, k)| {
+                let shape = Shape::ragged(n, c, levels).expect("a valid sample");
+                let (kernel, table, _) = Self::new(&shape, out, k).expect("a valid sample");
+                let weight = Tensor {
+                    shape: vec![out as usize, c as usize, k as usize, k as usize],
+                    data: noise((out * c * k * k) as usize, 2),
+                };
+                let per_channel = |seed| Self::pad(&noise(out as usize, seed));
+                let x = noise(shape.elements() as usize, 1);
+                Sample { kernel, read: vec![x, Self::pack(&weight), per_channel(3), per_channel(4), words(table)] }
+            })
+            .collect()
+    }
+}

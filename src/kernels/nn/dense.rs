@@ -1,0 +1,114 @@
+//! Fully connected layer with bias and PReLU.
+
+use rayon::prelude::*;
+
+use super::prelu;
+use crate::kernels::{Sample, Samples, largest, wgsl};
+use crate::record::{Binding, Kernel, Work};
+use crate::tensor::{Tensor, noise};
+
+crate::uniform! {
+    /// `y[n,o] = prelu_o(bias[o] + Σ_i weight[o,i] x[n,i])` (spec section 8).
+    ///
+    /// Reads `x: [n, inputs]` and packed `weight`, `bias`, `slope`; writes `y: [n, out]`.
+    pub struct Dense { n: u32, inputs: u32, out: u32, quads: u32 }
+}
+
+const ITEMS: u32 = 4;
+
+impl Dense {
+    /// `n` items of `inputs` values to `out` values each.
+    pub fn new(n: u32, inputs: u32, out: u32) -> Self {
+        Self { n, inputs, out, quads: out.div_ceil(4) }
+    }
+
+    /// Weights `[out, inputs]` in the order the kernel reads them: `[inputs, out]`, zero up to a multiple of 4.
+    pub fn pack(weight: &Tensor) -> Vec<f32> {
+        let out = weight.shape[0];
+        let (inputs, padded) = (weight.data.len() / out, out.next_multiple_of(4));
+        let mut packed = vec![0.0; inputs * padded];
+        for (i, value) in weight.data.iter().enumerate() {
+            packed[i % inputs * padded + i / inputs] = *value;
+        }
+        packed
+    }
+
+    /// One value per output (bias or slope), padded to a multiple of 4.
+    pub fn pad(per_output: &[f32]) -> Vec<f32> {
+        let mut padded = per_output.to_vec();
+        padded.resize(per_output.len().next_multiple_of(4), 0.0);
+        padded
+    }
+
+    fn padded(&self) -> usize {
+        self.quads as usize * 4
+    }
+
+    /// Up to four items at once, so that a row of weights is loaded once for them.
+    fn items(&self, read: &[&[f32]], x: &[f32], y: &mut [f32]) {
+        let (inputs, out) = (self.inputs as usize, self.out as usize);
+        let mut sums: Vec<f32> = y.chunks(out).flat_map(|_| read[2][..self.padded()].iter().copied()).collect();
+        for (i, weights) in read[1].chunks_exact(self.padded()).take(inputs).enumerate() {
+            for (sums, x) in sums.chunks_exact_mut(self.padded()).zip(x.chunks(inputs)) {
+                let x = x[i];
+                sums.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += weight * x);
+            }
+        }
+        for (y, sums) in y.chunks_mut(out).zip(sums.chunks_exact(self.padded())) {
+            y.iter_mut().zip(sums.iter().zip(read[3])).for_each(|(y, (sum, slope))| *y = prelu(*sum, *slope));
+        }
+    }
+}
+
+impl Kernel for Dense {
+    const NAME: &'static str = "dense";
+    const WGSL: &'static [&'static str] = wgsl!("nn/dense");
+    const WORKGROUP: [u32; 3] = [64, 1, 1];
+    const BINDINGS: &'static [Binding] = &[Binding::READ, Binding::READ, Binding::READ, Binding::READ, Binding::WRITE];
+    const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
+
+    fn work(&self) -> Work {
+        Work { per_item: self.quads, together: ITEMS, items: self.n, rows: 1 }
+    }
+
+    fn sizes(&self) -> Vec<usize> {
+        let padded = self.padded();
+        vec![(self.n * self.inputs) as usize, self.inputs as usize * padded, padded, padded, (self.n * self.out) as usize]
+    }
+
+    fn reference(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
+        let [x, weight, bias, slope] = read else { unreachable!("checked when recorded") };
+        let (inputs, out) = (self.inputs as usize, self.out as usize);
+        for (n, o) in (0..items as usize).flat_map(|n| (0..out).map(move |o| (n, o))) {
+            let mut sum = f64::from(bias[o]);
+            for i in 0..inputs {
+                sum += f64::from(weight[i * self.padded() + o]) * f64::from(x[n * inputs + i]);
+            }
+            write[0][n * out + o] = prelu(sum, f64::from(slope[o])) as f32;
+        }
+    }
+
+    fn native(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
+        let (x, y) = ((ITEMS * self.inputs) as usize, (ITEMS * self.out) as usize);
+        let y_items = &mut write[0][..(items * self.out) as usize];
+        y_items.par_chunks_mut(y).zip(read[0].par_chunks(x)).for_each(|(y, x)| self.items(read, x, y));
+    }
+
+    fn tolerance(&self, read: &[&[f32]]) -> f32 {
+        let term = (largest(read[0]) * largest(read[1])).max(largest(read[2]));
+        (self.inputs + 1) as f32 * term * largest(read[3]).max(1.0) * f32::EPSILON
+    }
+}
+
+impl Samples for Dense {
+    fn samples() -> Vec<Sample<Self>> {
+        [(1, 1, 1), (3, 5, 2), (9, 128, 6), (5, 576, 128), (130, 33, 16), (2, 1152, 255)]
+            .map(|(n, inputs, out)| {
+                let weight = Tensor { shape: vec![out as usize, inputs as usize], data: noise((inputs * out) as usize, 2) };
+                let per_output = |seed| Self::pad(&noise(out as usize, seed));
+                let x = noise((n * inputs) as usize, 1);
+                Sample { kernel: Self::new(n, inputs, out), read: vec![x, Self::pack(&weight), per_output(3), per_output(4)] }
+            })
+            .to_vec()
+    }
+}

@@ -1,0 +1,95 @@
+//! Max pooling in ceil mode.
+
+use rayon::prelude::*;
+
+use super::Level;
+use crate::kernels::{Sample, Samples, wgsl, words};
+use crate::record::{Binding, Kernel, Work};
+use crate::tensor::{Extent, Shape, ShapeError, noise};
+
+crate::uniform! {
+    /// Largest of each `k x k` window, windows `stride` apart; the last may stick out, only existing elements count (spec section 2).
+    ///
+    /// Reads `x: [n, c, levels]` and the level table; writes `y: [n, c, ceil((levels - k) / stride) + 1]`.
+    pub struct MaxPool { n: u32, c: u32, k: u32, stride: u32, x_plane: u32, y_plane: u32, levels: u32 }
+}
+
+impl MaxPool {
+    /// Pooling of `x`: the kernel, its level table and the shape of the result.
+    ///
+    /// # Errors
+    ///
+    /// [`ShapeError`] if the result has no elements.
+    pub fn new(x: &Shape, k: u32, stride: u32) -> Result<(Self, Vec<u32>, Shape), ShapeError> {
+        let side = |size: u32| size.saturating_sub(k).div_ceil(stride) + 1;
+        let pooled: Vec<Extent> = x.levels().iter().map(|l| Extent { h: side(l.h), w: side(l.w) }).collect();
+        let y = Shape::ragged(x.n(), x.c(), pooled)?;
+        let (table, _) = Level::table(x.levels(), y.levels(), Extent { h: 1, w: 1 });
+        let levels = x.levels().len() as u32;
+        Ok((Self { n: x.n(), c: x.c(), k, stride, x_plane: x.plane(), y_plane: y.plane(), levels }, table, y))
+    }
+
+    fn plane(&self, levels: &[Level], x: &[f32], y: &mut [f32]) {
+        for level in levels {
+            let width = level.x_w as usize;
+            for i in 0..level.y_h {
+                let rows = i * self.stride..(i * self.stride + self.k).min(level.x_h);
+                for j in 0..level.y_w {
+                    let columns = (j * self.stride) as usize..(j * self.stride + self.k).min(level.x_w) as usize;
+                    let line = |row: u32| x[level.x as usize + row as usize * width..][..width][columns.clone()].iter();
+                    let best = rows.clone().flat_map(line).fold(f32::NEG_INFINITY, |best, &v| if v > best { v } else { best });
+                    y[(level.y + i * level.y_w + j) as usize] = best;
+                }
+            }
+        }
+    }
+}
+
+impl Kernel for MaxPool {
+    const NAME: &'static str = "max_pool";
+    const WGSL: &'static [&'static str] = wgsl!("nn/max_pool", "shared/levels");
+    const WORKGROUP: [u32; 3] = [64, 1, 1];
+    const BINDINGS: &'static [Binding] = &[Binding::READ, Binding::READ_U32, Binding::WRITE];
+    const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
+
+    fn work(&self) -> Work {
+        Work { per_item: self.y_plane, together: 1, items: self.n, rows: self.c }
+    }
+
+    fn sizes(&self) -> Vec<usize> {
+        let planes = (self.n * self.c) as usize;
+        vec![planes * self.x_plane as usize, self.levels as usize * Level::WORDS, planes * self.y_plane as usize]
+    }
+
+    fn reference(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
+        let planes = read[0].chunks(self.x_plane as usize).zip(write[0].chunks_mut(self.y_plane as usize));
+        planes.take((items * self.c) as usize).for_each(|(x, y)| self.plane(Level::list(read[1]), x, y));
+    }
+
+    fn native(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
+        let planes = read[0].par_chunks(self.x_plane as usize).zip(write[0].par_chunks_mut(self.y_plane as usize));
+        planes.take((items * self.c) as usize).for_each(|(x, y)| self.plane(Level::list(read[1]), x, y));
+    }
+}
+
+impl Samples for MaxPool {
+    fn samples() -> Vec<Sample<Self>> {
+        let cases: [(u32, u32, &[[u32; 2]], u32, u32); 6] = [
+            (1, 1, &[[1, 1]], 2, 2),
+            (1, 1, &[[2, 2]], 3, 2),
+            (2, 3, &[[22, 22]], 3, 2),
+            (3, 10, &[[9, 13], [4, 5], [1, 2]], 2, 2),
+            (1, 5, &[[8, 8]], 2, 2),
+            (1, 2, &[[201, 65]], 3, 2),
+        ];
+        cases
+            .iter()
+            .map(|&(n, c, levels, k, stride)| {
+                let levels: Vec<Extent> = levels.iter().map(|&[h, w]| Extent { h, w }).collect();
+                let shape = Shape::ragged(n, c, levels).expect("a valid sample");
+                let (kernel, table, _) = Self::new(&shape, k, stride).expect("a valid sample");
+                Sample { kernel, read: vec![noise(shape.elements() as usize, 1), words(table)] }
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,63 @@
+//! Kernels of the nets.
+
+mod conv;
+mod dense;
+mod max_pool;
+
+pub use conv::Conv;
+pub use dense::Dense;
+pub use max_pool::MaxPool;
+
+use crate::tensor::Extent;
+
+/// Where a level's elements and tiles lie: one row of the table that every ragged kernel reads (`shared/levels.wgsl`).
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct Level {
+    /// First tile of this level.
+    pub tile: u32,
+    /// Tiles in a row of tiles.
+    pub columns: u32,
+    /// First element of the input plane.
+    pub x: u32,
+    /// Input rows.
+    pub x_h: u32,
+    /// Input columns.
+    pub x_w: u32,
+    /// First element of the output plane.
+    pub y: u32,
+    /// Output rows.
+    pub y_h: u32,
+    /// Output columns.
+    pub y_w: u32,
+}
+
+impl Level {
+    /// Four-byte words of a row.
+    pub const WORDS: usize = 8;
+
+    /// The table for planes `x` and `y`, with tiles of `tile` outputs; and the number of tiles.
+    pub fn table(x: &[Extent], y: &[Extent], tile: Extent) -> (Vec<u32>, u32) {
+        let mut next = Self { tile: 0, columns: 0, x: 0, x_h: 0, x_w: 0, y: 0, y_h: 0, y_w: 0 };
+        let mut rows = Vec::new();
+        for (x, y) in x.iter().zip(y) {
+            let columns = y.w.div_ceil(tile.w);
+            let level = Self { columns, x_h: x.h, x_w: x.w, y_h: y.h, y_w: y.w, ..next };
+            rows.push(level);
+            next.tile += columns * y.h.div_ceil(tile.h);
+            next.x += x.area();
+            next.y += y.area();
+        }
+        (bytemuck::cast_slice(&rows).to_vec(), next.tile)
+    }
+
+    /// The table in a slot.
+    pub fn list(slot: &[f32]) -> &[Self] {
+        bytemuck::cast_slice(slot)
+    }
+}
+
+/// Slope `a` of `v > 0 ? v : a v`.
+fn prelu<T: PartialOrd + Default + std::ops::Mul<Output = T>>(value: T, slope: T) -> T {
+    if value > T::default() { value } else { slope * value }
+}

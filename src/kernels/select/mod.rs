@@ -1,0 +1,143 @@
+//! Kernels that choose candidates: decode, compaction, sort, NMS, regression. Boxes are 1-based inclusive pixel corners (spec section 3).
+
+mod arguments;
+mod decode;
+mod faces;
+mod hits;
+mod nms;
+mod overlap;
+mod refine;
+mod scan;
+mod score;
+mod sort;
+
+pub use arguments::{Arguments, Row, counted};
+pub use decode::{CellBand, Decode};
+pub use faces::Faces;
+pub use hits::Hits;
+pub use nms::Nms;
+pub use overlap::Overlap;
+pub use refine::Refine;
+pub use scan::Scan;
+pub use score::Score;
+pub use sort::Sort;
+
+use crate::tensor::noise;
+
+/// A box that a net proposed (`shared/boxes.wgsl`).
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct Candidate {
+    /// `x1, y1, x2, y2`.
+    pub corners: [f32; 4],
+    /// Box regression by the net that scored it, in units of the box side.
+    pub offsets: [f32; 4],
+    /// Face probability.
+    pub score: f32,
+    /// Stage 1: pyramid level; later: row of the list that the net saw.
+    pub tag: f32,
+    unused: [f32; 2],
+}
+
+impl Candidate {
+    /// Four-byte words of a candidate.
+    pub const WORDS: usize = 12;
+
+    /// A candidate without offsets.
+    pub fn new(corners: [f32; 4], score: f32, tag: f32) -> Self {
+        Self { corners, offsets: [0.0; 4], score, tag, unused: [0.0; 2] }
+    }
+
+    /// The candidates in a slot.
+    pub fn list(slot: &[f32]) -> &[Self] {
+        bytemuck::cast_slice(slot)
+    }
+
+    /// The candidates in a slot, to be written.
+    pub fn list_mut(slot: &mut [f32]) -> &mut [Self] {
+        bytemuck::cast_slice_mut(slot)
+    }
+
+    /// Whether two candidates overlap by more than `threshold`: of their union, or of the smaller box. In f32 as on the GPU: a comparison
+    /// must fall on the same side everywhere, and on integer corners every term but the last product is exact.
+    fn overlaps(&self, other: &Self, threshold: f32, smaller: bool) -> bool {
+        let (a, b) = (self.corners, other.corners);
+        let area = |b: [f32; 4]| (b[2] - b[0] + 1.0) * (b[3] - b[1] + 1.0);
+        let width = (a[2].min(b[2]) - a[0].max(b[0]) + 1.0).max(0.0);
+        let height = (a[3].min(b[3]) - a[1].max(b[1]) + 1.0).max(0.0);
+        let shared = width * height;
+        let whole = if smaller { area(a).min(area(b)) } else { area(a) + area(b) - shared };
+        shared > threshold * whole
+    }
+}
+
+/// Length of a list (`shared/counter.wgsl`).
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct Counter {
+    /// Candidates that the list holds.
+    pub held: u32,
+    /// Candidates that there would be if lists had no end.
+    pub wanted: u32,
+    /// 1 if a NaN was met on the way.
+    pub fault: u32,
+    unused: u32,
+}
+
+impl Counter {
+    /// Four-byte words of a counter.
+    pub const WORDS: usize = 4;
+
+    /// A list of `held` candidates that lost none.
+    pub fn of(held: u32) -> Self {
+        Self { held, wanted: held, ..Self::default() }
+    }
+
+    /// The counter in a slot.
+    pub fn read(slot: &[f32]) -> Self {
+        bytemuck::cast_slice(slot)[0]
+    }
+
+    fn write(self, slot: &mut [f32]) {
+        bytemuck::cast_slice_mut(slot)[0] = self;
+    }
+
+    fn words(self) -> Vec<f32> {
+        bytemuck::cast_slice(&[self]).to_vec()
+    }
+}
+
+/// Softmax over the two class logits.
+fn face_probability(background: f32, face: f32) -> f32 {
+    (1.0 / (1.0 + (f64::from(background) - f64::from(face)).exp())) as f32
+}
+
+/// What a probability in f32 may be off: WGSL allows `exp` 3 + 2|x| ulp, which p (1 - p) damps to under 2 ε, and a division 2.5 ulp.
+const PROBABILITY_TOLERANCE: f32 = 6.0 * f32::EPSILON;
+
+/// `n` candidates on a small integer grid, so that many overlap, with many equal scores, for samples.
+fn sample_list(n: usize, seed: u64) -> Vec<Candidate> {
+    noise(n * 8, seed)
+        .chunks_exact(8)
+        .map(|r| {
+            let (x, y, side) = ((r[0] * 20.0).trunc(), (r[1] * 20.0).trunc(), (20.0 + r[2] * 12.0).trunc());
+            let mut c = Candidate::new([x, y, x + side, y + side + (r[3] * 3.0).trunc()], (r[4] * 8.0).trunc() / 16.0 + 0.5, (r[5] * 2.5).trunc());
+            c.offsets = [r[6] * 0.2, r[7] * 0.2, r[3] * 0.2, r[5] * 0.2];
+            c
+        })
+        .collect()
+}
+
+/// The same, best first.
+fn sorted_list(n: usize, seed: u64) -> Vec<Candidate> {
+    let mut list = sample_list(n, seed);
+    list.sort_by(|a, b| b.score.total_cmp(&a.score));
+    list
+}
+
+/// A list padded to `capacity`, as slot contents.
+fn slot(list: &[Candidate], capacity: usize) -> Vec<f32> {
+    let mut words: Vec<f32> = bytemuck::cast_slice(list).to_vec();
+    words.resize(capacity * Candidate::WORDS, -7.0);
+    words
+}

@@ -1,0 +1,350 @@
+//! The schedule as data: a [`Recording`] lists *steps* (a kernel and the slots it touches) that any engine can play.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// How a kernel touches a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Reads only.
+    Read,
+    /// Writes every element (of the items there are).
+    Write,
+    /// Writes some elements or adds to them; what it leaves alone stays.
+    Update,
+}
+
+/// Element type of a slot as a kernel sees it; both are four bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Element {
+    /// `f32`, or vectors and structs of it.
+    F32,
+    /// `u32`, or vectors and structs of it.
+    U32,
+}
+
+/// One storage binding of a kernel. The uniform is binding 0, these follow in order, reads first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Binding {
+    /// How the kernel touches it.
+    pub access: Access,
+    /// What it holds.
+    pub element: Element,
+}
+
+impl Binding {
+    /// Read-only floats.
+    pub const READ: Self = Self { access: Access::Read, element: Element::F32 };
+    /// Read-only unsigned integers.
+    pub const READ_U32: Self = Self { access: Access::Read, element: Element::U32 };
+    /// Written floats.
+    pub const WRITE: Self = Self { access: Access::Write, element: Element::F32 };
+    /// Written unsigned integers.
+    pub const WRITE_U32: Self = Self { access: Access::Write, element: Element::U32 };
+    /// Floats of which some are written.
+    pub const UPDATE: Self = Self { access: Access::Update, element: Element::F32 };
+    /// Unsigned integers of which some are written.
+    pub const UPDATE_U32: Self = Self { access: Access::Update, element: Element::U32 };
+}
+
+/// Invocations of a kernel: `per_item` for every `together` items along x, `rows` workgroups along y.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Work {
+    /// Invocations for `together` items.
+    pub per_item: u32,
+    /// Items that one set of invocations handles.
+    pub together: u32,
+    /// Most items there can be (1 for a kernel without an item dimension).
+    pub items: u32,
+    /// Workgroups along y.
+    pub rows: u32,
+}
+
+impl Work {
+    /// `invocations` in one dimension.
+    pub const fn linear(invocations: u32) -> Self {
+        Self { per_item: invocations, together: 1, items: 1, rows: 1 }
+    }
+
+    /// Workgroups of `width` invocations along x and y for `items` items.
+    pub fn groups(self, items: u32, width: u32) -> [u32; 2] {
+        [(self.per_item * items.div_ceil(self.together)).div_ceil(width), self.rows]
+    }
+}
+
+/// Declares a kernel's uniform: `repr(C)`, `Pod`, and `LAYOUT`, its fields' names and byte offsets, in one breath.
+#[macro_export]
+macro_rules! uniform {
+    ($(#[$meta:meta])* pub struct $name:ident { $($(#[$field_meta:meta])* $field:ident: $kind:ty),* $(,)? }) => {
+        $(#[$meta])*
+        #[repr(C)]
+        #[derive(Debug, Clone, Copy, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+        pub struct $name { $($(#[$field_meta])* $field: $kind),* }
+
+        impl $name {
+            /// Name and byte offset of every field of the uniform.
+            pub const LAYOUT: &'static [(&'static str, usize)] =
+                &[$((stringify!($field), std::mem::offset_of!($name, $field))),*];
+        }
+    };
+}
+
+/// One compute kernel with its arguments: the struct *is* the WGSL uniform.
+///
+/// Slots reach [`Kernel::reference`] as `f32` words; integers are recovered with `bytemuck::cast_slice`. For a counted step `items` is
+/// the count read from the device; elements of further items are left alone.
+pub trait Kernel: bytemuck::Pod + Send + Sync + std::fmt::Debug {
+    /// Stem of the WGSL file.
+    const NAME: &'static str;
+    /// The kernel's source, then the shared snippets it calls.
+    const WGSL: &'static [&'static str];
+    /// Invocations of a workgroup.
+    const WORKGROUP: [u32; 3];
+    /// Storage bindings 1, 2, ...: reads first.
+    const BINDINGS: &'static [Binding];
+    /// Fields of the uniform (`LAYOUT` of the [`uniform!`](crate::uniform) macro).
+    const FIELDS: &'static [(&'static str, usize)];
+
+    /// How many invocations.
+    fn work(&self) -> Work;
+
+    /// Elements that each binding must at least have.
+    fn sizes(&self) -> Vec<usize>;
+
+    /// Values of WGSL `override` constants.
+    fn overrides(&self) -> Vec<(&'static str, f64)> {
+        Vec::new()
+    }
+
+    /// The specification: scalar, obvious, accumulating in `f64`.
+    fn reference(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]);
+
+    /// The same for speed, on all cores. Equal to the reference within [`Kernel::tolerance`].
+    fn native(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
+        self.reference(items, read, write);
+    }
+
+    /// How far an engine's `f32` result may lie from the reference, derived from the inputs: terms summed x largest term x ε.
+    fn tolerance(&self, read: &[&[f32]]) -> f32 {
+        let _ = read;
+        0.0
+    }
+}
+
+/// What engines need of a kernel, whatever its type.
+pub trait AnyKernel: Send + Sync + std::fmt::Debug {
+    /// [`Kernel::NAME`].
+    fn name(&self) -> &'static str;
+    /// [`Kernel::WGSL`].
+    fn wgsl(&self) -> &'static [&'static str];
+    /// [`Kernel::WORKGROUP`].
+    fn workgroup(&self) -> [u32; 3];
+    /// [`Kernel::BINDINGS`].
+    fn bindings(&self) -> &'static [Binding];
+    /// [`Kernel::FIELDS`].
+    fn fields(&self) -> &'static [(&'static str, usize)];
+    /// Bytes of the uniform.
+    fn uniform(&self) -> &[u8];
+    /// [`Kernel::work`].
+    fn work(&self) -> Work;
+    /// [`Kernel::sizes`].
+    fn sizes(&self) -> Vec<usize>;
+    /// [`Kernel::overrides`].
+    fn overrides(&self) -> Vec<(&'static str, f64)>;
+    /// [`Kernel::reference`].
+    fn reference(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]);
+    /// [`Kernel::native`].
+    fn native(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]);
+    /// [`Kernel::tolerance`].
+    fn tolerance(&self, read: &[&[f32]]) -> f32;
+}
+
+impl<K: Kernel> AnyKernel for K {
+    fn name(&self) -> &'static str {
+        K::NAME
+    }
+    fn wgsl(&self) -> &'static [&'static str] {
+        K::WGSL
+    }
+    fn workgroup(&self) -> [u32; 3] {
+        K::WORKGROUP
+    }
+    fn bindings(&self) -> &'static [Binding] {
+        K::BINDINGS
+    }
+    fn fields(&self) -> &'static [(&'static str, usize)] {
+        K::FIELDS
+    }
+    fn uniform(&self) -> &[u8] {
+        bytemuck::bytes_of(self)
+    }
+    fn work(&self) -> Work {
+        Kernel::work(self)
+    }
+    fn sizes(&self) -> Vec<usize> {
+        Kernel::sizes(self)
+    }
+    fn overrides(&self) -> Vec<(&'static str, f64)> {
+        Kernel::overrides(self)
+    }
+    fn reference(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
+        Kernel::reference(self, items, read, write);
+    }
+    fn native(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
+        Kernel::native(self, items, read, write);
+    }
+    fn tolerance(&self, read: &[&[f32]]) -> f32 {
+        Kernel::tolerance(self, read)
+    }
+}
+
+/// Handle of a buffer of four-byte elements inside one recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Slot(pub(crate) usize);
+
+impl Slot {
+    /// Position among [`Recording::slots`].
+    pub fn index(self) -> usize {
+        self.0
+    }
+}
+
+/// What an engine must know to allocate a slot.
+#[derive(Debug, Clone)]
+pub struct SlotInfo {
+    /// For people.
+    pub label: String,
+    /// Four-byte elements.
+    pub len: usize,
+    /// Contents that never change: weights and tables.
+    pub constant: Option<Arc<[f32]>>,
+    /// The host reads it after every play.
+    pub output: bool,
+}
+
+/// Where a counted step finds its dispatch size: entry `index` of the arguments in `slot`, `[x, y, z, items]` each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// Written by the `arguments` kernel.
+    pub slot: Slot,
+    /// Which entry.
+    pub index: usize,
+}
+
+/// One kernel over its slots.
+#[derive(Debug)]
+pub struct Step {
+    /// What to compute.
+    pub kernel: Box<dyn AnyKernel>,
+    /// One slot per binding.
+    pub slots: Vec<Slot>,
+    /// Dispatch size from the device instead of from [`Kernel::work`].
+    pub counted: Option<Counted>,
+}
+
+impl Step {
+    /// Slots by binding, with the binding.
+    pub fn bound(&self) -> impl Iterator<Item = (Slot, Binding)> + '_ {
+        self.slots.iter().copied().zip(self.kernel.bindings().iter().copied())
+    }
+}
+
+/// Steps in order, and the slots they use. Built once, played often.
+#[derive(Debug, Default)]
+pub struct Recording {
+    slots: Vec<SlotInfo>,
+    steps: Vec<Step>,
+    tables: HashMap<Vec<u32>, Slot>,
+}
+
+impl Recording {
+    /// An empty recording.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Steps in order of play.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// Every slot.
+    pub fn slots(&self) -> &[SlotInfo] {
+        &self.slots
+    }
+
+    /// A slot of `len` elements for results between steps, or for input written before a play.
+    pub fn slot(&mut self, label: impl Into<String>, len: usize) -> Slot {
+        self.slots.push(SlotInfo { label: label.into(), len, constant: None, output: false });
+        Slot(self.slots.len() - 1)
+    }
+
+    /// Makes `slot` at least `len` elements long.
+    pub fn grow(&mut self, slot: Slot, len: usize) {
+        let info = &mut self.slots[slot.0];
+        info.len = info.len.max(len);
+    }
+
+    /// A slot that holds `data` from the start.
+    pub fn constant(&mut self, label: impl Into<String>, data: impl Into<Arc<[f32]>>) -> Slot {
+        let data = data.into();
+        self.slots.push(SlotInfo { label: label.into(), len: data.len(), constant: Some(data), output: false });
+        Slot(self.slots.len() - 1)
+    }
+
+    /// A constant of integers; equal tables share one slot.
+    pub fn table(&mut self, label: impl Into<String>, data: Vec<u32>) -> Slot {
+        if let Some(slot) = self.tables.get(&data) {
+            return *slot;
+        }
+        let slot = self.constant(label, data.iter().map(|&word| f32::from_bits(word)).collect::<Vec<_>>());
+        self.tables.insert(data, slot);
+        slot
+    }
+
+    /// Lets the host read `slot` after every play.
+    pub fn output(&mut self, slot: Slot) {
+        self.slots[slot.0].output = true;
+    }
+
+    /// Appends `kernel` over `slots`, one per binding.
+    ///
+    /// # Panics
+    ///
+    /// If the number of slots, their sizes or their roles do not fit the kernel: a mistake in the caller, not in any input.
+    pub fn push(&mut self, kernel: impl Kernel + 'static, slots: &[Slot]) {
+        let step = self.checked(kernel, slots);
+        self.steps.push(step);
+    }
+
+    /// As [`Recording::push`], before the step at `position`.
+    ///
+    /// # Panics
+    ///
+    /// As [`Recording::push`].
+    pub fn insert(&mut self, position: usize, kernel: impl Kernel + 'static, slots: &[Slot]) {
+        let step = self.checked(kernel, slots);
+        self.steps.insert(position, step);
+    }
+
+    /// Makes the step at `position` take its dispatch size from the device.
+    pub fn count(&mut self, position: usize, counted: Counted) {
+        self.steps[position].counted = Some(counted);
+    }
+
+    fn checked<K: Kernel + 'static>(&self, kernel: K, slots: &[Slot]) -> Step {
+        let sizes = kernel.sizes();
+        assert_eq!(slots.len(), K::BINDINGS.len(), "{}: number of slots", K::NAME);
+        assert_eq!(sizes.len(), K::BINDINGS.len(), "{}: number of sizes", K::NAME);
+        for (i, ((slot, binding), size)) in slots.iter().zip(K::BINDINGS).zip(sizes).enumerate() {
+            let info = &self.slots[slot.0];
+            assert!(info.len >= size, "{}: binding {i} needs {size} elements, slot {:?} has {}", K::NAME, info.label, info.len);
+            if binding.access != Access::Read {
+                assert!(info.constant.is_none(), "{}: writes constant {:?}", K::NAME, info.label);
+                let aliases = slots.iter().filter(|other| *other == slot).count();
+                assert_eq!(aliases, 1, "{}: slot {:?} is written and bound twice", K::NAME, info.label);
+            }
+        }
+        Step { kernel: Box::new(kernel), slots: slots.to_vec(), counted: None }
+    }
+}
