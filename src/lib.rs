@@ -4,6 +4,7 @@ pub mod cascade;
 pub mod engine;
 pub mod geometry;
 pub mod kernels;
+pub mod nets;
 pub mod record;
 pub mod tensor;
 pub mod weights;

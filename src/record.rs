@@ -54,8 +54,8 @@ pub struct Work {
     pub per_item: u32,
     /// Items that one set of invocations handles.
     pub together: u32,
-    /// Most items there can be (1 for a kernel without an item dimension).
-    pub items: u32,
+    /// Most items there can be; `None` for a kernel without an item dimension, which a count on the device never shortens.
+    pub items: Option<u32>,
     /// Workgroups along y.
     pub rows: u32,
 }
@@ -63,7 +63,12 @@ pub struct Work {
 impl Work {
     /// `invocations` in one dimension.
     pub const fn linear(invocations: u32) -> Self {
-        Self { per_item: invocations, together: 1, items: 1, rows: 1 }
+        Self { per_item: invocations, together: 1, items: None, rows: 1 }
+    }
+
+    /// Most items there can be, 1 without an item dimension.
+    pub fn most(self) -> u32 {
+        self.items.unwrap_or(1)
     }
 
     /// Workgroups of `width` invocations along x and y for `items` items.

@@ -26,9 +26,9 @@ pub struct Capacity {
 #[non_exhaustive]
 pub struct Config {
     /// Smallest face side that the pyramid is built for, px; at least 1 (below 12 the image is enlarged). Default 20.
-    pub min_face_px: f32,
+    pub min_face_px: f64,
     /// Ratio of one pyramid level to the next, in `(0, 1)`. Default 0.709.
-    pub factor: f32,
+    pub factor: f64,
     /// Face probability needed after P-Net (`>=`), R-Net (`>`) and O-Net (`>`), each in `[0, 1]`. Default 0.6, 0.7, 0.7.
     pub thresholds: [f32; 3],
     /// At most this many faces, best first. Default 1,000.
@@ -62,7 +62,7 @@ pub struct ConfigError {
     /// Which setting.
     pub name: &'static str,
     /// What was given.
-    pub value: f32,
+    pub value: f64,
     /// What is allowed, in words.
     pub range: &'static str,
 }
@@ -78,11 +78,11 @@ impl Config {
         check(self.min_face_px >= 1.0 && self.min_face_px.is_finite(), "min_face_px", self.min_face_px, "at least 1")?;
         check(self.factor >= 0.1 && self.factor <= 0.95, "factor", self.factor, "between 0.1 and 0.95")?;
         for (name, value) in ["P-Net threshold", "R-Net threshold", "O-Net threshold"].into_iter().zip(self.thresholds) {
-            check((0.0..=1.0).contains(&value), name, value, "between 0 and 1")?;
+            check((0.0..=1.0).contains(&value), name, f64::from(value), "between 0 and 1")?;
         }
-        check((1..=10_000).contains(&self.max_faces), "max_faces", self.max_faces as f32, "between 1 and 10000")?;
+        check((1..=10_000).contains(&self.max_faces), "max_faces", f64::from(self.max_faces), "between 1 and 10000")?;
         for capacity in self.capacity.iter().flat_map(|c| [c.candidates, c.rnet, c.onet]) {
-            check((1..=16_384).contains(&capacity), "capacity", capacity as f32, "between 1 and 16384")?;
+            check((1..=16_384).contains(&capacity), "capacity", f64::from(capacity), "between 1 and 16384")?;
         }
         Ok(())
     }

@@ -58,7 +58,7 @@ pub fn replay(session: &mut Session) -> Result<Replay, EngineError> {
         let step = &session.recording().steps()[index];
         let items = match step.counted {
             Some(counted) => session.peek(counted.slot)?[counted.index * 4 + 3].to_bits(),
-            None => step.kernel.work().items,
+            None => step.kernel.work().most(),
         };
         result.first = diff_step(session.recording(), index, items, before, &after, &mut result.worst);
         result.steps += 1;
@@ -96,7 +96,7 @@ fn diff_step(
         // Of a counted step the items that exist count; of a partly written slot also what must stay.
         let len = match (binding.access, step.counted) {
             (Access::Update, _) => want.len(),
-            (_, Some(_)) => size * items as usize / step.kernel.work().items as usize,
+            (_, Some(_)) => size * items as usize / step.kernel.work().most() as usize,
             (_, None) => size,
         };
         let (got, want) = (&got[..len], &want[..len]);

@@ -58,6 +58,6 @@ impl HostSession {
 
     /// Items that `step` works on: counted on the device or fixed.
     pub fn items(&self, step: &Step) -> u32 {
-        step.counted.map_or_else(|| step.kernel.work().items, |c| self.memory[c.slot.index()][c.index * 4 + 3].to_bits())
+        step.counted.map_or_else(|| step.kernel.work().most(), |c| self.memory[c.slot.index()][c.index * 4 + 3].to_bits())
     }
 }

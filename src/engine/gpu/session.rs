@@ -148,7 +148,7 @@ fn bind(gpu: &Gpu, recording: &Recording, buffers: &[wgpu::Buffer]) -> Result<Ve
         let pipeline = gpu.pipeline(&*step.kernel)?;
         let bindings = scoped(&gpu.device, step.kernel.name(), || bind_group(gpu, step, &pipeline, &uniforms, i, buffers))?;
         let work = step.kernel.work();
-        let groups = work.groups(work.items, step.kernel.workgroup()[0]);
+        let groups = work.groups(work.most(), step.kernel.workgroup()[0]);
         Ok(BoundStep { pipeline, bindings, groups })
     };
     recording.steps().iter().enumerate().map(bind_one).collect()
@@ -168,11 +168,8 @@ fn bind_group(
         size: std::num::NonZeroU64::new(step.kernel.uniform().len().next_multiple_of(16) as u64),
     });
     let storage = step.slots.iter().map(|slot| buffers[slot.index()].as_entire_binding());
-    let entries: Vec<_> = std::iter::once(uniform)
-        .chain(storage)
-        .zip(0..)
-        .map(|(resource, binding)| wgpu::BindGroupEntry { binding, resource })
-        .collect();
+    let entries: Vec<_> =
+        std::iter::once(uniform).chain(storage).zip(0..).map(|(resource, binding)| wgpu::BindGroupEntry { binding, resource }).collect();
     let layout = pipeline.get_bind_group_layout(0);
     gpu.device.create_bind_group(&wgpu::BindGroupDescriptor { label: Some(step.kernel.name()), layout: &layout, entries: &entries })
 }

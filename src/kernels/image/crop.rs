@@ -72,7 +72,7 @@ impl Kernel for Crop {
     const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
 
     fn work(&self) -> Work {
-        Work { per_item: self.side * self.side, together: 1, items: self.n, rows: 1 }
+        Work { per_item: self.side * self.side, together: 1, items: Some(self.n), rows: 1 }
     }
 
     fn sizes(&self) -> Vec<usize> {

@@ -100,12 +100,11 @@ impl Kernel for Conv {
     const NAME: &'static str = "conv";
     const WGSL: &'static [&'static str] = wgsl!("nn/conv", "shared/levels");
     const WORKGROUP: [u32; 3] = [64, 1, 1];
-    const BINDINGS: &'static [Binding] =
-        &[Binding::READ, Binding::READ, Binding::READ, Binding::READ, Binding::READ_U32, Binding::WRITE];
+    const BINDINGS: &'static [Binding] = &[Binding::READ, Binding::READ, Binding::READ, Binding::READ, Binding::READ_U32, Binding::WRITE];
     const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
 
     fn work(&self) -> Work {
-        Work { per_item: self.tiles, together: 1, items: self.n, rows: self.groups() as u32 }
+        Work { per_item: self.tiles, together: 1, items: Some(self.n), rows: self.groups() as u32 }
     }
 
     fn sizes(&self) -> Vec<usize> {
@@ -192,10 +191,8 @@ impl Samples for Conv {
             .map(|(n, c, levels, out, k)| {
                 let shape = Shape::ragged(n, c, levels).expect("a valid sample");
                 let (kernel, table, _) = Self::new(&shape, out, k).expect("a valid sample");
-                let weight = Tensor {
-                    shape: vec![out as usize, c as usize, k as usize, k as usize],
-                    data: noise((out * c * k * k) as usize, 2),
-                };
+                let weight =
+                    Tensor { shape: vec![out as usize, c as usize, k as usize, k as usize], data: noise((out * c * k * k) as usize, 2) };
                 let per_channel = |seed| Self::pad(&noise(out as usize, seed));
                 let x = noise(shape.elements() as usize, 1);
                 Sample { kernel, read: vec![x, Self::pack(&weight), per_channel(3), per_channel(4), words(table)] }

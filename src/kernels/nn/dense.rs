@@ -68,7 +68,7 @@ impl Kernel for Dense {
     const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
 
     fn work(&self) -> Work {
-        Work { per_item: self.quads, together: ITEMS, items: self.n, rows: 1 }
+        Work { per_item: self.quads, together: ITEMS, items: Some(self.n), rows: 1 }
     }
 
     fn sizes(&self) -> Vec<usize> {

@@ -53,7 +53,7 @@ impl Kernel for MaxPool {
     const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
 
     fn work(&self) -> Work {
-        Work { per_item: self.y_plane, together: 1, items: self.n, rows: self.c }
+        Work { per_item: self.y_plane, together: 1, items: Some(self.n), rows: self.c }
     }
 
     fn sizes(&self) -> Vec<usize> {

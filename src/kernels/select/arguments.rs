@@ -76,9 +76,8 @@ pub fn counted<E>(
         body(recording, first)?;
         for position in from..recording.steps().len() {
             let kernel = &recording.steps()[position].kernel;
-            let Work { per_item, together, items, rows } = kernel.work();
-            if items > 1 || kernel.work().items == chunk {
-                steps.push((position, Row { per_item, together, groups_y: rows, width: kernel.workgroup()[0], first, most: items }));
+            if let Work { per_item, together, items: Some(most), rows } = kernel.work() {
+                steps.push((position, Row { per_item, together, groups_y: rows, width: kernel.workgroup()[0], first, most }));
             }
         }
     }

@@ -26,8 +26,7 @@ impl Kernel for Faces {
     const NAME: &'static str = "faces";
     const WGSL: &'static [&'static str] = wgsl!("select/faces", "shared/boxes", "shared/counter");
     const WORKGROUP: [u32; 3] = [64, 1, 1];
-    const BINDINGS: &'static [Binding] =
-        &[Binding::READ, Binding::READ_U32, Binding::READ, Binding::READ, Binding::UPDATE];
+    const BINDINGS: &'static [Binding] = &[Binding::READ, Binding::READ_U32, Binding::READ, Binding::READ, Binding::UPDATE];
     const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
 
     fn work(&self) -> Work {

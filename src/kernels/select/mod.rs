@@ -121,7 +121,8 @@ fn sample_list(n: usize, seed: u64) -> Vec<Candidate> {
         .chunks_exact(8)
         .map(|r| {
             let (x, y, side) = ((r[0] * 20.0).trunc(), (r[1] * 20.0).trunc(), (20.0 + r[2] * 12.0).trunc());
-            let mut c = Candidate::new([x, y, x + side, y + side + (r[3] * 3.0).trunc()], (r[4] * 8.0).trunc() / 16.0 + 0.5, (r[5] * 2.5).trunc());
+            let mut c =
+                Candidate::new([x, y, x + side, y + side + (r[3] * 3.0).trunc()], (r[4] * 8.0).trunc() / 16.0 + 0.5, (r[5] * 2.5).trunc());
             c.offsets = [r[6] * 0.2, r[7] * 0.2, r[3] * 0.2, r[5] * 0.2];
             c
         })

@@ -38,15 +38,8 @@ impl Kernel for Score {
     const NAME: &'static str = "score";
     const WGSL: &'static [&'static str] = wgsl!("select/score", "shared/boxes", "shared/counter", "shared/probability");
     const WORKGROUP: [u32; 3] = [64, 1, 1];
-    const BINDINGS: &'static [Binding] = &[
-        Binding::READ,
-        Binding::READ_U32,
-        Binding::READ,
-        Binding::READ,
-        Binding::UPDATE,
-        Binding::UPDATE_U32,
-        Binding::UPDATE,
-    ];
+    const BINDINGS: &'static [Binding] =
+        &[Binding::READ, Binding::READ_U32, Binding::READ, Binding::READ, Binding::UPDATE, Binding::UPDATE_U32, Binding::UPDATE];
     const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
 
     fn work(&self) -> Work {

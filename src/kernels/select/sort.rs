@@ -1,5 +1,7 @@
 //! Sorts and compacts the kept candidates.
 
+use std::cmp::Ordering;
+
 use super::{Candidate, Counter, sample_list, slot};
 use crate::kernels::{Sample, Samples, wgsl, words};
 use crate::record::{Binding, Kernel, Work};
@@ -22,8 +24,7 @@ impl Kernel for Sort {
     const NAME: &'static str = "sort";
     const WGSL: &'static [&'static str] = wgsl!("select/sort", "shared/boxes", "shared/counter");
     const WORKGROUP: [u32; 3] = [64, 1, 1];
-    const BINDINGS: &'static [Binding] =
-        &[Binding::READ, Binding::READ_U32, Binding::READ_U32, Binding::UPDATE, Binding::WRITE_U32];
+    const BINDINGS: &'static [Binding] = &[Binding::READ, Binding::READ_U32, Binding::READ_U32, Binding::UPDATE, Binding::WRITE_U32];
     const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
 
     fn work(&self) -> Work {
@@ -41,11 +42,9 @@ impl Kernel for Sort {
         let list = Candidate::list(read[0]).iter().zip(keep).take(before.held.min(self.capacity) as usize);
         let fault = list.clone().fold(before.fault, |fault, (_, keep)| fault | keep >> 1);
         let mut kept: Vec<Candidate> = list.filter(|(_, keep)| **keep == 1).map(|(candidate, _)| *candidate).collect();
-        // Stable: equal keys stay in order of place.
-        kept.sort_by(|a, b| {
-            let tags = if self.by_tag == 1 { a.tag.total_cmp(&b.tag) } else { std::cmp::Ordering::Equal };
-            tags.then(b.score.total_cmp(&a.score))
-        });
+        // Stable: equal keys stay in order of place. There is no NaN among kept scores.
+        let by = |a: f32, b: f32| a.partial_cmp(&b).unwrap_or(Ordering::Equal);
+        kept.sort_by(|a, b| (if self.by_tag == 1 { by(a.tag, b.tag) } else { Ordering::Equal }).then(by(b.score, a.score)));
         let wanted = kept.len() as u32;
         kept.truncate(self.room as usize);
         Candidate::list_mut(write[0])[..kept.len()].copy_from_slice(&kept);

@@ -1,0 +1,11 @@
+//! The three nets, each one list of layers (spec section 2).
+
+mod layer;
+mod onet;
+mod pnet;
+mod rnet;
+
+pub use layer::{Forward, Layer, Net, NetError};
+pub use onet::ONET;
+pub use pnet::PNET;
+pub use rnet::RNET;
