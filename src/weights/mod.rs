@@ -1,12 +1,28 @@
 //! Weights of the three nets: names, shapes, files.
+//!
+//! [`Weights`] are tensors by name, kept in a safetensors file. Names and shapes are listed once, in [`names`]; orders are those of the
+//! nets here: kernels `[out, in, row, column]`, dense inputs flattened channel, row, column. What others published in other orders goes
+//! through `import` (feature `cli`), which undoes them.
 
-use std::collections::BTreeMap;
+mod bytes;
+mod error;
+pub mod names;
+mod store;
 
-use crate::tensor::Tensor;
+#[cfg(feature = "cli")]
+mod caffe;
+#[cfg(feature = "cli")]
+pub mod import;
+#[cfg(feature = "cli")]
+mod layout;
+#[cfg(feature = "cli")]
+mod numpy;
+#[cfg(feature = "cli")]
+mod pickle;
+#[cfg(feature = "cli")]
+mod protobuf;
+#[cfg(feature = "cli")]
+mod pytorch;
 
-/// Tensors by name, with metadata. Names are `<net>.<layer>.<part>`, e.g. `pnet.conv1.weight`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Weights {
-    tensors: BTreeMap<String, Tensor>,
-    metadata: BTreeMap<String, String>,
-}
+pub use error::WeightsError;
+pub use store::Weights;

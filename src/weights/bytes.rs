@@ -1,0 +1,129 @@
+//! Reading bytes without trusting them.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use super::WeightsError;
+
+/// Most bytes of a file that are read. All weights of the three nets are 2 MB; the rest is room for archives that hold more.
+pub(super) const MAX_FILE: u64 = 256 << 20;
+
+/// All of the file at `path`, at most [`MAX_FILE`] bytes.
+pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, WeightsError> {
+    let failed = |source| WeightsError::Read { path: path.into(), source };
+    let mut bytes = Vec::new();
+    File::open(path).map_err(failed)?.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(WeightsError::TooLarge { what: path.display().to_string(), limit: MAX_FILE });
+    }
+    Ok(bytes)
+}
+
+/// Little-endian `f32` elements; a trailing partial one is dropped.
+pub(super) fn f32s(bytes: &[u8]) -> Vec<f32> {
+    bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
+}
+
+/// Little-endian `f16` elements, widened exactly; a trailing partial one is dropped.
+pub(super) fn f16s(bytes: &[u8]) -> Vec<f32> {
+    bytes.as_chunks().0.iter().map(|bytes| widen(u16::from_le_bytes(*bytes))).collect()
+}
+
+/// The `f32` equal to the `f16` of these bits.
+fn widen(bits: u16) -> f32 {
+    let sign = u32::from(bits >> 15) << 31;
+    let exponent = u32::from(bits >> 10) & 31;
+    let fraction = u32::from(bits) & 0x3ff;
+    match exponent {
+        0 => f32::from_bits(sign | (fraction as f32 / (1 << 24) as f32).to_bits()),
+        31 => f32::from_bits(sign | 0x7f80_0000 | fraction << 13),
+        _ => f32::from_bits(sign | (exponent + 112) << 23 | fraction << 13),
+    }
+}
+
+/// Product of `sizes`, unless it overflows.
+pub(super) fn elements(sizes: &[usize]) -> Option<usize> {
+    sizes.iter().try_fold(1usize, |product, &size| product.checked_mul(size))
+}
+
+/// A position in bytes of one format. Every read is checked; errors say where.
+#[cfg(feature = "cli")]
+#[derive(Debug, Clone)]
+pub(super) struct Cursor<'a> {
+    format: &'static str,
+    bytes: &'a [u8],
+    at: usize,
+}
+
+#[cfg(feature = "cli")]
+impl<'a> Cursor<'a> {
+    /// The start of `bytes`.
+    pub(super) fn new(format: &'static str, bytes: &'a [u8]) -> Self {
+        Self { format, bytes, at: 0 }
+    }
+
+    /// Bytes not yet read.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        &self.bytes[self.at..]
+    }
+
+    /// The error `what`, here.
+    pub(super) fn fail(&self, what: impl Into<String>) -> WeightsError {
+        WeightsError::Malformed { format: self.format, at: self.at, what: what.into() }
+    }
+
+    /// The next `count` bytes.
+    pub(super) fn take(&mut self, count: usize) -> Result<&'a [u8], WeightsError> {
+        let rest = self.rest();
+        let Some((taken, _)) = rest.split_at_checked(count) else {
+            return Err(self.fail(format!("{count} bytes expected, {} are left", rest.len())));
+        };
+        self.at += count;
+        Ok(taken)
+    }
+
+    /// The next `N` bytes.
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], WeightsError> {
+        let mut array = [0; N];
+        array.copy_from_slice(self.take(N)?);
+        Ok(array)
+    }
+
+    /// The next byte.
+    pub(super) fn byte(&mut self) -> Result<u8, WeightsError> {
+        Ok(self.array::<1>()?[0])
+    }
+
+    /// An unsigned little-endian length of `N <= 8` bytes.
+    pub(super) fn length<const N: usize>(&mut self) -> Result<usize, WeightsError> {
+        let mut wide = [0; 8];
+        wide[..N].copy_from_slice(&self.array::<N>()?);
+        usize::try_from(u64::from_le_bytes(wide)).map_err(|_| self.fail("length beyond memory"))
+    }
+
+    /// The text up to the next newline, which is passed over.
+    pub(super) fn line(&mut self) -> Result<&'a str, WeightsError> {
+        let end = self.rest().iter().position(|&byte| byte == b'\n').ok_or_else(|| self.fail("line without end"))?;
+        let line = self.take(end)?;
+        self.at += 1;
+        std::str::from_utf8(line).map_err(|_| self.fail("text is not UTF-8"))
+    }
+
+    /// As many bytes as the length of `N` bytes before them says.
+    pub(super) fn sized<const N: usize>(&mut self) -> Result<&'a [u8], WeightsError> {
+        let length = self.length::<N>()?;
+        self.take(length)
+    }
+
+    /// As much text as the length of `N` bytes before it says.
+    pub(super) fn sized_text<const N: usize>(&mut self) -> Result<&'a str, WeightsError> {
+        let length = self.length::<N>()?;
+        self.text(length)
+    }
+
+    /// The next `count` bytes as text.
+    pub(super) fn text(&mut self, count: usize) -> Result<&'a str, WeightsError> {
+        std::str::from_utf8(self.take(count)?).map_err(|_| self.fail("text is not UTF-8"))
+    }
+}

@@ -1,0 +1,138 @@
+//! Why weights cannot be had.
+
+use std::path::PathBuf;
+
+/// Why weights could not be read, written, imported or used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WeightsError {
+    /// The file system refused to read.
+    #[error("cannot read {path:?}; check that it is there and that you may read it")]
+    Read {
+        /// File or directory.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file system refused to write; what was there before is untouched.
+    #[error("cannot write {path:?}; check the directory, your rights and the free space")]
+    Write {
+        /// The file that was to be.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Far larger than any weights of these nets.
+    #[error("{what} is larger than {limit} bytes, which weights of these nets never are; check that it is the right file")]
+    TooLarge {
+        /// File or archive member.
+        what: String,
+        /// Most bytes that are read.
+        limit: u64,
+    },
+    /// One file of several is at fault.
+    #[error("cannot use {path:?} as weights")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: Box<WeightsError>,
+    },
+    /// Not a safetensors file, or not a whole one.
+    #[error("not a whole safetensors file; copy it again, or if it is another format run `mtcmcn import` on it")]
+    Safetensors {
+        /// What the reader said.
+        #[source]
+        source: safetensors::SafeTensorError,
+    },
+    /// Element type other than F32 or F16.
+    #[error("tensor {name:?} holds {dtype} elements; convert it to F32 or F16")]
+    Dtype {
+        /// Tensor.
+        name: String,
+        /// Its element type.
+        dtype: String,
+    },
+    /// A tensor that a net needs is not there.
+    #[error("weights have no tensor {name:?}; shape {want:?} is needed, so use a complete set of weights")]
+    Missing {
+        /// Tensor.
+        name: String,
+        /// Shape needed.
+        want: Vec<usize>,
+    },
+    /// A tensor does not fit its net.
+    #[error("tensor {name:?} is {got:?}, {want:?} is needed; these weights are for another net")]
+    Shape {
+        /// Tensor.
+        name: String,
+        /// Shape found.
+        got: Vec<usize>,
+        /// Shape needed.
+        want: Vec<usize>,
+    },
+    /// Shape and data disagree.
+    #[error("tensor {name:?} of shape {shape:?} has {len} elements; give it as many as its shape says")]
+    Length {
+        /// Tensor.
+        name: String,
+        /// Shape claimed.
+        shape: Vec<usize>,
+        /// Elements there.
+        len: usize,
+    },
+    /// NaN or infinity, which would silently spoil every result.
+    #[error("tensor {name:?} has {value} at element {index}; weights must be finite, so get an undamaged file")]
+    NotFinite {
+        /// Tensor.
+        name: String,
+        /// First bad element, row-major.
+        index: usize,
+        /// NaN or an infinity.
+        value: f32,
+    },
+    /// A file that ends early, contradicts itself, or uses a part of its format that no weights of these nets use.
+    #[error("{format} data damaged or unsupported at byte {at}: {what}; get the file again from where it came")]
+    Malformed {
+        /// Format being read.
+        format: &'static str,
+        /// Offset in that data.
+        at: usize,
+        /// What is wrong there.
+        what: String,
+    },
+    /// Not a zip archive, or not a whole one.
+    #[cfg(feature = "cli")]
+    #[error("cannot read zip member {member:?}; get the archive again from where it came")]
+    Zip {
+        /// File inside the archive; empty for the archive itself.
+        member: String,
+        /// What the reader said.
+        #[source]
+        source: zip::result::ZipError,
+    },
+    /// A net appears twice among the sources.
+    #[error("both {first} and {second} hold {net}; give one set of weights at a time")]
+    Twice {
+        /// Net.
+        net: &'static str,
+        /// Where it was first.
+        first: String,
+        /// Where it was again.
+        second: String,
+    },
+    /// A net appears nowhere among the sources.
+    #[error(
+        "no {net} in {looked:?}; give PyTorch pnet.pt, rnet.pt and onet.pt, Caffe det1, det2 and det3.caffemodel, \
+         mtcnn_weights.npy, a directory that holds them, or a wheel of facenet-pytorch or mtcnn 0.1.1"
+    )]
+    NoNet {
+        /// Net.
+        net: &'static str,
+        /// Files that were looked at.
+        looked: Vec<String>,
+    },
+}

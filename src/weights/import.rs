@@ -1,0 +1,198 @@
+//! Weights that others published, whatever format and order they are in.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Cursor, Read as _};
+use std::path::{Path, PathBuf};
+
+use zip::ZipArchive;
+
+use super::bytes::{MAX_FILE, read_file};
+use super::layout::NetTensors;
+use super::names::Net;
+use super::{Weights, WeightsError, caffe, numpy, pytorch};
+
+/// What a file is, told by its contents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Format {
+    /// `torch.save` before torch 1.6.
+    PyTorch,
+    /// A numpy array file.
+    Numpy,
+    /// A zip archive: newer `torch.save` files and Python wheels.
+    Zip,
+    /// A Caffe model.
+    Caffe,
+}
+
+impl Format {
+    /// What `bytes`, a whole file, are. Caffe models have no signature: what reads as one is taken for one.
+    pub fn of(bytes: &[u8]) -> Option<Self> {
+        match bytes {
+            _ if pytorch::is_old(bytes) => Some(Self::PyTorch),
+            _ if numpy::is(bytes) => Some(Self::Numpy),
+            _ if bytes.starts_with(b"PK\x03\x04") => Some(Self::Zip),
+            _ if caffe::is(bytes) => Some(Self::Caffe),
+            _ => None,
+        }
+    }
+
+    /// Its name, for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PyTorch => "pytorch",
+            Self::Numpy => "numpy",
+            Self::Zip => "zip",
+            Self::Caffe => "caffe",
+        }
+    }
+}
+
+/// A zip archive in memory.
+pub(super) struct Archive<'a> {
+    zip: ZipArchive<Cursor<&'a [u8]>>,
+    members: Vec<String>,
+}
+
+impl<'a> Archive<'a> {
+    fn open(bytes: &'a [u8]) -> Result<Self, WeightsError> {
+        let failed = |source| WeightsError::Zip { member: String::new(), source };
+        let zip = ZipArchive::new(Cursor::new(bytes)).map_err(failed)?;
+        let names = zip.file_names().map(|name| name.map(std::borrow::Cow::into_owned));
+        let mut members = names.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        members.sort();
+        Ok(Self { zip, members })
+    }
+
+    /// Name of the first member whose name ends in `suffix`.
+    pub(super) fn find(&self, suffix: &str) -> Option<String> {
+        self.members.iter().find(|name| name.ends_with(suffix)).cloned()
+    }
+
+    /// Contents of `member`, at most 256 MiB.
+    pub(super) fn read(&mut self, member: &str) -> Result<Vec<u8>, WeightsError> {
+        let failed = |source| WeightsError::Zip { member: member.into(), source };
+        let mut bytes = Vec::new();
+        let file = self.zip.by_name(member).map_err(failed)?;
+        file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|error| failed(error.into()))?;
+        if bytes.len() as u64 > MAX_FILE {
+            return Err(WeightsError::TooLarge { what: format!("zip member {member:?}"), limit: MAX_FILE });
+        }
+        Ok(bytes)
+    }
+}
+
+/// Nets found so far, and where.
+#[derive(Default)]
+struct Found {
+    nets: BTreeMap<Net, (String, &'static str, NetTensors)>,
+    looked: Vec<String>,
+}
+
+impl Found {
+    fn add(&mut self, place: &str, format: Format, (net, tensors): (Net, NetTensors)) -> Result<(), WeightsError> {
+        if let Some((first, ..)) = self.nets.get(&net) {
+            return Err(WeightsError::Twice { net: net.name(), first: first.clone(), second: place.into() });
+        }
+        self.nets.insert(net, (place.into(), format.name(), tensors));
+        Ok(())
+    }
+
+    /// Takes what nets `bytes` hold; in an archive, those of its members too.
+    fn look(&mut self, place: &str, bytes: &[u8], in_archive: bool) -> Result<(), WeightsError> {
+        self.looked.push(place.into());
+        let caffe = || place.ends_with(".caffemodel").then_some(Format::Caffe);
+        let Some(format) = Format::of(bytes).or_else(caffe) else { return Ok(()) };
+        let nets = match format {
+            Format::PyTorch => pytorch::read_old(bytes)?.into_iter().collect(),
+            Format::Numpy => numpy::read(bytes)?,
+            Format::Caffe => caffe::read(bytes)?.into_iter().collect(),
+            Format::Zip => return self.look_inside(place, bytes, in_archive),
+        };
+        nets.into_iter().try_for_each(|net| self.add(place, format, net))
+    }
+
+    fn look_inside(&mut self, place: &str, bytes: &[u8], in_archive: bool) -> Result<(), WeightsError> {
+        let mut archive = Archive::open(bytes)?;
+        if pytorch::is_new(&archive) {
+            return pytorch::read_new(&mut archive)?.map_or(Ok(()), |net| self.add(place, Format::PyTorch, net));
+        }
+        if in_archive {
+            return Ok(());
+        }
+        let members: Vec<_> = archive.members.iter().filter(|name| may_hold_weights(name)).cloned().collect();
+        members.iter().try_for_each(|member| self.look(&format!("{place}/{member}"), &archive.read(member)?, true))
+    }
+
+    fn finish(self) -> Result<Weights, WeightsError> {
+        let (mut tensors, mut formats) = (BTreeMap::new(), vec![]);
+        let Self { mut nets, looked } = self;
+        for net in Net::ALL {
+            let Some((_, format, found)) = nets.remove(&net) else {
+                return Err(WeightsError::NoNet { net: net.name(), looked });
+            };
+            tensors.extend(found);
+            formats.push(format);
+        }
+        formats.dedup();
+        let weights = Weights::new(tensors, BTreeMap::from([("format".into(), formats.join(", "))]))?;
+        weights.check()?;
+        Ok(weights)
+    }
+}
+
+/// Weights of all three nets, from what others published.
+///
+/// Each source is a torch file (`pnet.pt` of facenet-pytorch, either format of `torch.save`), a Caffe model (`det1.caffemodel`), a
+/// numpy file (`mtcnn_weights.npy`), a wheel that holds such files, or a directory of them. Files are told apart by what is in them; in
+/// directories and archives, other files are passed over. Metadata say which format it was.
+///
+/// # Errors
+///
+/// [`WeightsError::NoNet`] or [`WeightsError::Twice`] if a net is in none or two of the sources; else what is wrong with a file, wrapped
+/// in [`WeightsError::File`], or with the tensors, as [`Weights::check`] says.
+pub fn import<P: AsRef<Path>>(sources: &[P]) -> Result<Weights, WeightsError> {
+    let mut found = Found::default();
+    for source in sources {
+        for path in files(source.as_ref())? {
+            let place = path.display().to_string();
+            let looked = read_file(&path).and_then(|bytes| found.look(&place, &bytes, false));
+            looked.map_err(|source| match source {
+                WeightsError::Read { .. } | WeightsError::Twice { .. } => source,
+                source => WeightsError::File { path, source: Box::new(source) },
+            })?;
+        }
+    }
+    found.finish()
+}
+
+/// Weights of all three nets, from the `bytes` of one file that errors call `name`.
+///
+/// # Errors
+///
+/// As [`import`].
+pub fn import_bytes(name: &str, bytes: &[u8]) -> Result<Weights, WeightsError> {
+    let mut found = Found::default();
+    found.look(name, bytes, false)?;
+    found.finish()
+}
+
+/// `source` itself, or if it is a directory the files in it that may hold weights, sorted.
+fn files(source: &Path) -> Result<Vec<PathBuf>, WeightsError> {
+    let failed = |error| WeightsError::Read { path: source.into(), source: error };
+    if !fs::metadata(source).map_err(failed)?.is_dir() {
+        return Ok(vec![source.into()]);
+    }
+    let entries = fs::read_dir(source).map_err(failed)?.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+    let mut paths: Vec<_> = entries.iter().map(fs::DirEntry::path).collect();
+    paths.retain(|path| path.is_file() && may_hold_weights(&path.to_string_lossy()));
+    paths.sort();
+    Ok(paths)
+}
+
+/// Whether a file that was not named by the user is worth opening.
+fn may_hold_weights(name: &str) -> bool {
+    let extension = Path::new(name).extension().unwrap_or_default().to_ascii_lowercase();
+    ["pt", "pth", "npy", "caffemodel", "whl", "zip"].iter().any(|known| extension == *known)
+}

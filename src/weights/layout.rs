@@ -1,0 +1,86 @@
+//! Orders of elements in published files, undone here and nowhere else.
+
+use std::collections::BTreeMap;
+
+use super::WeightsError;
+use super::names::{Entry, Net, Part};
+use crate::tensor::Tensor;
+
+/// Tensors of one net: canonical names, shapes and orders.
+pub(super) type NetTensors = BTreeMap<String, Tensor>;
+
+/// How a family of files lays out a weight. Here it is `[o, c, y, x]`, for kernels and flattened maps alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// Kernels `[o, c, y, x]`, matrices `[o, x, y, c]`: nets of upright images that flatten as the TensorFlow ones did.
+    PyTorch,
+    /// `[o, c, x, y]`: nets of images with rows and columns swapped.
+    Caffe,
+    /// `[x, y, c, o]`: TensorFlow order of the same swapped nets.
+    Numpy,
+}
+
+impl Layout {
+    /// Shape of a part of `entry` in such files, leading ones left out.
+    fn shape(self, entry: &Entry, part: Part) -> Vec<usize> {
+        let &Entry { outputs, inputs, side, dense, .. } = entry;
+        let shape = match (self, part) {
+            (Self::Numpy, Part::Weight) if dense => vec![inputs * side * side, outputs],
+            (Self::Numpy, Part::Weight) => vec![side, side, inputs, outputs],
+            _ => entry.shape(part),
+        };
+        without_leading_ones(&shape).to_vec()
+    }
+
+    /// Where the files have what is at `[o, c, y, x]` here.
+    fn index(self, entry: &Entry, [o, c, y, x]: [usize; 4]) -> usize {
+        let &Entry { outputs, inputs, side, dense, .. } = entry;
+        match self {
+            Self::PyTorch if dense => ((o * side + x) * side + y) * inputs + c,
+            Self::PyTorch => ((o * inputs + c) * side + y) * side + x,
+            Self::Caffe => ((o * inputs + c) * side + x) * side + y,
+            Self::Numpy => ((x * side + y) * inputs + c) * outputs + o,
+        }
+    }
+
+    /// `theirs` in our order and shape.
+    fn restore(self, entry: &Entry, part: Part, theirs: Tensor) -> Result<Tensor, WeightsError> {
+        let want = self.shape(entry, part);
+        if without_leading_ones(&theirs.shape) != want || theirs.data.len() != want.iter().product::<usize>() {
+            return Err(WeightsError::Shape { name: entry.tensor(part), got: theirs.shape, want });
+        }
+        let shape = entry.shape(part);
+        if part != Part::Weight {
+            return Ok(Tensor { shape, data: theirs.data });
+        }
+        let mut data = Vec::with_capacity(theirs.data.len());
+        for o in 0..entry.outputs {
+            for c in 0..entry.inputs {
+                for y in 0..entry.side {
+                    data.extend((0..entry.side).map(|x| theirs.data[self.index(entry, [o, c, y, x])]));
+                }
+            }
+        }
+        Ok(Tensor { shape, data })
+    }
+}
+
+fn without_leading_ones(shape: &[usize]) -> &[usize] {
+    let ones = shape.iter().take_while(|&&size| size == 1).count();
+    &shape[ones..]
+}
+
+/// All tensors of `net`, each taken out of a file of the given layout by `take`.
+pub(super) fn assemble(net: Net, layout: Layout, mut take: impl FnMut(&Entry, Part) -> Option<Tensor>) -> Result<NetTensors, WeightsError> {
+    let mut tensors = NetTensors::new();
+    for entry in net.layers() {
+        for &part in entry.parts() {
+            let name = entry.tensor(part);
+            let Some(theirs) = take(entry, part) else {
+                return Err(WeightsError::Missing { name, want: entry.shape(part) });
+            };
+            tensors.insert(name, layout.restore(entry, part, theirs)?);
+        }
+    }
+    Ok(tensors)
+}

@@ -1,0 +1,283 @@
+//! What a pickle describes, without doing what it says.
+//!
+//! A pickle is a program for a stack machine that may call any Python function. Here calls are only noted: [`Value::Call`] holds the
+//! function's name and arguments, and the readers of torch and numpy files look for the few that they know. Values live in one arena
+//! and refer to each other by index, so shared and even cyclic ones cost nothing. Opcodes are those of protocols 2 to 4 that
+//! `torch.save` and `numpy.save` write.
+
+use std::collections::BTreeMap;
+
+use super::WeightsError;
+use super::bytes::Cursor;
+
+/// Most values in one pickle; the files read here have some hundreds.
+const MAX_VALUES: usize = 1 << 20;
+
+/// Index of a value in its pickle.
+pub(super) type Id = usize;
+
+/// What the stack machine would have made.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Value<'a> {
+    /// `None`.
+    None,
+    /// `True` or `False`.
+    Bool(bool),
+    /// An integer of at most eight bytes.
+    Int(i64),
+    /// A longer integer: two's complement, little-endian.
+    Long(&'a [u8]),
+    /// Text.
+    Text(&'a str),
+    /// Bytes, or a Python 2 string.
+    Bytes(&'a [u8]),
+    /// A class or function: module and name.
+    Global(&'a str, &'a str),
+    /// A list.
+    List(Vec<Id>),
+    /// A tuple.
+    Tuple(Vec<Id>),
+    /// A dictionary: keys and values.
+    Dict(Vec<(Id, Id)>),
+    /// What a function or class makes of its arguments, with what was set on it afterwards.
+    Call {
+        /// Function or class.
+        function: Id,
+        /// Its arguments, a tuple.
+        arguments: Id,
+        /// Passed to `__setstate__`.
+        state: Option<Id>,
+        /// Set by `object[key] = value`.
+        items: Vec<(Id, Id)>,
+    },
+    /// An object kept outside the pickle, and how it is found.
+    Persistent(Id),
+}
+
+/// A pickle that was read.
+#[derive(Debug)]
+pub(super) struct Pickle<'a> {
+    values: Vec<Value<'a>>,
+    root: Id,
+}
+
+impl<'a> Pickle<'a> {
+    /// Reads one pickle and leaves `cursor` behind it.
+    pub(super) fn read(cursor: &mut Cursor<'a>) -> Result<Self, WeightsError> {
+        let mut machine = Machine { cursor: cursor.clone(), values: vec![], stack: vec![], marks: vec![], memo: BTreeMap::new() };
+        while machine.step()? {}
+        let root = machine.pop()?;
+        *cursor = machine.cursor;
+        Ok(Self { values: machine.values, root })
+    }
+
+    /// What it describes.
+    pub(super) fn root(&self) -> &Value<'a> {
+        &self.values[self.root]
+    }
+
+    /// The value of `id`.
+    pub(super) fn get(&self, id: Id) -> &Value<'a> {
+        &self.values[id]
+    }
+
+    /// All values in it.
+    pub(super) fn values(&self) -> impl Iterator<Item = &Value<'a>> {
+        self.values.iter()
+    }
+
+    /// The text of `id`, if it is text.
+    pub(super) fn text(&self, id: Id) -> Option<&'a str> {
+        match self.values[id] {
+            Value::Text(text) => Some(text),
+            Value::Bytes(bytes) => std::str::from_utf8(bytes).ok(),
+            _ => None,
+        }
+    }
+
+    /// The size `id`, if it is an integer that is not negative.
+    pub(super) fn size(&self, id: Id) -> Option<usize> {
+        match self.values[id] {
+            Value::Int(value) => value.try_into().ok(),
+            _ => None,
+        }
+    }
+
+    /// The sizes in the tuple `id`.
+    pub(super) fn sizes(&self, id: Id) -> Option<Vec<usize>> {
+        self.tuple(id)?.iter().map(|&id| self.size(id)).collect()
+    }
+
+    /// The members of the tuple `id`.
+    pub(super) fn tuple(&self, id: Id) -> Option<&[Id]> {
+        match &self.values[id] {
+            Value::Tuple(members) => Some(members),
+            _ => None,
+        }
+    }
+
+    /// Keys and values of a dictionary or of an object filled like one.
+    pub(super) fn items(&self, value: &Value<'a>) -> Option<Vec<(&'a str, Id)>> {
+        let (Value::Dict(items) | Value::Call { items, .. }) = value else { return None };
+        items.iter().map(|&(key, value)| Some((self.text(key)?, value))).collect()
+    }
+
+    /// Module, name and arguments of the call `value`.
+    pub(super) fn call(&self, value: &Value<'a>) -> Option<(&'a str, &'a str, &[Id])> {
+        let &Value::Call { function, arguments, .. } = value else { return None };
+        let Value::Global(module, name) = self.values[function] else { return None };
+        Some((module, name, self.tuple(arguments)?))
+    }
+}
+
+/// The stack machine, at some opcode.
+struct Machine<'a> {
+    cursor: Cursor<'a>,
+    values: Vec<Value<'a>>,
+    stack: Vec<Id>,
+    marks: Vec<usize>,
+    memo: BTreeMap<usize, Id>,
+}
+
+impl<'a> Machine<'a> {
+    /// Follows one opcode; `false` at the last.
+    fn step(&mut self) -> Result<bool, WeightsError> {
+        let opcode = self.cursor.byte()?;
+        match opcode {
+            b'.' => return Ok(false),
+            0x80 => drop(self.cursor.take(1)?), // PROTO
+            0x95 => drop(self.cursor.take(8)?), // FRAME
+            b'(' => self.marks.push(self.stack.len()),
+            b'q' | b'r' | 0x94 | b'h' | b'j' => self.remember(opcode)?,
+            b'a' | b'e' | b's' | b'u' | b'b' => self.change(opcode)?,
+            b't' | 0x85..=0x87 | b']' | b'}' | b')' | b'R' | 0x81 | b'Q' | 0x93 => self.compose(opcode)?,
+            _ => {
+                let value = self.literal(opcode)?;
+                self.push(value)?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Opcodes that stand for a value of their own.
+    fn literal(&mut self, opcode: u8) -> Result<Value<'a>, WeightsError> {
+        let cursor = &mut self.cursor;
+        Ok(match opcode {
+            b'N' => Value::None,
+            0x88 => Value::Bool(true),
+            0x89 => Value::Bool(false),
+            b'K' => Value::Int(cursor.byte()?.into()),
+            b'M' => Value::Int(u16::from_le_bytes(cursor.array()?).into()),
+            b'J' => Value::Int(i32::from_le_bytes(cursor.array()?).into()),
+            0x8a => integer(cursor.sized::<1>()?),
+            b'X' => Value::Text(cursor.sized_text::<4>()?),
+            0x8c => Value::Text(cursor.sized_text::<1>()?),
+            b'U' | b'C' => Value::Bytes(cursor.sized::<1>()?),
+            b'T' | b'B' => Value::Bytes(cursor.sized::<4>()?),
+            0x8e => Value::Bytes(cursor.sized::<8>()?),
+            b'c' => Value::Global(cursor.line()?, cursor.line()?),
+            _ => return Err(cursor.fail(format!("opcode {opcode:#04x} before it is none that weights files use"))),
+        })
+    }
+
+    /// Opcodes that put a value in the memo or take one from it.
+    fn remember(&mut self, opcode: u8) -> Result<(), WeightsError> {
+        let key = match opcode {
+            0x94 => self.memo.len(),
+            b'q' | b'h' => self.cursor.length::<1>()?,
+            _ => self.cursor.length::<4>()?,
+        };
+        if matches!(opcode, b'h' | b'j') {
+            let id = *self.memo.get(&key).ok_or_else(|| self.cursor.fail(format!("memo {key} was never set")))?;
+            self.stack.push(id);
+        } else {
+            let top = self.pop()?;
+            self.stack.push(top);
+            self.memo.insert(key, top);
+        }
+        Ok(())
+    }
+
+    /// Opcodes that make a value of others.
+    fn compose(&mut self, opcode: u8) -> Result<(), WeightsError> {
+        let value = match opcode {
+            b']' => Value::List(vec![]),
+            b'}' => Value::Dict(vec![]),
+            b')' => Value::Tuple(vec![]),
+            b't' => Value::Tuple(self.pop_to_mark()?),
+            0x85..=0x87 => {
+                let mut members = (0x85..=opcode).map(|_| self.pop()).collect::<Result<Vec<_>, _>>()?;
+                members.reverse();
+                Value::Tuple(members)
+            }
+            b'Q' => Value::Persistent(self.pop()?),
+            0x93 => {
+                let [name, module] = [self.pop()?, self.pop()?].map(|id| &self.values[id]);
+                let (&Value::Text(module), &Value::Text(name)) = (module, name) else {
+                    return Err(self.cursor.fail("name of a class is not text"));
+                };
+                Value::Global(module, name)
+            }
+            _ => {
+                let arguments = self.pop()?;
+                Value::Call { function: self.pop()?, arguments, state: None, items: vec![] }
+            }
+        };
+        self.push(value)
+    }
+
+    /// Opcodes that add to the value under their operands.
+    fn change(&mut self, opcode: u8) -> Result<(), WeightsError> {
+        let operands = match opcode {
+            b'a' | b'b' => vec![self.pop()?],
+            b's' => {
+                let value = self.pop()?;
+                vec![self.pop()?, value]
+            }
+            _ => self.pop_to_mark()?,
+        };
+        let target = self.pop()?;
+        self.stack.push(target);
+        match (opcode, &mut self.values[target]) {
+            (b'a' | b'e', Value::List(members)) => members.extend(operands),
+            (b's' | b'u', Value::Dict(items) | Value::Call { items, .. }) if operands.len().is_multiple_of(2) => {
+                items.extend(operands.chunks_exact(2).map(|pair| (pair[0], pair[1])));
+            }
+            (b'b', Value::Call { state, .. }) => *state = operands.first().copied(),
+            _ => return Err(self.cursor.fail("contents for a value that holds none")),
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, value: Value<'a>) -> Result<(), WeightsError> {
+        if self.values.len() == MAX_VALUES {
+            return Err(self.cursor.fail(format!("more than {MAX_VALUES} values")));
+        }
+        self.stack.push(self.values.len());
+        self.values.push(value);
+        Ok(())
+    }
+
+    fn pop(&mut self) -> Result<Id, WeightsError> {
+        let floor = self.marks.last().copied().unwrap_or(0);
+        match self.stack.pop() {
+            Some(id) if self.stack.len() >= floor => Ok(id),
+            _ => Err(self.cursor.fail("operand missing from the stack")),
+        }
+    }
+
+    fn pop_to_mark(&mut self) -> Result<Vec<Id>, WeightsError> {
+        let mark = self.marks.pop().ok_or_else(|| self.cursor.fail("no mark on the stack"))?;
+        Ok(self.stack.split_off(mark))
+    }
+}
+
+/// The integer of these little-endian two's complement bytes.
+fn integer(bytes: &[u8]) -> Value<'_> {
+    if bytes.len() > 8 {
+        return Value::Long(bytes);
+    }
+    let mut wide = [if bytes.last().is_some_and(|&byte| byte > 127) { 0xff } else { 0 }; 8];
+    wide[..bytes.len()].copy_from_slice(bytes);
+    Value::Int(i64::from_le_bytes(wide))
+}

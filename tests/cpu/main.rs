@@ -1,0 +1,11 @@
+//! Tests that need neither an adapter nor a network nor third-party weights.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+
+mod weights;
+#[cfg(feature = "cli")]
+mod weights_corrupt;
+#[cfg(feature = "cli")]
+mod weights_encode;
+#[cfg(feature = "cli")]
+mod weights_import;
