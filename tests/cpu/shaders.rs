@@ -88,7 +88,7 @@ fn headers_name_the_snippets_and_every_snippet_is_used() {
     }
     for (name, sources) in kernels {
         let stem = |source: &&str| snippets.iter().find(|file| file.text == **source).expect("a file of shared/").stem.as_str();
-        let used: Vec<&str> = sources[1..].iter().map(|source| stem(&source)).collect();
+        let used: Vec<&str> = sources[1..].iter().map(stem).collect();
         let named = sources[0].lines().take_while(|line| line.starts_with("//")).find_map(|line| line.split("Snippets: ").nth(1));
         let named: Vec<&str> = named.map_or_else(Vec::new, |list| list.trim_end_matches('.').split(", ").collect());
         assert_eq!(named, used, "{name}: snippets in the header and in WGSL");
