@@ -1,0 +1,4 @@
+//! Tests that need no GPU.
+
+#[cfg(feature = "cli")]
+mod cli;
