@@ -12,7 +12,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if cli::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "mtcmcn: {error:#}");
+            let _ = writeln!(io::stderr(), "mtcmcn: {}", cli::explain(&error));
             cli::Outcome::Failed.into()
         }
     }

@@ -5,17 +5,19 @@
 
 use std::any::Any;
 use std::fs::File;
-use std::io::{Cursor, Read};
+use std::io::{self, Cursor, Read};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 use mtcmcn::Frame;
 
 /// More than this is not read from one file: it may be a device or a pipe without an end.
 const MAX_FILE_BYTES: u64 = 1 << 30;
+
+const TOO_SHORT: &str = "the file ends before the image does";
 
 /// Reads and decodes the image in the file at `path`.
 ///
@@ -26,7 +28,8 @@ const MAX_FILE_BYTES: u64 = 1 << 30;
 pub fn read(path: &Path, max_pixels: u64) -> Result<Frame> {
     let bytes = read_bytes(File::open(path)?)?;
     // Decoders are large and fed with anything: should one panic, that costs one image and not the run.
-    panic::catch_unwind(AssertUnwindSafe(|| decode(&bytes, max_pixels))).unwrap_or_else(|panic| Err(panicked(&*panic)))
+    let frame = panic::catch_unwind(AssertUnwindSafe(|| decode(&bytes, max_pixels))).unwrap_or_else(|panic| Err(panicked(&*panic)));
+    frame.map_err(|error| if is_end_of_file(&error) { anyhow!(TOO_SHORT) } else { error })
 }
 
 /// All of `file` if it begins like an image.
@@ -50,6 +53,7 @@ fn format_of(bytes: &[u8]) -> Result<ImageFormat> {
 
 fn decode(bytes: &[u8], max_pixels: u64) -> Result<Frame> {
     let format = format_of(bytes)?;
+    ensure!(format != ImageFormat::Jpeg || jpeg_is_whole(bytes), TOO_SHORT);
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(max_pixels.saturating_mul(16).saturating_add(64 << 20)); // room for four f32 channels
@@ -67,6 +71,23 @@ fn decode(bytes: &[u8], max_pixels: u64) -> Result<Frame> {
     Frame::from_rgba(width, height, rgba.into_raw()).context("the image has no pixels")
 }
 
+/// Whether an end marker follows the image's data. The decoder makes what is missing grey, and no faces there would not mean none.
+fn jpeg_is_whole(bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    loop {
+        // Within compressed data, 0xff is followed by 0 or a restart marker; before a marker it may be repeated.
+        let marker = |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0 | 1 | 0xd0..=0xd8 | 0xff);
+        let Some(at) = rest.windows(2).position(marker) else { return false };
+        if rest[at + 1] == 0xd9 {
+            return true;
+        }
+        // Every other marker begins a segment that tells its length; an end marker inside it, as of a thumbnail, is not ours.
+        let Some(&[high, low]) = rest.get(at + 2..at + 4) else { return false };
+        let Some(after) = rest.get(at + 2 + usize::from(u16::from_be_bytes([high, low]))..) else { return false };
+        rest = after;
+    }
+}
+
 /// How the picture has to be turned, from EXIF or, as EXIF is built like a TIFF file, from a TIFF file's own tags.
 fn orientation_of(decoder: &mut impl ImageDecoder, format: ImageFormat, bytes: &[u8]) -> Orientation {
     let orientation = if format == ImageFormat::Tiff {
@@ -79,7 +100,14 @@ fn orientation_of(decoder: &mut impl ImageDecoder, format: ImageFormat, bytes: &
     orientation.unwrap_or(Orientation::NoTransforms)
 }
 
+fn is_end_of_file(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(ImageError::IoError(io)) if io.kind() == io::ErrorKind::UnexpectedEof)
+}
+
 fn panicked(panic: &(dyn Any + Send)) -> anyhow::Error {
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     anyhow!("the decoder panicked: {}", text.unwrap_or("no message"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use image::ImageFormat;
 use walkdir::{DirEntry, WalkDir};
 
+use super::explain;
+
 /// One thing to look at, or why it cannot be.
 pub type Input = Result<Image, Unreadable>;
 
@@ -30,7 +32,7 @@ pub struct Unreadable {
 
 impl Unreadable {
     fn new(path: &Path, error: impl Into<anyhow::Error>) -> Self {
-        Self { path: path.to_owned(), error: format!("{:#}", error.into()) }
+        Self { path: path.to_owned(), error: explain(&error.into()) }
     }
 }
 

@@ -107,6 +107,19 @@ pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe))
 }
 
+/// `error` and its causes on one line, without the causes whose text an error above has in its own already, as some crates do.
+pub fn explain(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        let cause = cause.split_whitespace().collect::<Vec<_>>().join(" ");
+        if !text.contains(&cause) {
+            text += if text.is_empty() { "" } else { ": " };
+            text += &cause;
+        }
+    }
+    text
+}
+
 fn print(bytes: &[u8]) -> Result<ExitCode> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(bytes).and_then(|()| stdout.flush()).context("writing to standard output")?;
@@ -138,6 +151,12 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_explanation_says_nothing_twice() {
+        let root = anyhow::anyhow!("no space\n left\n");
+        assert_eq!(explain(&root.context("disk: no space left").context("writing x.png")), "writing x.png: disk: no space left");
     }
 
     #[test]

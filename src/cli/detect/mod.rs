@@ -16,7 +16,7 @@ use mtcmcn::{Detections, Detector, Engine, Frame, Weights};
 pub use args::DetectArgs;
 
 use super::input::{self, Input};
-use super::{Outcome, decode};
+use super::{Outcome, decode, explain};
 use pictures::{Directories, Pictures};
 use report::{Format, Found, printable};
 
@@ -83,7 +83,7 @@ impl<D: FnMut(&Frame) -> Result<Result<Detections>>, W: Write> Run<D, W> {
         prefetch::in_order(inputs, decoders, read, |index, frame| {
             match (&inputs[index], frame) {
                 (Ok(image), Some(Ok(frame))) => self.search(index, &image.path, &frame)?,
-                (Ok(image), Some(Err(error))) => self.refuse(&image.path, &format!("{error:#}"))?,
+                (Ok(image), Some(Err(error))) => self.refuse(&image.path, &explain(&error))?,
                 (Ok(_), None) => {} // never: every image was read
                 (Err(unreadable), _) => self.refuse(&unreadable.path, &unreadable.error)?,
             }
@@ -97,7 +97,7 @@ impl<D: FnMut(&Frame) -> Result<Result<Detections>>, W: Write> Run<D, W> {
     fn search(&mut self, index: usize, path: &Path, frame: &Frame) -> Result<()> {
         let mut detections = match (self.detect)(frame)? {
             Ok(detections) => detections,
-            Err(error) => return self.refuse(path, &format!("{error:#}")),
+            Err(error) => return self.refuse(path, &explain(&error)),
         };
         if self.clip {
             detections.faces.iter_mut().for_each(|face| face.bounding_box = face.bounding_box.clipped(frame.width(), frame.height()));
