@@ -1,4 +1,6 @@
-//! Tests that need no GPU.
+//! Tests that need neither an adapter nor a network nor third-party weights.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 #[cfg(feature = "cli")]
 mod cli;
