@@ -36,7 +36,7 @@ pub struct DetectArgs {
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub annotate: Option<PathBuf>,
 
-    /// Write every face to this directory, aligned by its landmarks and cropped to 112x112, as NAME_<face>.png
+    /// Write every face to this directory, aligned by its landmarks and cropped to 112x112, as `NAME_1.png` and so on
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub crops: Option<PathBuf>,
 
@@ -76,8 +76,9 @@ pub struct DetectArgs {
     #[arg(long, value_name = "DEVICE", default_value = "auto", help_heading = "Engine")]
     pub device: String,
 
-    /// Weights of the three networks
-    #[arg(long, value_name = "FILE", env = "MTCMCN_WEIGHTS", help_heading = "Engine")]
+    /// Weights of the three networks, as `mtcmcn import` writes them; if not given, those that `MTCMCN_WEIGHTS` names, or
+    /// else the published ones, downloaded once
+    #[arg(long, value_name = "FILE", help_heading = "Engine")]
     pub weights: Option<PathBuf>,
 
     /// Refuse images with more than this many million pixels, before decoding them

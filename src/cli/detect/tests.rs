@@ -85,7 +85,7 @@ fn the_outcome_is_found_nothing_or_failed() {
         run_made_up(&input::expand(paths, None, &[]), Format::Csv, false, Directories::default())
             .map(|(outcome, text)| (outcome, text.lines().count()))
     };
-    assert_eq!(outcome(&[without.clone()]).expect("runs"), (Outcome::Nothing, 1), "only the header");
+    assert_eq!(outcome(std::slice::from_ref(&without)).expect("runs"), (Outcome::Nothing, 1), "only the header");
     assert_eq!(outcome(&[with.clone(), without]).expect("runs"), (Outcome::Found, 2));
     assert_eq!(outcome(&[scratch.0.join("lost"), with]).expect("runs"), (Outcome::Failed, 2));
 }
