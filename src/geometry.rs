@@ -50,7 +50,7 @@ impl BoundingBox {
 /// Left eye, right eye, nose tip, left and right mouth corner; "left" has the smaller x in an upright face (viewer's left).
 pub type Landmarks = [Vec2; 5];
 
-/// Where the five landmarks lie in an aligned 112 x 112 crop, in pixel-centre coordinates (the ArcFace template).
+/// Where the five landmarks lie in an aligned 112 x 112 crop, in pixel-centre coordinates (the `ArcFace` template).
 pub const ALIGNED_112: Landmarks = [
     Vec2::new(38.2946, 51.6963),
     Vec2::new(73.5318, 51.5014),

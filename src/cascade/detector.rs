@@ -169,7 +169,7 @@ impl Detector {
     ///
     /// # Errors
     ///
-    /// [`DetectError::Engine`] if the device fails or cannot hold the frame, [`DetectError::NotANumber`] if a net produces NaN. More
+    /// [`DetectError::Engine`] if the device fails (a frame that it cannot hold is searched on the CPU instead), [`DetectError::NotANumber`] if a net produces NaN. More
     /// candidates than a stage can hold is not an error: see [`Detections::truncated`].
     pub fn detect(&mut self, frame: &Frame) -> Result<Detections, DetectError> {
         let size = [frame.width, frame.height];
@@ -215,9 +215,20 @@ impl Detector {
         if levels.is_empty() || pixels > 1 << 30 || !pyramid::fits_taps(width, height, levels, self.config.resampling) {
             return Err(DetectError::FrameTooLarge { width, height, min_face_px: self.config.min_face_px });
         }
-        let budget = if self.engine.gpu().is_some() { Budget::GPU } else { Budget::CPU };
+        match self.load(&self.engine, size, levels) {
+            // A frame that a device cannot hold is searched all the same.
+            Err(DetectError::Engine(error @ (EngineError::TooLarge { .. } | EngineError::OutOfMemory { .. }))) => {
+                tracing::warn!("{width} x {height} pixels are searched on the CPU: {error}");
+                self.load(&Engine::cpu(), size, levels)
+            }
+            other => other,
+        }
+    }
+
+    fn load(&self, engine: &Engine, size: [u32; 2], levels: &[Level]) -> Result<Prepared, DetectError> {
+        let budget = if engine.gpu().is_some() { Budget::GPU } else { Budget::CPU };
         let Plan { recording, frame, faces, counters } = Plan::new(size, levels, &self.weights, &self.config, budget)?;
-        let session = self.engine.load(recording)?;
+        let session = engine.load(recording)?;
         Ok(Prepared { size, session, frame, faces, counters })
     }
 }

@@ -79,7 +79,7 @@ pub enum EngineError {
         message: String,
     },
     /// A buffer is larger than the device allows.
-    #[error("{slot} needs {bytes} bytes, the device binds at most {limit}; use a smaller frame, a larger minimum face, or the CPU engine")]
+    #[error("{slot} needs {bytes} bytes, the device binds at most {limit}")]
     TooLarge {
         /// Which buffer.
         slot: String,
@@ -89,7 +89,7 @@ pub enum EngineError {
         limit: u64,
     },
     /// Out of device memory.
-    #[error("the device has no memory for {what}; use a smaller frame, a larger minimum face, or the CPU engine")]
+    #[error("the device has no memory for {what}")]
     OutOfMemory {
         /// For what.
         what: String,

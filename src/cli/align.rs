@@ -1,0 +1,93 @@
+//! The aligned crop: a face turned and scaled upright, as face recognition wants it.
+
+use glam::{Affine2, Vec2};
+use image::{Rgb, RgbImage};
+use mtcmcn::Frame;
+use mtcmcn::geometry::{ALIGNED_112, Landmarks, similarity};
+
+/// Side of the crop, px.
+const SIDE: u32 = 112;
+
+/// The 112 x 112 crop in which `landmarks` fall on [`ALIGNED_112`] as well as a similarity can do; `None` if they leave no such map.
+///
+/// The template counts from pixel centres: (0, 0) is the centre of the first pixel. Landmarks are taken the same way, though as
+/// points in `image` space they are half a pixel off that: the networks for which this crop is made were trained on crops made so.
+/// Each pixel of the crop is one bilinear sample; what lies outside the frame is black.
+pub fn crop_112(frame: &Frame, landmarks: &Landmarks) -> Option<RgbImage> {
+    let crop_from_image = similarity(landmarks, &ALIGNED_112)?;
+    let image_from_crop = crop_from_image.inverse();
+    image_from_crop.is_finite().then(|| warp(frame, image_from_crop, SIDE, SIDE))
+}
+
+/// Samples `frame` at `image_from_crop` of every pixel centre of a `width x height` crop, centres counted from (0, 0) on both sides.
+fn warp(frame: &Frame, image_from_crop: Affine2, width: u32, height: u32) -> RgbImage {
+    RgbImage::from_fn(width, height, |u, v| bilinear(frame, image_from_crop.transform_point2(Vec2::new(u as f32, v as f32))))
+}
+
+/// The frame's colour at `p`, where (0, 0) is the centre of the first pixel; pixels outside count as black.
+fn bilinear(frame: &Frame, p: Vec2) -> Rgb<u8> {
+    let (corner, weight) = (p.floor(), p - p.floor());
+    let mut sum = [0.0; 3];
+    for (dx, dy) in [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)] {
+        let share = (1.0 - (weight.x - dx).abs()) * (1.0 - (weight.y - dy).abs());
+        let pixel = pixel(frame, corner + Vec2::new(dx, dy));
+        sum.iter_mut().zip(pixel).for_each(|(sum, channel)| *sum += share * f32::from(channel));
+    }
+    Rgb(sum.map(|channel| channel.round() as u8))
+}
+
+fn pixel(frame: &Frame, p: Vec2) -> [u8; 3] {
+    let inside = p.x >= 0.0 && p.y >= 0.0 && p.x < frame.width() as f32 && p.y < frame.height() as f32;
+    if !inside {
+        return [0; 3];
+    }
+    let at = (p.y as usize * frame.width() as usize + p.x as usize) * 4;
+    [frame.rgba()[at], frame.rgba()[at + 1], frame.rgba()[at + 2]]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Red grows with x, green with y: so a sample tells where it was taken.
+    fn ramp(width: u32, height: u32) -> Frame {
+        let pixels = (0..height).flat_map(|y| (0..width).flat_map(move |x| [x as u8, y as u8, 200, 255]));
+        Frame::from_rgba(width, height, pixels.collect()).expect("lengths agree")
+    }
+
+    #[test]
+    fn a_warp_samples_where_the_map_points() {
+        let map = Affine2::from_scale_angle_translation(Vec2::splat(2.0), std::f32::consts::FRAC_PI_2, Vec2::new(50.0, 10.0));
+        let crop = warp(&ramp(60, 60), map, 8, 8);
+        // A quarter turn with y down: (u, v) -> (50 - 2v, 10 + 2u).
+        assert_eq!(crop.get_pixel(0, 0), &Rgb([50, 10, 200]));
+        assert_eq!(crop.get_pixel(3, 1), &Rgb([48, 16, 200]));
+        assert_eq!(crop.get_pixel(7, 7), &Rgb([36, 24, 200]));
+    }
+
+    #[test]
+    fn samples_between_pixels_are_blended_and_the_outside_is_black() {
+        let frame = ramp(20, 20);
+        assert_eq!(bilinear(&frame, Vec2::new(4.25, 7.5)), Rgb([4, 8, 200])); // 4.25 and 7.5, rounded
+        assert_eq!(bilinear(&frame, Vec2::new(-0.5, 10.0)), Rgb([0, 5, 100])); // half of column 0, half of nothing
+        assert_eq!(bilinear(&frame, Vec2::new(19.75, 19.0)), Rgb([5, 5, 50])); // a quarter of the last pixel
+        assert_eq!(bilinear(&frame, Vec2::new(-1.0, 3.0)), Rgb([0; 3]));
+        assert_eq!(bilinear(&frame, Vec2::new(1e9, f32::NEG_INFINITY)), Rgb([0; 3]));
+    }
+
+    #[test]
+    fn landmarks_on_the_template_give_the_frame_itself() {
+        let frame = ramp(112, 112);
+        let crop = crop_112(&frame, &ALIGNED_112).expect("the template is a face");
+        for (x, y, pixel) in crop.enumerate_pixels() {
+            assert!(pixel.0[0].abs_diff(x as u8) <= 1 && pixel.0[1].abs_diff(y as u8) <= 1, "{x} {y}: {pixel:?}");
+        }
+        assert_eq!(crop.get_pixel(56, 72), &Rgb([56, 72, 200]));
+    }
+
+    #[test]
+    fn landmarks_without_a_map_give_no_crop() {
+        assert_eq!(crop_112(&ramp(9, 9), &[Vec2::ONE; 5]), None);
+        assert_eq!(crop_112(&ramp(9, 9), &[Vec2::NAN; 5]), None);
+    }
+}

@@ -1,0 +1,161 @@
+//! Which images to look at: what was named on the command line, in lists and in directories, as one sequence in that order.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use image::ImageFormat;
+use walkdir::{DirEntry, WalkDir};
+
+use super::explain;
+
+/// One thing to look at, or why it cannot be.
+pub type Input = Result<Image, Unreadable>;
+
+/// A file to decode. Whether it is an image is not known yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// Where it is, as the user would write it.
+    pub path: PathBuf,
+    /// What to call pictures made from it, without extension: the path below the directory that was named, or the file's own name.
+    pub name: PathBuf,
+}
+
+/// Something named that gives no image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// What was named.
+    pub path: PathBuf,
+    /// Why, with all causes.
+    pub error: String,
+}
+
+impl Unreadable {
+    fn new(path: &Path, error: impl Into<anyhow::Error>) -> Self {
+        Self { path: path.to_owned(), error: explain(&error.into()) }
+    }
+}
+
+/// Everything that `paths` and then the lines of `list` name, in order; duplicates stay. The path `-` is a list on stdin.
+///
+/// Directories are searched recursively in order of name; there, hidden entries and `skip` (directories, canonical) are passed over.
+pub fn expand(paths: &[PathBuf], list: Option<&Path>, skip: &[PathBuf]) -> Vec<Input> {
+    let mut inputs = Vec::new();
+    for path in paths.iter().map(PathBuf::as_path) {
+        if path == Path::new("-") {
+            expand_list(path, skip, &mut inputs);
+        } else {
+            expand_path(path, skip, &mut inputs);
+        }
+    }
+    if let Some(list) = list {
+        expand_list(list, skip, &mut inputs);
+    }
+    inputs
+}
+
+fn expand_list(list: &Path, skip: &[PathBuf], inputs: &mut Vec<Input>) {
+    let before = inputs.len();
+    let bytes = if list == Path::new("-") { read_stdin() } else { fs::read(list) };
+    match bytes.map_err(anyhow::Error::from).and_then(|bytes| parse_list(&bytes)) {
+        Ok(paths) => paths.iter().for_each(|path| expand_path(path, skip, inputs)),
+        Err(error) => inputs.push(Err(Unreadable::new(list, error))),
+    }
+    if inputs.len() == before {
+        inputs.push(Err(Unreadable::new(list, anyhow::anyhow!("the list names no file"))));
+    }
+}
+
+fn read_stdin() -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    io::stdin().lock().read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// One path a line; LF or CRLF, a byte order mark at the start and blank lines are no matter.
+fn parse_list(bytes: &[u8]) -> anyhow::Result<Vec<PathBuf>> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let lines = bytes.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    lines.filter(|line| !line.trim_ascii().is_empty()).map(path_from_bytes).collect()
+}
+
+#[cfg(unix)]
+#[expect(clippy::unnecessary_wraps, reason = "the same signature as on systems whose paths are not bytes")]
+fn path_from_bytes(line: &[u8]) -> anyhow::Result<PathBuf> {
+    use std::os::unix::ffi::OsStrExt as _;
+    Ok(std::ffi::OsStr::from_bytes(line).into())
+}
+
+#[cfg(not(unix))]
+fn path_from_bytes(line: &[u8]) -> anyhow::Result<PathBuf> {
+    use anyhow::Context as _;
+    Ok(std::str::from_utf8(line).context("the list is not UTF-8")?.into())
+}
+
+fn expand_path(path: &Path, skip: &[PathBuf], inputs: &mut Vec<Input>) {
+    match fs::metadata(path) {
+        Err(error) => inputs.push(Err(Unreadable::new(path, error))),
+        Ok(metadata) if metadata.is_dir() => expand_directory(path, skip, inputs),
+        Ok(_) => {
+            let name = path.file_stem().unwrap_or("image".as_ref()).into();
+            inputs.push(Ok(Image { path: path.to_owned(), name }));
+        }
+    }
+}
+
+fn expand_directory(root: &Path, skip: &[PathBuf], inputs: &mut Vec<Input>) {
+    let before = inputs.len();
+    let wanted = |entry: &DirEntry| entry.depth() == 0 || !(is_hidden(entry) || is_one_of(entry, skip));
+    for entry in WalkDir::new(root).follow_links(true).sort_by_file_name().into_iter().filter_entry(wanted) {
+        match entry {
+            Ok(entry) if entry.file_type().is_file() && looks_like_image(entry.path()) => {
+                let name = entry.path().strip_prefix(root).unwrap_or(entry.path()).with_extension("");
+                inputs.push(Ok(Image { path: entry.into_path(), name }));
+            }
+            Ok(_) => {}
+            // The directory it leads back to is being searched already.
+            Err(error) if error.loop_ancestor().is_some() => tracing::info!("{error}"),
+            Err(error) => {
+                let path = error.path().unwrap_or(root).to_owned();
+                let cause = error.into_io_error().unwrap_or_else(|| io::ErrorKind::Other.into());
+                inputs.push(Err(Unreadable::new(&path, cause)));
+            }
+        }
+    }
+    if inputs.len() == before {
+        inputs.push(Err(Unreadable::new(root, anyhow::anyhow!("no images in this directory"))));
+    }
+}
+
+fn is_hidden(entry: &DirEntry) -> bool {
+    entry.file_name().as_encoded_bytes().starts_with(b".")
+}
+
+fn is_one_of(entry: &DirEntry, directories: &[PathBuf]) -> bool {
+    !directories.is_empty() && entry.file_type().is_dir() && entry.path().canonicalize().is_ok_and(|path| directories.contains(&path))
+}
+
+/// By extension, so that a damaged `.jpg` is reported and not passed over, or else by content. Not so BMP: texts may begin with "BM" too.
+fn looks_like_image(path: &Path) -> bool {
+    let readable = |format: ImageFormat| format.reading_enabled();
+    ImageFormat::from_path(path).is_ok_and(readable)
+        || sniff(path).is_ok_and(|format| format.is_some_and(|format| format != ImageFormat::Bmp && readable(format)))
+}
+
+fn sniff(path: &Path) -> io::Result<Option<ImageFormat>> {
+    let mut head = Vec::new();
+    File::open(path)?.take(16).read_to_end(&mut head)?;
+    Ok(image::guess_format(&head).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_may_have_blank_lines_crlf_and_a_byte_order_mark() {
+        let paths = parse_list(b"\xef\xbb\xbfa b.png\r\n\r\n  \n c.png\nd.png").expect("ASCII");
+        assert_eq!(paths, ["a b.png", " c.png", "d.png"].map(PathBuf::from));
+        assert!(parse_list(b"").expect("empty").is_empty());
+    }
+}
