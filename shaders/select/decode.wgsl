@@ -61,7 +61,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(local_invocation_inde
     let down = corners[band.rows + band.row + inside / band.width];
     var found: Candidate;
     found.corners = vec4f(across.x, down.x, across.y, down.y);
-    for (var k = 0u; k < 4u; k++) { found.offsets[k] = heads[(2u + k) * p.cells + id.x]; }
+    let at = 2u * p.cells + id.x;
+    found.offsets = vec4f(heads[at], heads[at + p.cells], heads[at + 2u * p.cells], heads[at + 3u * p.cells]);
     found.score = score;
     found.tag = f32(band.tag);
     candidates[place] = found;

@@ -1,5 +1,6 @@
 //! WGSL against Rust, without a GPU: every file is a kernel's, both sides of a binding agree, and every backend's language can say it.
 
+mod fxc;
 mod layout;
 mod translation;
 

@@ -66,8 +66,7 @@ fn faults<K: Samples>(source: &str) -> Vec<String> {
         storage(&module, global, binding.access, binding.element, &mut found);
         structs::<K>(&module, global, &mut found);
     }
-    let writes = K::BINDINGS.iter().skip_while(|binding| binding.access == Access::Read);
-    if writes.clone().any(|binding| binding.access == Access::Read) {
+    if !K::BINDINGS.is_sorted_by_key(|binding| binding.access != Access::Read) {
         found.push("BINDINGS must list reads first".to_owned());
     }
     if source.contains("num_workgroups") {
