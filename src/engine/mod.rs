@@ -174,7 +174,7 @@ impl Engine {
     /// [`EngineError`] if the device cannot hold or compile it.
     pub fn load(&self, recording: Recording) -> Result<Session, EngineError> {
         let player = match &self.0 {
-            Inner::Gpu(gpu) => Player::Gpu(GpuSession::new(gpu, &recording)?),
+            Inner::Gpu(gpu) => Player::Gpu(Box::new(GpuSession::new(gpu, &recording)?)),
             Inner::Host(body) => Player::Host(HostSession::new(&recording, *body)),
         };
         Ok(Session { recording, player })
@@ -182,7 +182,7 @@ impl Engine {
 }
 
 enum Player {
-    Gpu(GpuSession),
+    Gpu(Box<GpuSession>),
     Host(HostSession),
 }
 

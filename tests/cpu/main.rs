@@ -13,3 +13,9 @@ mod weights_corrupt;
 mod weights_encode;
 #[cfg(feature = "cli")]
 mod weights_import;
+
+#[path = "../support/golden.rs"]
+mod golden;
+mod layers;
+mod nets;
+mod shaders;

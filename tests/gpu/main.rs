@@ -1,19 +1,25 @@
 //! Tests that need an adapter, and fail without one.
 
+#[path = "../support/golden.rs"]
+mod golden;
 mod kernels;
+mod nets;
 
 use std::sync::OnceLock;
 
 use mtcmcn::{Device, Engine};
 
-/// The adapter under test: `MTCMCN_TEST_DEVICE`, else a software one, so that every machine agrees.
+/// The adapter under test: `MTCMCN_TEST_DEVICE` and no other, else a software one if there is one, so that every machine agrees.
 fn engine() -> Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
-    let open = || {
-        let wanted = std::env::var("MTCMCN_TEST_DEVICE").unwrap_or_else(|_| "llvmpipe".to_owned());
-        Engine::open(&wanted.parse().expect("any text names a device"))
+    let open = |name: &str| Engine::open(&name.parse().expect("any text names a device"));
+    let choose = || match std::env::var("MTCMCN_TEST_DEVICE") {
+        Ok(wanted) => open(&wanted).expect("MTCMCN_TEST_DEVICE names an adapter"),
+        Err(_) => open("llvmpipe")
             .or_else(|_| Engine::open(&Device::Gpu))
-            .expect("these tests need a GPU adapter; on Debian: apt-get install mesa-vulkan-drivers")
+            .expect("these tests need a GPU adapter; on Debian: apt-get install mesa-vulkan-drivers"),
     };
-    ENGINE.get_or_init(open).clone()
+    let engine = ENGINE.get_or_init(choose).clone();
+    assert!(engine.gpu().is_some(), "{} is no GPU adapter", engine.name());
+    engine
 }

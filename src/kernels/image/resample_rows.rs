@@ -69,7 +69,9 @@ impl Kernel for ResampleRows {
         let lines: Vec<(&Band, u32)> = rows.collect();
         let planes = red.par_chunks_mut(width).zip(green.par_chunks_mut(width)).zip(blue.par_chunks_mut(width));
         planes.zip(lines).for_each(|(((red, green), blue), (band, row))| {
-            (red.fill(0.0), green.fill(0.0), blue.fill(0.0));
+            red.fill(0.0);
+            green.fill(0.0);
+            blue.fill(0.0);
             for (j, weight) in self.line(band, row) {
                 let weight = weight as f32;
                 let pixels = frame[j * width..(j + 1) * width].iter();

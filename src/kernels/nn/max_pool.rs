@@ -74,7 +74,7 @@ impl Kernel for MaxPool {
 
 impl Samples for MaxPool {
     fn samples() -> Vec<Sample<Self>> {
-        let cases: [(u32, u32, &[[u32; 2]], u32, u32); 6] = [
+        let cases: [(_, _, &[[u32; 2]], _, _); 6] = [
             (1, 1, &[[1, 1]], 2, 2),
             (1, 1, &[[2, 2]], 3, 2),
             (2, 3, &[[22, 22]], 3, 2),

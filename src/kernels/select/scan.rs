@@ -51,7 +51,8 @@ impl Samples for Scan {
     fn samples() -> Vec<Sample<Self>> {
         [(1, 9, 0), (255, 1000, 3), (256, 10, 0), (257, 1 << 14, 20), (8641, 1 << 14, 1)]
             .map(|(blocks, capacity, held)| {
-                let counts = noise(blocks as usize, 1).iter().map(|x| x.to_bits() % 7 | u32::from(*x > 0.999) << 31).collect::<Vec<_>>();
+                let counts =
+                    noise(blocks as usize, 1).iter().map(|x| (x.to_bits() % 7) | (u32::from(*x > 0.999) << 31)).collect::<Vec<_>>();
                 Sample { kernel: Self::new(blocks, capacity), read: vec![words(counts), Counter::of(held).words()] }
             })
             .to_vec()
