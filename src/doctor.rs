@@ -189,7 +189,7 @@ fn lenient() -> Config {
     Config { thresholds: [0.5, 0.4, 0.3], ..Config::default() }
 }
 
-/// Weights of noise for all nets, scaled so that activations keep their size.
+/// Weights of noise for all nets, tensor by tensor in the order of [`LAYERS`], scaled so that activations keep their size.
 pub fn noise_weights() -> Weights {
     let parts = LAYERS.iter().flat_map(|entry| entry.parts().iter().map(move |&part| (entry, part)));
     let tensors: BTreeMap<String, Tensor> = parts
@@ -197,7 +197,7 @@ pub fn noise_weights() -> Weights {
         .map(|((entry, part), seed)| {
             let shape = entry.shape(part);
             let scale = match part {
-                Part::Weight => (3.0 / (entry.inputs * entry.side * entry.side) as f32).sqrt(),
+                Part::Weight => (3.0 / (entry.inputs * entry.side * entry.side) as f64).sqrt() as f32,
                 Part::Bias => 0.125,
                 Part::Slope => 0.25,
             };

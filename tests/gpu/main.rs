@@ -1,5 +1,6 @@
 //! Tests that need an adapter, and fail without one.
 
+mod faults;
 #[path = "../support/golden.rs"]
 mod golden;
 mod kernels;
