@@ -24,7 +24,7 @@ pub struct DoctorArgs {
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
 
-    /// Weights for --image [default: $MTCMCN_WEIGHTS, else the public weights]
+    /// Weights for --image, as for `detect`
     #[arg(long, value_name = "FILE", requires = "image")]
     weights: Option<PathBuf>,
 

@@ -1,10 +1,11 @@
 //! The nets against `tests/fixtures/golden_nets.json`, on any engine. `tools/golden_nets.py` writes the file and says how weights are made.
 
-use mtcmcn::Engine;
 use mtcmcn::doctor::noise_weights;
 use mtcmcn::nets::{Net, ONET, PNET, RNET};
 use mtcmcn::record::Recording;
 use mtcmcn::tensor::{Extent, Shape, noise};
+use mtcmcn::weights::names::LAYERS;
+use mtcmcn::{Engine, Weights};
 use serde_json::Value;
 
 /// One input and what the net gives for it.
