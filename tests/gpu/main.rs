@@ -5,6 +5,7 @@ mod faults;
 mod golden;
 mod kernels;
 mod nets;
+mod program;
 
 use std::sync::OnceLock;
 
