@@ -1,6 +1,24 @@
 //! Face detection and alignment by a cascade of three small networks, in hand-written compute kernels.
+//!
+//! ```no_run
+//! use mtcmcn::{Config, Detector, Device, Engine, Frame, Weights};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let engine = Engine::open(&Device::Auto)?;
+//! let mut detector = Detector::new(engine, &Weights::load("weights.safetensors")?, Config::default())?;
+//! let frame = Frame::from_rgba(640, 480, vec![0; 640 * 480 * 4]).ok_or("width x height x 4 bytes are needed")?;
+//! for face in detector.detect(&frame)?.faces {
+//!     println!("{:?} {:.3} {:?}", face.bounding_box, face.score, face.landmarks);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A [`Detector`] records the whole cascade as data ([`record`]) and an [`Engine`] plays it: on a GPU as one submission, on the CPU with native
+//! code, or with the scalar *twin* of every kernel, which is its specification. [`engine::compare`] replays a recording against the twin.
 
 pub mod cascade;
+pub mod doctor;
 pub mod engine;
 pub mod geometry;
 pub mod kernels;
@@ -9,6 +27,6 @@ pub mod record;
 pub mod tensor;
 pub mod weights;
 
-pub use cascade::{Capacity, Config, ConfigError, DetectError, Detections, Detector, Face, Frame};
+pub use cascade::{Capacity, Config, DetectError, Detections, Detector, Face, Frame};
 pub use engine::{Device, Engine, EngineError};
 pub use weights::Weights;

@@ -6,6 +6,7 @@
 mod align;
 mod decode;
 mod detect;
+mod doctor;
 mod draw;
 mod fetch;
 mod import;
@@ -43,6 +44,8 @@ const EXIT_CODES: &str = "Exit codes: 0 found, 1 nothing found, 2 bad usage or s
 enum Command {
     /// Find faces in images
     Detect(detect::DetectArgs),
+    /// Check every GPU and driver on this machine, kernel by kernel
+    Doctor(doctor::DoctorArgs),
     /// Convert published weights to the safetensors file that --weights takes
     Import(import::ImportArgs),
     /// Print a completion script for a shell
@@ -87,6 +90,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
     log_to_stderr(cli.verbose, cli.quiet)?;
     match &cli.command {
         Command::Detect(args) => detect::run(args, cli.quiet).map(Into::into),
+        Command::Doctor(args) => doctor::run(args),
         Command::Import(args) => import::run(args),
         Command::Completions { shell } => {
             let mut script = Vec::new();

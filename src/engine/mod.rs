@@ -153,7 +153,7 @@ impl Engine {
     /// What the engine runs on, in words.
     pub fn name(&self) -> String {
         match &self.0 {
-            Inner::Gpu(gpu) => format!("{} ({})", gpu.report().name, gpu.report().backend),
+            Inner::Gpu(gpu) => gpu.report().to_string(),
             Inner::Host(Body::Native) => "CPU".to_owned(),
             Inner::Host(Body::Reference) => "twin".to_owned(),
         }
@@ -178,6 +178,12 @@ impl Engine {
             Inner::Host(body) => Player::Host(HostSession::new(&recording, *body)),
         };
         Ok(Session { recording, player })
+    }
+}
+
+impl From<Gpu> for Engine {
+    fn from(gpu: Gpu) -> Self {
+        Self(Inner::Gpu(gpu))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The kernels: one file per WGSL stem, with its uniform, its scalar twin, its native body and the samples that tests and `doctor` play.
 
+pub mod canary;
 pub mod image;
 pub mod nn;
 pub mod select;
@@ -18,6 +19,7 @@ pub(crate) use wgsl;
 #[macro_export]
 macro_rules! for_each_kernel {
     ($visit:ident) => {
+        $visit!($crate::kernels::canary::Loops);
         $visit!($crate::kernels::image::ResampleRows);
         $visit!($crate::kernels::image::ResampleColumns);
         $visit!($crate::kernels::image::Crop);

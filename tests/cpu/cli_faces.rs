@@ -140,3 +140,20 @@ fn devices_and_weights_that_do_not_exist_are_named() {
     refused(&["--weights", "missing.safetensors", "--device", "cpu"], "missing.safetensors");
     refused(&["--weights", "a.png", "--device", "cpu"], "a.png");
 }
+
+#[test]
+fn weights_that_do_not_fit_are_refused_and_the_tensor_is_named() {
+    let scratch = scratch();
+    let whole = Weights::load(scratch.path("noise.safetensors")).unwrap();
+    let refused = |spoil: &dyn Fn(&mut BTreeMap<String, Tensor>), named: &[&str]| {
+        let mut tensors = whole.tensors().clone();
+        spoil(&mut tensors);
+        Weights::new(tensors, BTreeMap::new()).unwrap().save(scratch.path("spoiled.safetensors")).unwrap();
+        let ended = scratch.run(&["detect", "a.png", "--device", "cpu", "--weights", "spoiled.safetensors"]);
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
+        assert!(named.iter().all(|named| ended.stderr.contains(named)), "{}", ended.stderr);
+    };
+    refused(&|tensors| drop(tensors.remove("rnet.conv2.bias")), &["rnet.conv2.bias", "[48]"]);
+    refused(&|tensors| tensors.get_mut("onet.box.weight").unwrap().shape = vec![256, 4], &["onet.box.weight", "[256, 4]", "[4, 256]"]);
+    refused(&|tensors| tensors.get_mut("pnet.conv1.weight").unwrap().data[7] = f32::NAN, &["pnet.conv1.weight", "7"]);
+}

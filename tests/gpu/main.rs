@@ -1,9 +1,11 @@
 //! Tests that need an adapter, and fail without one.
 
+mod faults;
 #[path = "../support/golden.rs"]
 mod golden;
 mod kernels;
 mod nets;
+mod program;
 
 use std::sync::OnceLock;
 

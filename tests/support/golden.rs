@@ -1,11 +1,10 @@
 //! The nets against `tests/fixtures/golden_nets.json`, on any engine. `tools/golden_nets.py` writes the file and says how weights are made.
 
-use std::collections::BTreeMap;
-
+use mtcmcn::doctor::noise_weights;
 use mtcmcn::nets::{Net, ONET, PNET, RNET};
 use mtcmcn::record::Recording;
-use mtcmcn::tensor::{Extent, Shape, Tensor, noise};
-use mtcmcn::weights::names::{Entry, LAYERS, Part};
+use mtcmcn::tensor::{Extent, Shape, noise};
+use mtcmcn::weights::names::LAYERS;
 use mtcmcn::{Engine, Weights};
 use serde_json::Value;
 
@@ -40,24 +39,6 @@ fn cases(net: &str) -> Vec<Golden> {
     let cases: Vec<Golden> = cases.filter(|case| case.net == net).collect();
     assert!(!cases.is_empty(), "no golden case of {net}");
     cases
-}
-
-/// Noise weights for all three nets.
-pub fn weights() -> Weights {
-    let parts = LAYERS.iter().flat_map(|entry| entry.parts().iter().map(move |&part| (entry, part)));
-    let tensors = parts.zip(1..).map(|((entry, part), seed)| (entry.tensor(part), tensor(entry, part, seed)));
-    Weights::new(tensors.collect(), BTreeMap::new()).expect("shapes fit")
-}
-
-fn tensor(entry: &Entry, part: Part, seed: u64) -> Tensor {
-    let scale = match part {
-        Part::Weight => (3.0 / (entry.inputs * entry.side * entry.side) as f64).sqrt() as f32,
-        Part::Bias => 0.125,
-        Part::Slope => 0.25,
-    };
-    let shape = entry.shape(part);
-    let data = noise(shape.iter().product(), seed).iter().map(|value| value * scale).collect();
-    Tensor { shape, data }
 }
 
 /// `v(c,y,x) = (((7c + 3y + 5x) mod 17) - 8) / 8`.
@@ -134,7 +115,7 @@ fn interleave<T: Copy>(channels: usize, levels: &[(usize, Vec<T>)]) -> Vec<T> {
 
 /// All three nets.
 pub fn check(engine: &Engine) {
-    let weights = weights();
+    let weights = noise_weights();
     check_levels(engine, &weights);
     check_crops(engine, RNET, &weights);
     check_crops(engine, ONET, &weights);

@@ -25,13 +25,19 @@ pub struct AdapterReport {
     pub workgroup_bytes: u32,
 }
 
+impl std::fmt::Display for AdapterReport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", self.name, self.backend)
+    }
+}
+
 fn instance(backends: Backends) -> Instance {
     let mut descriptor = InstanceDescriptor::new_without_display_handle();
     descriptor.backends = backends;
     Instance::new(descriptor)
 }
 
-/// GL is asked only when nothing else fits or by name: without a display server it is slower to come up and talks on stderr.
+/// Adapters of `backends`, hardware first.
 fn list(backends: Backends) -> Vec<Adapter> {
     let mut found = pollster::block_on(instance(backends).enumerate_adapters(backends));
     found.sort_by_key(|adapter| match adapter.get_info().device_type {
@@ -51,10 +57,10 @@ fn is_hardware(adapter: &Adapter) -> bool {
 }
 
 /// Every adapter of every backend, best first.
-pub fn adapters() -> Vec<AdapterReport> {
+pub(super) fn all() -> Vec<Adapter> {
     let mut found = list(Backends::PRIMARY);
     found.extend(list(Backends::GL));
-    found.iter().map(report).collect()
+    found
 }
 
 pub(super) fn report(adapter: &Adapter) -> AdapterReport {
@@ -101,21 +107,21 @@ pub(super) fn choose(device: &Device) -> Result<Option<Adapter>, EngineError> {
         Device::Backend(_) => Backends::GL,
         _ => Backends::PRIMARY,
     };
-    let mut found: Vec<Adapter> = list(backends).into_iter().filter(compute).collect();
-    if backends == Backends::PRIMARY && !found.iter().any(is_hardware) {
-        found.extend(list(Backends::GL).into_iter().filter(compute));
-    }
     let fits = |adapter: &Adapter| match device {
         Device::Auto => is_hardware(adapter),
-        Device::Named(part) => adapter.get_info().name.to_lowercase().contains(&part.to_lowercase()),
+        Device::Named(part) => report(adapter).to_string().to_lowercase().contains(&part.to_lowercase()),
         _ => true,
     };
+    let mut found: Vec<Adapter> = list(backends).into_iter().filter(compute).collect();
+    // GL is a last resort by name or for any GPU: it comes up slowly, and without a display server its driver talks on stderr.
+    if backends == Backends::PRIMARY && *device != Device::Auto && !found.iter().any(fits) {
+        found.extend(list(Backends::GL).into_iter().filter(compute));
+    }
     match found.iter().position(fits) {
         Some(i) => Ok(Some(found.swap_remove(i))),
         None if *device == Device::Auto => Ok(None),
         None => {
-            let names: Vec<String> =
-                found.iter().map(|a| format!("{} ({})", a.get_info().name, backend_name(a.get_info().backend))).collect();
+            let names: Vec<String> = found.iter().map(|adapter| report(adapter).to_string()).collect();
             let present = if names.is_empty() { "none at all".to_owned() } else { names.join(", ") };
             Err(EngineError::NoAdapter { wanted: device.to_string(), present })
         }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::adapter::{AdapterReport, choose, report};
+use super::adapter::{AdapterReport, all, choose, report};
 use super::fault::{Fault, scoped};
 use crate::engine::{Device, EngineError};
 use crate::record::{Access, AnyKernel};
@@ -32,13 +32,22 @@ impl Gpu {
     ///
     /// [`EngineError::NoAdapter`] if none fits, [`EngineError::Open`] if it refuses.
     pub fn open(device: &Device) -> Result<Option<Self>, EngineError> {
-        let Some(adapter) = choose(device)? else { return Ok(None) };
-        let report = report(&adapter);
+        choose(device)?.map(|adapter| Self::of(&adapter)).transpose()
+    }
+
+    /// Opens every adapter of every backend that `wanted` wants; an adapter that refuses is told beside the others.
+    pub fn open_all(wanted: impl Fn(&AdapterReport) -> bool) -> Vec<(AdapterReport, Result<Self, EngineError>)> {
+        let adapters = all().into_iter().map(|adapter| (report(&adapter), adapter));
+        adapters.filter(|(report, _)| wanted(report)).map(|(report, adapter)| (report, Self::of(&adapter))).collect()
+    }
+
+    fn of(adapter: &wgpu::Adapter) -> Result<Self, EngineError> {
+        let report = report(adapter);
         let descriptor = wgpu::DeviceDescriptor { label: Some("mtcmcn"), ..Default::default() };
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
             .map_err(|error| EngineError::Open { adapter: report.name.clone(), message: error.to_string() })?;
         let fault = Fault::watch(&device);
-        Ok(Some(Self { device, queue, fault, report, pipelines: Arc::default() }))
+        Ok(Self { device, queue, fault, report, pipelines: Arc::default() })
     }
 
     /// What it runs on.

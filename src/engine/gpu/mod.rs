@@ -5,6 +5,6 @@ mod device;
 mod fault;
 mod session;
 
-pub use adapter::{AdapterReport, adapters};
+pub use adapter::AdapterReport;
 pub use device::Gpu;
 pub use session::GpuSession;

@@ -1,0 +1,24 @@
+// loops: how often a loop that should run `count` times does run, and what it computes on the way
+//
+//   y  u32[2]  write  turns taken; x after that many turns of x = 1664525 x + 1013904223, modulo 2^32, from 1
+//
+// One invocation. Some software drivers leave a loop after 65,535 turns and say nothing. Twin: src/kernels/canary/loops.rs.
+
+struct Loops {
+    count: u32,
+}
+
+@group(0) @binding(0) var<uniform> p: Loops;
+@group(0) @binding(1) var<storage, read_write> y: array<u32>;
+
+@compute @workgroup_size(1)
+fn main() {
+    var x = 1u;
+    var turns = 0u;
+    for (var i = 0u; i < p.count; i++) {
+        x = x * 1664525u + 1013904223u;
+        turns++;
+    }
+    y[0] = turns;
+    y[1] = x;
+}

@@ -1,0 +1,5 @@
+//! Kernels that show faults of drivers.
+
+mod loops;
+
+pub use loops::Loops;
