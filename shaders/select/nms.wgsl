@@ -20,14 +20,13 @@ struct Nms {
 var<workgroup> suppressed: array<u32, 512>;
 var<workgroup> own: array<u32, 32>; // what the 32 candidates at hand suppress among themselves
 var<workgroup> kept: u32;
-var<workgroup> length: u32;
 
 @compute @workgroup_size(256)
 fn main(@builtin(local_invocation_index) lane: u32) {
-    if lane == 0u { length = min(count.held, p.capacity); }
+    let n = min(count.held, p.capacity);
     suppressed[lane] = 0u;
     suppressed[lane + 256u] = 0u;
-    let n = workgroupUniformLoad(&length);
+    workgroupBarrier();
     let words = (n + 31u) / 32u;
     for (var w = 0u; w < words; w++) {
         let i = w * 32u + lane;
