@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
+    quiet_drivers();
     match cli::run(&cli::Cli::parse()) {
         Ok(code) => code,
         Err(error) if cli::is_broken_pipe(&error) => ExitCode::SUCCESS,
@@ -15,5 +16,14 @@ fn main() -> ExitCode {
             let _ = writeln!(io::stderr(), "mtcmcn: {}", cli::explain(&error));
             cli::Outcome::Failed.into()
         }
+    }
+}
+
+/// Mesa's Vulkan layer and its EGL look for a Wayland display, and where `XDG_RUNTIME_DIR` is unset (containers, cron, root) they say so on
+/// stderr at every start. With a folder named they look there, find no display and are content.
+fn quiet_drivers() {
+    if cfg!(target_os = "linux") && std::env::var_os("XDG_RUNTIME_DIR").is_none() {
+        // SAFETY: this is the first thing the program does, no other thread can be reading the environment.
+        unsafe { std::env::set_var("XDG_RUNTIME_DIR", std::env::temp_dir()) };
     }
 }
