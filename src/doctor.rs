@@ -95,7 +95,7 @@ pub fn examine(filter: &str, cascade: Option<(&Weights, &Frame)>, mut each: impl
     let cpu = Some(Engine::cpu()).filter(|cpu| fits(&cpu.name())).map(|cpu| (None, Ok(cpu)));
     let gpus = Gpu::open_all(|report| fits(&report.to_string())).into_iter().map(|(report, gpu)| (Some(report), gpu.map(Engine::from)));
     for (adapter, engine) in cpu.into_iter().chain(gpus) {
-        let name = adapter.as_ref().map_or_else(|| "CPU".to_owned(), ToString::to_string);
+        let name = adapter.as_ref().map_or_else(|| Engine::cpu().name(), ToString::to_string);
         let (checks, refused) = match engine {
             Ok(engine) => (checks(&engine, adapter.as_ref(), cascade), None),
             Err(error) => (Vec::new(), Some(error)),

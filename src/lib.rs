@@ -24,6 +24,7 @@ pub mod geometry;
 pub mod kernels;
 pub mod nets;
 pub mod record;
+mod simd;
 pub mod tensor;
 pub mod weights;
 

@@ -11,6 +11,7 @@ use gpu::{Gpu, GpuSession};
 use host::{Body, HostSession};
 
 use crate::record::{Recording, Slot};
+use crate::simd::Simd;
 
 /// Which device to run on. Parsed from `auto`, `gpu`, `cpu`, `twin`, a backend (`vulkan`, `metal`, `dx12`, `gl`) or part of an adapter's name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -154,7 +155,7 @@ impl Engine {
     pub fn name(&self) -> String {
         match &self.0 {
             Inner::Gpu(gpu) => gpu.report().to_string(),
-            Inner::Host(Body::Native) => "CPU".to_owned(),
+            Inner::Host(Body::Native) => format!("CPU ({})", Simd::chosen()),
             Inner::Host(Body::Reference) => "twin".to_owned(),
         }
     }

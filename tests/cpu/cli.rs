@@ -297,3 +297,27 @@ fn completions_and_manual_pages_know_the_flags() {
     scratch.write("file", b"");
     scratch.run(&["man", "file"]).refused(&["file"]);
 }
+
+#[test]
+fn the_cpu_engine_is_healthy_with_every_set_of_vector_instructions() {
+    let scratch = Scratch::new();
+    let mut names = Vec::new();
+    for simd in ["portable", "avx2", "avx512"] {
+        let mut run = Command::new(env!("CARGO_BIN_EXE_mtcmcn"));
+        let run =
+            run.current_dir(scratch.path("")).env("MTCMCN_SIMD", simd).args(["doctor", "--json", "--device", "cpu"]).output().unwrap();
+        let report: Value = serde_json::from_slice(&run.stdout).unwrap();
+        assert_eq!((run.status.code(), &report["healthy"]), (Some(0), &Value::Bool(true)), "{simd}: {report:#}");
+        names.push(report["adapters"][0]["engine"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(names[0], "CPU (portable)");
+    // What the machine lacks is replaced by the best that it has, which then shows in the name.
+    assert!(!cfg!(target_arch = "x86_64") || !is_x86_avx2() || names[1] == "CPU (avx2)", "{names:?}");
+}
+
+fn is_x86_avx2() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}

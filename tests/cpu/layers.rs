@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 const MAY_USE: &[(&str, &[&str])] = &[
     ("geometry", &[]),
     ("tensor", &[]),
+    ("simd", &[]),
     ("record", &["tensor", "geometry"]),
-    ("kernels", &["record", "tensor", "geometry"]),
-    ("engine", &["record", "tensor", "geometry"]),
+    ("kernels", &["record", "simd", "tensor", "geometry"]),
+    ("engine", &["record", "simd", "tensor", "geometry"]),
     ("weights", &["tensor"]),
     ("nets", &["weights", "kernels", "record", "tensor"]),
     ("cascade", &["nets", "weights", "kernels", "engine", "record", "tensor", "geometry"]),

@@ -8,6 +8,7 @@ use super::{normal, rgb};
 use crate::kernels::select::Candidate;
 use crate::kernels::{Sample, Samples, wgsl};
 use crate::record::{Binding, Kernel, Work};
+use crate::simd::{AddPixels, Simd};
 
 crate::uniform! {
     /// Candidates cut out of the frame, zero outside it, at `side x side` pixels.
@@ -64,6 +65,38 @@ impl Crop {
     }
 }
 
+impl Crop {
+    /// [`Crop::item`], separably: each row of the crop is summed from frame rows over the whole box, then resampled along it.
+    fn item_by_rows(&self, frame: &[u32], candidate: &Candidate, y: &mut [f32]) {
+        let [x1, y1, x2, y2] = candidate.corners.map(|v| v as i64);
+        let (left, right) = ((x1 - 1).max(0), x2.min(i64::from(self.frame_w)));
+        if x2 < x1 || y2 < y1 || right <= left {
+            return y.fill(normal(0.0));
+        }
+        let (left, width, side) = (left as usize, (right - left) as usize, self.side as usize);
+        let columns: Vec<Vec<(usize, f32)>> =
+            (0..self.side).map(|i| self.inside(i, x1, x2, self.frame_w).map(|(j, weight)| (j - left, weight as f32)).collect()).collect();
+        let mut line = vec![0.0; 3 * width];
+        for i in 0..self.side {
+            line.fill(0.0);
+            let (red, rest) = line.split_at_mut(width);
+            let (green, blue) = rest.split_at_mut(width);
+            for (row, weight) in self.inside(i, y1, y2, self.frame_h) {
+                let pixels = &frame[row * self.frame_w as usize + left..][..width];
+                Simd::chosen().run(AddPixels { pixels, weight: weight as f32, planes: [&mut *red, &mut *green, &mut *blue] });
+            }
+            for (c, line) in line.chunks_exact(width).enumerate() {
+                let y = &mut y[(c * side + i as usize) * side..][..side];
+                for (column, y) in y.iter_mut().enumerate() {
+                    let taps = &columns[if self.mirror == 1 { side - 1 - column } else { column }];
+                    let sum: f32 = taps.iter().map(|&(j, weight)| weight * line[j]).sum();
+                    *y = (sum - 127.5) * 0.007_812_5;
+                }
+            }
+        }
+    }
+}
+
 impl Kernel for Crop {
     const NAME: &'static str = "crop";
     const WGSL: &'static [&'static str] = wgsl!("image/crop", "shared/taps", "shared/boxes");
@@ -92,7 +125,7 @@ impl Kernel for Crop {
         let candidates = &Candidate::list(read[1])[self.first as usize..];
         let size = (3 * self.side * self.side) as usize;
         let crops = write[0].par_chunks_mut(size).zip(candidates).take(items as usize);
-        crops.for_each(|(y, candidate)| self.item(bytemuck::cast_slice(read[0]), candidate, y));
+        crops.for_each(|(y, candidate)| self.item_by_rows(bytemuck::cast_slice(read[0]), candidate, y));
     }
 
     fn tolerance(&self, read: &[&[f32]]) -> f32 {

@@ -6,6 +6,7 @@ use super::taps::{most_taps, taps};
 use super::{Band, rgb};
 use crate::kernels::{Sample, Samples, wgsl, words};
 use crate::record::{Binding, Kernel, Work};
+use crate::simd::{AddPixels, Simd};
 use crate::tensor::noise;
 
 crate::uniform! {
@@ -65,6 +66,7 @@ impl Kernel for ResampleRows {
         let width = self.frame_w as usize;
         let (red, rest) = write[0].split_at_mut(self.y_plane as usize);
         let (green, blue) = rest.split_at_mut(self.y_plane as usize);
+        let simd = Simd::chosen();
         let rows = bands[..self.bands as usize].par_iter().flat_map_iter(|band| (0..band.rows).map(move |row| (band, row)));
         let lines: Vec<(&Band, u32)> = rows.collect();
         let planes = red.par_chunks_mut(width).zip(green.par_chunks_mut(width)).zip(blue.par_chunks_mut(width));
@@ -73,13 +75,8 @@ impl Kernel for ResampleRows {
             green.fill(0.0);
             blue.fill(0.0);
             for (j, weight) in self.line(band, row) {
-                let weight = weight as f32;
-                let pixels = frame[j * width..(j + 1) * width].iter();
-                for (((texel, r), g), b) in pixels.zip(&mut *red).zip(&mut *green).zip(&mut *blue) {
-                    *r += weight * (texel & 255) as f32;
-                    *g += weight * (texel >> 8 & 255) as f32;
-                    *b += weight * (texel >> 16 & 255) as f32;
-                }
+                let pixels = &frame[j * width..(j + 1) * width];
+                simd.run(AddPixels { pixels, weight: weight as f32, planes: [&mut *red, &mut *green, &mut *blue] });
             }
         });
     }

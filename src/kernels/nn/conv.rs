@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use super::{Level, prelu};
 use crate::kernels::{Sample, Samples, largest, wgsl, words};
 use crate::record::{Binding, Kernel, Work};
+use crate::simd::{ConvRows, PlanesMut, Simd};
 use crate::tensor::{Extent, Shape, ShapeError, Tensor, noise};
 
 crate::uniform! {
@@ -55,45 +56,6 @@ impl Conv {
         padded.resize(per_channel.len().next_multiple_of(GROUP), 0.0);
         padded
     }
-
-    /// Output rows `rows` of one level, item and group: `[16][rows * y_w]`.
-    fn block(&self, read: &[&[f32]], level: &Level, item: usize, group: usize, rows: std::ops::Range<u32>) -> Vec<f32> {
-        let (c, k, width) = (self.c as usize, self.k as usize, level.y_w as usize);
-        let weights = &read[1][group * c * k * k * GROUP..];
-        let mut out = vec![0.0; GROUP * rows.len() * width];
-        let plane = rows.len() * width;
-        for (line, row) in rows.enumerate() {
-            for column in (0..width).step_by(4) {
-                let mut sums = [[0.0_f32; GROUP]; 4];
-                for (sum, lane) in sums.iter_mut().flat_map(|s| s.iter_mut().zip(&read[2][group * GROUP..])) {
-                    *sum = *lane;
-                }
-                let columns = [0, 1, 2, 3].map(|j| (column + j).min(width - 1));
-                for channel in 0..c {
-                    let x = &read[0][(item * c + channel) * self.x_plane as usize + level.x as usize..];
-                    for u in 0..k {
-                        let x = &x[(row as usize + u) * level.x_w as usize..][..level.x_w as usize];
-                        for v in 0..k {
-                            let weights: &[f32; GROUP] =
-                                weights[((channel * k + u) * k + v) * GROUP..][..GROUP].try_into().expect("a whole group");
-                            for (sums, column) in sums.iter_mut().zip(columns) {
-                                let x = x[column + v];
-                                for (sum, weight) in sums.iter_mut().zip(weights) {
-                                    *sum += weight * x;
-                                }
-                            }
-                        }
-                    }
-                }
-                for (sums, column) in sums.iter().zip(column..width) {
-                    for (o, (sum, slope)) in sums.iter().zip(&read[3][group * GROUP..]).enumerate() {
-                        out[o * plane + line * width + column] = prelu(*sum, *slope);
-                    }
-                }
-            }
-        }
-        out
-    }
 }
 
 impl Kernel for Conv {
@@ -136,29 +98,30 @@ impl Kernel for Conv {
     }
 
     fn native(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
-        const ROWS: u32 = 8;
-        let levels = Level::list(read[4]);
-        let blocks = (0..items as usize).flat_map(|item| (0..self.groups()).map(move |group| (item, group)));
-        let blocks: Vec<_> = blocks
-            .flat_map(|(item, group)| levels.iter().map(move |level| (item, group, level)))
-            .flat_map(|(item, group, level)| (0..level.y_h).step_by(ROWS as usize).map(move |row| (item, group, level, row)))
-            .collect();
-        // A bounded number of blocks at a time, so that their results stay in cache until they are put in place.
-        for blocks in blocks.chunks(64) {
-            let results: Vec<Vec<f32>> = blocks
-                .par_iter()
-                .map(|&(item, group, level, row)| self.block(read, level, item, group, row..(row + ROWS).min(level.y_h)))
-                .collect();
-            for (&(item, group, level, row), result) in blocks.iter().zip(&results) {
-                let len = result.len() / GROUP;
-                let channels = (self.out as usize - group * GROUP).min(GROUP);
-                for (o, line) in result.chunks(len).take(channels).enumerate() {
-                    let channel = item * self.out as usize + group * GROUP + o;
-                    let at = channel * self.y_plane as usize + (level.y + row * level.y_w) as usize;
-                    write[0][at..at + len].copy_from_slice(line);
+        let [x, weight, bias, slope, levels] = read else { unreachable!("checked when recorded") };
+        let (c, k, taps) = (self.c as usize, self.k as usize, (self.c * self.k * self.k) as usize * GROUP);
+        let mut tasks = Vec::new();
+        for (item, y) in write[0].chunks_exact_mut((self.out * self.y_plane) as usize).take(items as usize).enumerate() {
+            let x = &x[item * c * self.x_plane as usize..];
+            for (group, y) in y.chunks_mut(GROUP * self.y_plane as usize).enumerate() {
+                let mut rest = PlanesMut::new(y, (self.out as usize - group * GROUP).min(GROUP));
+                for level in Level::list(levels).iter().take(self.levels as usize) {
+                    // Blocks of some thousand pixels: enough for a thread, few enough for its cache.
+                    let step = (4096 / level.y_w).max(1);
+                    for row in (0..level.y_h).step_by(step as usize) {
+                        let rows = step.min(level.y_h - row);
+                        let (y, others) = rest.split_at((rows * level.y_w) as usize);
+                        rest = others;
+                        let (weight, lanes) = (&weight[group * taps..][..taps], group * GROUP..(group + 1) * GROUP);
+                        let (bias, slope) = (&bias[lanes.clone()], &slope[lanes]);
+                        let x = &x[(level.x + row * level.x_w) as usize..];
+                        tasks.push(ConvRows { x, c, plane: self.x_plane as usize, width: level.x_w as usize, k, weight, bias, slope, y });
+                    }
                 }
             }
         }
+        let simd = Simd::chosen();
+        tasks.into_par_iter().for_each(|task| simd.run(task));
     }
 
     fn tolerance(&self, read: &[&[f32]]) -> f32 {

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use super::prelu;
 use crate::kernels::{Sample, Samples, largest, wgsl};
 use crate::record::{Binding, Kernel, Work};
+use crate::simd::{self, DenseItems, Simd};
 use crate::tensor::{Tensor, noise};
 
 crate::uniform! {
@@ -43,21 +44,6 @@ impl Dense {
     fn padded(&self) -> usize {
         self.quads as usize * 4
     }
-
-    /// Up to four items at once, so that a row of weights is loaded once for them.
-    fn items(&self, read: &[&[f32]], x: &[f32], y: &mut [f32]) {
-        let (inputs, out) = (self.inputs as usize, self.out as usize);
-        let mut sums: Vec<f32> = y.chunks(out).flat_map(|_| read[2][..self.padded()].iter().copied()).collect();
-        for (i, weights) in read[1].chunks_exact(self.padded()).take(inputs).enumerate() {
-            for (sums, x) in sums.chunks_exact_mut(self.padded()).zip(x.chunks(inputs)) {
-                let x = x[i];
-                sums.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += weight * x);
-            }
-        }
-        for (y, sums) in y.chunks_mut(out).zip(sums.chunks_exact(self.padded())) {
-            y.iter_mut().zip(sums.iter().zip(read[3])).for_each(|(y, (sum, slope))| *y = prelu(*sum, *slope));
-        }
-    }
 }
 
 impl Kernel for Dense {
@@ -89,9 +75,12 @@ impl Kernel for Dense {
     }
 
     fn native(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
-        let (x, y) = ((ITEMS * self.inputs) as usize, (ITEMS * self.out) as usize);
-        let y_items = &mut write[0][..(items * self.out) as usize];
-        y_items.par_chunks_mut(y).zip(read[0].par_chunks(x)).for_each(|(y, x)| self.items(read, x, y));
+        let (inputs, out, simd) = (self.inputs as usize, self.out as usize, Simd::chosen());
+        let (weight, bias, slope, padded) = (read[1], read[2], read[3], self.padded());
+        let y = &mut write[0][..items as usize * out];
+        y.par_chunks_mut(simd::ITEMS * out).zip(read[0].par_chunks(simd::ITEMS * inputs)).for_each(|(y, x)| {
+            simd.run(DenseItems { x, inputs, weight, bias, slope, padded, out, y });
+        });
     }
 
     fn tolerance(&self, read: &[&[f32]]) -> f32 {

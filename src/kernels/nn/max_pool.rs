@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use super::Level;
 use crate::kernels::{Sample, Samples, wgsl, words};
 use crate::record::{Binding, Kernel, Work};
+use crate::simd::{PoolRow, Simd};
 use crate::tensor::{Extent, Shape, ShapeError, noise};
 
 crate::uniform! {
@@ -45,6 +46,21 @@ impl MaxPool {
     }
 }
 
+impl MaxPool {
+    /// [`MaxPool::plane`] a row of windows at a time.
+    fn plane_by_rows<const K: usize, const S: usize>(&self, levels: &[Level], x: &[f32], y: &mut [f32]) {
+        let simd = Simd::chosen();
+        let mut columns = vec![0.0; levels.iter().map(|level| level.x_w as usize).max().unwrap_or(0)];
+        for level in levels {
+            let (width, x) = (level.x_w as usize, &x[level.x as usize..]);
+            for (i, y) in y[level.y as usize..].chunks_exact_mut(level.y_w as usize).take(level.y_h as usize).enumerate() {
+                let rows = i * S..(i * S + K).min(level.x_h as usize);
+                simd.run(PoolRow::<K, S> { x: &x[rows.start * width..rows.end * width], width, columns: &mut columns, y });
+            }
+        }
+    }
+}
+
 impl Kernel for MaxPool {
     const NAME: &'static str = "max_pool";
     const WGSL: &'static [&'static str] = wgsl!("nn/max_pool", "shared/levels");
@@ -68,7 +84,12 @@ impl Kernel for MaxPool {
 
     fn native(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
         let planes = read[0].par_chunks(self.x_plane as usize).zip(write[0].par_chunks_mut(self.y_plane as usize));
-        planes.take((items * self.c) as usize).for_each(|(x, y)| self.plane(Level::list(read[1]), x, y));
+        let levels = &Level::list(read[1])[..self.levels as usize];
+        planes.with_min_len(4).take((items * self.c) as usize).for_each(|(x, y)| match (self.k, self.stride) {
+            (2, 2) => self.plane_by_rows::<2, 2>(levels, x, y),
+            (3, 2) => self.plane_by_rows::<3, 2>(levels, x, y),
+            _ => self.plane(levels, x, y),
+        });
     }
 }
 

@@ -1,0 +1,55 @@
+//! Four lanes in plain Rust, which compilers turn into SSE2, NEON or what the target has.
+
+use super::Vector;
+
+/// Whether the target multiplies and adds in one instruction; elsewhere `f32::mul_add` is a slow call.
+const FUSED: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
+
+#[derive(Clone, Copy)]
+pub struct F32x4([f32; 4]);
+
+impl F32x4 {
+    #[inline(always)]
+    fn zip(self, other: Self, f: impl Fn(f32, f32) -> f32) -> Self {
+        let ([a, b, c, d], [e, g, h, i]) = (self.0, other.0);
+        Self([f(a, e), f(b, g), f(c, h), f(d, i)])
+    }
+}
+
+impl Vector for F32x4 {
+    const LANES: usize = 4;
+    const REGISTERS: usize = if cfg!(target_arch = "aarch64") { 32 } else { 16 };
+
+    #[inline(always)]
+    fn splat(value: f32) -> Self {
+        Self([value; 4])
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: readable, by contract; arrays of f32 are aligned as f32.
+        Self(unsafe { *from.cast() })
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: writable, by contract; arrays of f32 are aligned as f32.
+        unsafe { *to.cast() = self.0 }
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "only where it is one instruction; tolerances allow for one rounding less")]
+    #[inline(always)]
+    fn mul_add(self, factor: Self, addend: Self) -> Self {
+        if FUSED {
+            let [a, b, c, d] = addend.0;
+            let ([e, f, g, h], [i, j, k, l]) = (self.0, factor.0);
+            return Self([e.mul_add(i, a), f.mul_add(j, b), g.mul_add(k, c), h.mul_add(l, d)]);
+        }
+        self.zip(factor, |a, b| a * b).zip(addend, |a, b| a + b)
+    }
+
+    #[inline(always)]
+    fn prelu(self, slope: Self) -> Self {
+        self.zip(slope, |v, slope| if v > 0.0 { v } else { slope * v })
+    }
+}
