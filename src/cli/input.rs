@@ -1,7 +1,7 @@
 //! Which images to look at: what was named on the command line, in lists and in directories, as one sequence in that order.
 
 use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use image::ImageFormat;
@@ -56,7 +56,7 @@ pub fn expand(paths: &[PathBuf], list: Option<&Path>, skip: &[PathBuf]) -> Vec<I
 
 fn expand_list(list: &Path, skip: &[PathBuf], inputs: &mut Vec<Input>) {
     let before = inputs.len();
-    let bytes = if list == Path::new("-") { read_stdin() } else { fs::read(list) };
+    let bytes = if list == Path::new("-") { read_list(io::stdin().lock()) } else { File::open(list).and_then(read_list) };
     match bytes.map_err(anyhow::Error::from).and_then(|bytes| parse_list(&bytes)) {
         Ok(paths) => paths.iter().for_each(|path| expand_path(path, skip, inputs)),
         Err(error) => inputs.push(Err(Unreadable::new(list, error))),
@@ -66,9 +66,15 @@ fn expand_list(list: &Path, skip: &[PathBuf], inputs: &mut Vec<Input>) {
     }
 }
 
-fn read_stdin() -> io::Result<Vec<u8>> {
+/// The longest list that is read, bytes: a million long paths.
+const MOST_LIST_BYTES: u64 = 256 << 20;
+
+fn read_list(source: impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    io::stdin().lock().read_to_end(&mut bytes)?;
+    source.take(MOST_LIST_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MOST_LIST_BYTES {
+        return Err(io::Error::other("longer than 256 MiB, which no list of paths is"));
+    }
     Ok(bytes)
 }
 

@@ -9,7 +9,7 @@ crate::uniform! {
 }
 
 impl Loops {
-    /// Turns of one invocation that every driver takes; no kernel here takes more.
+    /// Turns of one invocation that every driver takes.
     pub const SAFE: u32 = 60_000;
 
     /// A loop of `count` turns.
