@@ -97,6 +97,16 @@ pub enum DetectError {
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// No face of the smallest size fits; only [`Detector::session`] minds.
+    #[error("a frame of {width} x {height} pixels is smaller than a face of {min_face_px} px")]
+    FrameTooSmall {
+        /// Columns.
+        width: u32,
+        /// Rows.
+        height: u32,
+        /// [`Config::min_face_px`].
+        min_face_px: f64,
+    },
     /// A side so long that pixel positions do not fit 32 bits.
     #[error("a frame of {width} x {height} pixels is too large for a minimum face of {min_face_px} px; use a larger minimum face")]
     FrameTooLarge {
@@ -107,7 +117,7 @@ pub enum DetectError {
         /// [`Config::min_face_px`].
         min_face_px: f64,
     },
-    /// A net produced NaN.
+    /// A net produced NaN or infinity.
     #[error(
         "a network produced a score that is not a number: the weights are broken, or the device computes wrongly (see `mtcmcn doctor`)"
     )]
@@ -201,7 +211,7 @@ impl Detector {
     ///
     /// # Errors
     ///
-    /// As [`Detector::detect`]; [`DetectError::FrameTooLarge`] for a frame without levels too.
+    /// As [`Detector::detect`]; [`DetectError::FrameTooSmall`] for a frame that no face fits in.
     pub fn session(&self, frame: &Frame) -> Result<Session, DetectError> {
         let levels = pyramid::levels(frame.width, frame.height, &self.config);
         let mut prepared = self.prepare([frame.width, frame.height], &levels)?;
@@ -212,7 +222,10 @@ impl Detector {
     fn prepare(&self, size: [u32; 2], levels: &[Level]) -> Result<Prepared, DetectError> {
         let [width, height] = size;
         let pixels = u64::from(width) * u64::from(height);
-        if levels.is_empty() || pixels > 1 << 30 || !pyramid::fits_taps(width, height, levels, self.config.resampling) {
+        if levels.is_empty() {
+            return Err(DetectError::FrameTooSmall { width, height, min_face_px: self.config.min_face_px });
+        }
+        if pixels > 1 << 30 || !pyramid::fits_taps(width, height, levels, self.config.resampling) {
             return Err(DetectError::FrameTooLarge { width, height, min_face_px: self.config.min_face_px });
         }
         match self.load(&self.engine, size, levels) {
@@ -242,7 +255,11 @@ impl Prepared {
             return Err(DetectError::NotANumber);
         }
         let [cells, level_nms, merged, rnet, rnet_nms, onet, _] = counters.map(|counter| counter.wanted);
-        let faces = output(self.faces).chunks_exact(Faces::WORDS).take(last.held as usize).map(face).collect();
+        let words = &output(self.faces)[..last.held as usize * Faces::WORDS];
+        if words.iter().any(|word| !word.is_finite()) {
+            return Err(DetectError::NotANumber);
+        }
+        let faces = words.chunks_exact(Faces::WORDS).map(face).collect();
         Ok(Detections {
             faces,
             // The last list is as long as the caller wants it.

@@ -4,6 +4,7 @@ mod index;
 
 use std::env;
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
@@ -131,12 +132,17 @@ fn given(path: &Path) -> anyhow::Result<Weights> {
     })
 }
 
+/// So much of a file tells its format.
+const MOST_SNIFFED: u64 = 64 << 20;
+
 /// What `path` is, if `mtcmcn import` might read it.
 fn foreign(path: &Path) -> Option<String> {
     if path.is_dir() {
         return Some("a directory".into());
     }
-    let format = Format::of(&fs::read(path).ok()?)?;
+    let mut start = Vec::new();
+    fs::File::open(path).ok()?.take(MOST_SNIFFED).read_to_end(&mut start).ok()?;
+    let format = Format::of(&start)?;
     Some(format!("a file of format {}", format.name()))
 }
 

@@ -42,7 +42,6 @@ const EXIT_CODES: &str = "Exit codes: 0 found, 1 nothing found, 2 bad usage or s
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Find faces in images
     Detect(detect::DetectArgs),
     /// Check every GPU and driver on this machine, kernel by kernel
     Doctor(doctor::DoctorArgs),

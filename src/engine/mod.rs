@@ -35,14 +35,14 @@ impl FromStr for Device {
     type Err = std::convert::Infallible;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let lower = text.to_ascii_lowercase();
+        let lower = text.trim().to_ascii_lowercase();
         Ok(match lower.as_str() {
-            "auto" => Self::Auto,
+            "" | "auto" => Self::Auto,
             "gpu" => Self::Gpu,
             "cpu" => Self::Cpu,
             "twin" => Self::Twin,
             "vulkan" | "metal" | "dx12" | "gl" => Self::Backend(lower),
-            _ => Self::Named(text.to_owned()),
+            _ => Self::Named(text.trim().to_owned()),
         })
     }
 }
@@ -64,7 +64,7 @@ impl fmt::Display for Device {
 #[non_exhaustive]
 pub enum EngineError {
     /// No adapter fits.
-    #[error("no GPU adapter fits {wanted:?} (present: {present}); install a Vulkan driver, or choose `cpu`")]
+    #[error("no GPU adapter fits {wanted:?} (present: {present}); `mtcmcn doctor` lists every adapter, `cpu` needs none")]
     NoAdapter {
         /// What was asked for.
         wanted: String,

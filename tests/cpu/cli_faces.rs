@@ -157,3 +157,32 @@ fn weights_that_do_not_fit_are_refused_and_the_tensor_is_named() {
     refused(&|tensors| tensors.get_mut("onet.box.weight").unwrap().shape = vec![256, 4], &["onet.box.weight", "[256, 4]", "[4, 256]"]);
     refused(&|tensors| tensors.get_mut("pnet.conv1.weight").unwrap().data[7] = f32::NAN, &["pnet.conv1.weight", "7"]);
 }
+
+#[test]
+fn numbers_that_overflow_are_an_error_and_not_a_face() {
+    let scratch = scratch();
+    for tensor in ["onet.box.bias", "onet.landmarks.bias", "rnet.class.weight"] {
+        let mut tensors = Weights::load(scratch.path("noise.safetensors")).unwrap().tensors().clone();
+        tensors.get_mut(tensor).unwrap().data.fill(3e38);
+        Weights::new(tensors, BTreeMap::new()).unwrap().save(scratch.path("huge.safetensors")).unwrap();
+        let args = ["detect", "a.png", "--json", "--device", "cpu", "--weights", "huge.safetensors", "--thresholds", "0,0,0"];
+        let ended = scratch.run(&args);
+        assert_eq!(ended.code, Some(2), "{tensor}: {}", ended.stdout);
+        assert!(ended.stderr.contains("not a number"), "{tensor}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn pictures_and_crops_may_share_a_directory() {
+    let scratch = scratch();
+    fs::copy(scratch.path("a.png"), scratch.path("a_1.png")).unwrap();
+    let ended = detect(&scratch, &["a.png", "a_1.png", "--annotate", "out", "--crops", "out"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let sizes = |side: u32| {
+        let files = fs::read_dir(scratch.path("out")).unwrap().map(|entry| image::open(entry.unwrap().path()).unwrap());
+        files.filter(|picture| picture.width() == side).count()
+    };
+    // Two annotated pictures 60 px wide and up to four crops of each: none written over another.
+    let crops = ended.stdout.lines().count() - 1;
+    assert_eq!((sizes(60), sizes(112)), (2, crops));
+}

@@ -14,6 +14,7 @@ use super::report::Format;
 /// image in the order given, the faces found, best first. Coordinates are pixels of the upright image, with the origin at its top-left
 /// corner. Scores are in (0, 1].
 #[derive(Debug, clap::Args)]
+#[command(after_help = crate::cli::EXIT_CODES)]
 pub struct DetectArgs {
     /// Images, or directories to search for images (recursively, in order of name, hidden files passed over); `-` reads a list of
     /// paths from standard input, one a line

@@ -103,7 +103,10 @@ impl<D: FnMut(&Frame) -> Result<Result<Detections>>, W: Write> Run<D, W> {
             detections.faces.iter_mut().for_each(|face| face.bounding_box = face.bounding_box.clipped(frame.width(), frame.height()));
         }
         if detections.truncated {
-            tracing::warn!("{}: more candidates than there is room for; faces may be missing", printable(path));
+            tracing::warn!(
+                "{}: more candidates than there is room for; faces may be missing (raise --thresholds or --min-face)",
+                printable(path)
+            );
         }
         let found = Found { path, width: frame.width(), height: frame.height(), faces: &detections.faces, truncated: detections.truncated };
         let text = self.format.found(&found)?;

@@ -1,5 +1,6 @@
 //! Pictures made from what was found: annotated copies and aligned crops.
 
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs;
@@ -50,6 +51,8 @@ pub struct Pictures {
     names: Vec<PathBuf>,
     /// Canonical paths that must not be written over.
     inputs: HashSet<PathBuf>,
+    /// Files that this run wrote.
+    written: RefCell<HashSet<String>>,
 }
 
 impl Pictures {
@@ -57,7 +60,7 @@ impl Pictures {
     pub fn new(directories: Directories, inputs: &[Input]) -> Self {
         let wanted = directories.annotate.is_some() || directories.crops.is_some();
         let originals = inputs.iter().flatten().filter(|_| wanted).filter_map(|image| image.path.canonicalize().ok()).collect();
-        Self { directories, names: distinct_names(inputs), inputs: originals }
+        Self { directories, names: distinct_names(inputs), inputs: originals, written: RefCell::default() }
     }
 
     /// Writes the pictures of input number `index`.
@@ -83,15 +86,29 @@ impl Pictures {
         Ok(())
     }
 
+    /// `path`, or with `-2`, `-3`, … if this run wrote it already: a crop of `a` and the picture of `a_1` may share a directory.
+    fn claim(&self, path: &Path) -> PathBuf {
+        let stem = path.with_extension("");
+        let names = std::iter::once(path.to_owned()).chain((2..).map(|n| with_suffix(&stem, &format!("-{n}.png"))));
+        let mut written = self.written.borrow_mut();
+        names.into_iter().find(|name| written.insert(folded(name))).unwrap_or_else(|| path.to_owned())
+    }
+
     fn save(&self, path: &Path, picture: &RgbImage) -> Result<()> {
         let is_input = path.canonicalize().is_ok_and(|path| self.inputs.contains(&path));
         ensure!(!is_input, "{} is one of the inputs and is not written over: choose another directory", path.display());
+        let path = &self.claim(path);
         let mut bytes = Vec::new();
         PngEncoder::new_with_quality(&mut bytes, CompressionType::Fast, FilterType::Adaptive)
             .write_image(picture, picture.width(), picture.height(), ExtendedColorType::Rgb8)
             .and_then(|()| Ok(write_whole(path, &bytes)?))
             .with_context(|| format!("writing {}", path.display()))
     }
+}
+
+/// Names that differ only in case are alike, as on some disks.
+fn folded(name: &Path) -> String {
+    name.to_string_lossy().to_lowercase()
 }
 
 /// Writes a file whole or not at all: beside its place under another name, then renamed.
@@ -115,16 +132,15 @@ fn rgb(frame: &Frame) -> RgbImage {
 
 /// Each input's own name, or with `-2`, `-3`, … if an earlier input has it; names that differ only in case are alike, as on some disks.
 fn distinct_names(inputs: &[Input]) -> Vec<PathBuf> {
-    let key = |name: &Path| name.to_string_lossy().to_lowercase();
     let mut uses: HashMap<String, u32> = HashMap::new(); // how often a name was asked for, by itself or as the start of another
     let mut distinct = |name: &Path| {
         let mut candidate = name.to_owned();
-        while uses.contains_key(&key(&candidate)) {
-            let count = uses.entry(key(name)).or_insert(1);
+        while uses.contains_key(&folded(&candidate)) {
+            let count = uses.entry(folded(name)).or_insert(1);
             *count += 1;
             candidate = with_suffix(name, &format!("-{count}"));
         }
-        uses.insert(key(&candidate), 1);
+        uses.insert(folded(&candidate), 1);
         candidate
     };
     inputs.iter().map(|input| input.as_ref().map_or_else(|_| PathBuf::new(), |image| distinct(&image.name))).collect()
