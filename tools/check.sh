@@ -131,5 +131,6 @@ if ! [ -e tests/photos ]; then
 elif ! [ -d "$data" ]; then
     echo "photo tests not run: there is no folder $data with photos (set MTCMCN_DATA)"
 else
-    step "photo tests" env MTCMCN_DATA="$(cd "$data" && pwd)" cargo test --release --test photos
+    # One at a time: one of them watches the memory of its process.
+    step "photo tests" env MTCMCN_DATA="$(cd "$data" && pwd)" cargo test --release --test photos -- --test-threads=1
 fi
