@@ -187,7 +187,8 @@ fn read(gpu: &Gpu, buffer: &wgpu::Buffer) -> Result<Vec<f32>, EngineError> {
         return Err(EngineError::Timeout { seconds: Gpu::TIMEOUT.as_secs() });
     }
     let lost = |message: String| EngineError::Lost { message };
-    match receiver.try_recv() {
+    // Another thread's poll may have taken this callback and be about to run it.
+    match receiver.recv_timeout(Gpu::TIMEOUT) {
         Ok(Ok(())) => {}
         Ok(Err(error)) => return Err(lost(format!("mapping failed: {error}"))),
         Err(_) => return Err(lost("the device never finished mapping".to_owned())),
