@@ -181,8 +181,10 @@ fn read(gpu: &Gpu, buffer: &wgpu::Buffer) -> Result<Vec<f32>, EngineError> {
         let _ = sender.send(result);
     });
     let wait = wgpu::PollType::Wait { submission_index: None, timeout: Some(Gpu::TIMEOUT) };
-    let polled = gpu.device.poll(wait);
+    // wgpu panics where a driver's wait fails: that is a lost device like any other, and the session is dropped after it.
+    let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| gpu.device.poll(wait)));
     gpu.fault.check()?;
+    let polled = polled.map_err(|_| EngineError::Lost { message: "the driver failed while it was waited for".to_owned() })?;
     if matches!(polled, Err(wgpu::PollError::Timeout)) {
         return Err(EngineError::Timeout { seconds: Gpu::TIMEOUT.as_secs() });
     }
