@@ -28,6 +28,6 @@ mod simd;
 pub mod tensor;
 pub mod weights;
 
-pub use cascade::{Capacity, Config, DetectError, Detections, Detector, Face, Frame};
+pub use cascade::{Capacity, Config, DetectError, Detections, Detector, Face, Frame, Ticket};
 pub use engine::{Device, Engine, EngineError};
 pub use weights::Weights;

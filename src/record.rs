@@ -30,21 +30,29 @@ pub struct Binding {
     pub access: Access,
     /// What it holds.
     pub element: Element,
+    /// Read through a uniform binding: at most 64 KiB, and the whole buffer at once fast for all invocations.
+    pub uniform: bool,
 }
 
 impl Binding {
+    const fn new(access: Access, element: Element) -> Self {
+        Self { access, element, uniform: false }
+    }
+
+    /// Read-only floats in a uniform buffer, `vec4f` by `vec4f`.
+    pub const UNIFORM: Self = Self { uniform: true, ..Self::READ };
     /// Read-only floats.
-    pub const READ: Self = Self { access: Access::Read, element: Element::F32 };
+    pub const READ: Self = Self::new(Access::Read, Element::F32);
     /// Read-only unsigned integers.
-    pub const READ_U32: Self = Self { access: Access::Read, element: Element::U32 };
+    pub const READ_U32: Self = Self::new(Access::Read, Element::U32);
     /// Written floats.
-    pub const WRITE: Self = Self { access: Access::Write, element: Element::F32 };
+    pub const WRITE: Self = Self::new(Access::Write, Element::F32);
     /// Written unsigned integers.
-    pub const WRITE_U32: Self = Self { access: Access::Write, element: Element::U32 };
+    pub const WRITE_U32: Self = Self::new(Access::Write, Element::U32);
     /// Floats of which some are written.
-    pub const UPDATE: Self = Self { access: Access::Update, element: Element::F32 };
+    pub const UPDATE: Self = Self::new(Access::Update, Element::F32);
     /// Unsigned integers of which some are written.
-    pub const UPDATE_U32: Self = Self { access: Access::Update, element: Element::U32 };
+    pub const UPDATE_U32: Self = Self::new(Access::Update, Element::U32);
 }
 
 /// Invocations of a kernel: `per_item` for every `together` items along x, `rows` workgroups along y.
@@ -225,6 +233,16 @@ pub struct SlotInfo {
     pub constant: Option<Arc<[f32]>>,
     /// The host reads it after every play.
     pub output: bool,
+    /// The host writes it before every play; plays in flight have one each.
+    pub input: bool,
+    /// Some kernel reads it through a uniform binding.
+    pub uniform: bool,
+}
+
+impl SlotInfo {
+    fn new(label: impl Into<String>, len: usize, constant: Option<Arc<[f32]>>) -> Self {
+        Self { label: label.into(), len, constant, output: false, input: false, uniform: false }
+    }
 }
 
 /// Where a counted step finds its dispatch size: entry `index` of the arguments in `slot`, `[x, y, z, items]` each.
@@ -280,7 +298,7 @@ impl Recording {
 
     /// A slot of `len` elements for results between steps, or for input written before a play.
     pub fn slot(&mut self, label: impl Into<String>, len: usize) -> Slot {
-        self.slots.push(SlotInfo { label: label.into(), len, constant: None, output: false });
+        self.slots.push(SlotInfo::new(label, len, None));
         Slot(self.slots.len() - 1)
     }
 
@@ -293,7 +311,7 @@ impl Recording {
     /// A slot that holds `data` from the start.
     pub fn constant(&mut self, label: impl Into<String>, data: impl Into<Arc<[f32]>>) -> Slot {
         let data = data.into();
-        self.slots.push(SlotInfo { label: label.into(), len: data.len(), constant: Some(data), output: false });
+        self.slots.push(SlotInfo::new(label, data.len(), Some(data)));
         Slot(self.slots.len() - 1)
     }
 
@@ -310,6 +328,11 @@ impl Recording {
     /// Lets the host read `slot` after every play.
     pub fn output(&mut self, slot: Slot) {
         self.slots[slot.0].output = true;
+    }
+
+    /// Lets every play in flight have its own `slot`, which the host writes before it.
+    pub fn input(&mut self, slot: Slot) {
+        self.slots[slot.0].input = true;
     }
 
     /// Appends `kernel` over `slots`, one per binding.
@@ -337,12 +360,13 @@ impl Recording {
         self.steps[position].counted = Some(counted);
     }
 
-    fn checked<K: Kernel + 'static>(&self, kernel: K, slots: &[Slot]) -> Step {
+    fn checked<K: Kernel + 'static>(&mut self, kernel: K, slots: &[Slot]) -> Step {
         let sizes = kernel.sizes();
         assert_eq!(slots.len(), K::BINDINGS.len(), "{}: number of slots", K::NAME);
         assert_eq!(sizes.len(), K::BINDINGS.len(), "{}: number of sizes", K::NAME);
         for (i, ((slot, binding), size)) in slots.iter().zip(K::BINDINGS).zip(sizes).enumerate() {
-            let info = &self.slots[slot.0];
+            let info = &mut self.slots[slot.0];
+            info.uniform |= binding.uniform;
             assert!(info.len >= size, "{}: binding {i} needs {size} elements, slot {:?} has {}", K::NAME, info.label, info.len);
             if binding.access != Access::Read {
                 assert!(info.constant.is_none(), "{}: writes constant {:?}", K::NAME, info.label);

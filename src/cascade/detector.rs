@@ -1,128 +1,18 @@
 //! [`Detector`]: a frame in, faces out.
 
-use glam::Vec2;
+use std::borrow::Borrow;
+use std::collections::VecDeque;
+use std::sync::{Arc, Weak};
 
+use super::Config;
+use super::found::{DetectError, Detections, Frame, StageCounts, Ticket, face};
 use super::plan::{Budget, Counters, Plan};
 use super::pyramid::{self, Level};
-use super::{Config, ConfigError};
-use crate::engine::{Engine, EngineError, Session};
-use crate::geometry::{BoundingBox, Landmarks};
+use crate::engine::{Engine, EngineError, Flight, Outputs, Session};
 use crate::kernels::select::{Counter, Faces};
-use crate::nets::{NetError, ONET, PNET, RNET};
+use crate::nets::{ONET, PNET, RNET};
 use crate::record::{Recording, Slot};
 use crate::weights::Weights;
-
-/// An RGB image: what [`Detector::detect`] looks at.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Frame {
-    width: u32,
-    height: u32,
-    rgba: Vec<u8>,
-}
-
-impl Frame {
-    /// A frame of `width x height` pixels from rows of R, G, B, A bytes; alpha is ignored. `None` if the length does not fit or a side is 0.
-    pub fn from_rgba(width: u32, height: u32, rgba: Vec<u8>) -> Option<Self> {
-        let len = u64::from(width) * u64::from(height) * 4;
-        (width > 0 && height > 0 && rgba.len() as u64 == len).then_some(Self { width, height, rgba })
-    }
-
-    /// Columns, px.
-    pub fn width(&self) -> u32 {
-        self.width
-    }
-
-    /// Rows, px.
-    pub fn height(&self) -> u32 {
-        self.height
-    }
-
-    /// Rows of R, G, B, A bytes.
-    pub fn rgba(&self) -> &[u8] {
-        &self.rgba
-    }
-}
-
-/// One face, in `image` space.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Face {
-    /// Pixel edges; may reach outside the frame.
-    pub bounding_box: BoundingBox,
-    /// Face probability by O-Net, in `(0, 1]`.
-    pub score: f32,
-    /// Five points.
-    pub landmarks: Landmarks,
-}
-
-/// Number of candidates left after each step of the cascade.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct StageCounts {
-    /// P-Net cells over the threshold.
-    pub cells: u32,
-    /// After NMS inside each pyramid level.
-    pub level_nms: u32,
-    /// After NMS across levels: R-Net's crops.
-    pub merged: u32,
-    /// Over R-Net's threshold.
-    pub rnet: u32,
-    /// After NMS: O-Net's crops.
-    pub rnet_nms: u32,
-    /// Over O-Net's threshold.
-    pub onet: u32,
-    /// After NMS: faces.
-    pub faces: u32,
-}
-
-/// What [`Detector::detect`] found.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Detections {
-    /// Faces, best first.
-    pub faces: Vec<Face>,
-    /// Some stage had more candidates than [`crate::Capacity`] allows, so faces may be missing.
-    pub truncated: bool,
-    /// How many candidates each step left.
-    pub counts: StageCounts,
-}
-
-/// Why a frame could not be searched.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DetectError {
-    /// A setting is out of range.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The weights do not fit the nets, or the frame is too large to index.
-    #[error(transparent)]
-    Net(#[from] NetError),
-    /// The engine failed.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-    /// No face of the smallest size fits; only [`Detector::session`] minds.
-    #[error("a frame of {width} x {height} pixels is smaller than a face of {min_face_px} px")]
-    FrameTooSmall {
-        /// Columns.
-        width: u32,
-        /// Rows.
-        height: u32,
-        /// [`Config::min_face_px`].
-        min_face_px: f64,
-    },
-    /// A side so long that pixel positions do not fit 32 bits.
-    #[error("a frame of {width} x {height} pixels is too large for a minimum face of {min_face_px} px; use a larger minimum face")]
-    FrameTooLarge {
-        /// Columns.
-        width: u32,
-        /// Rows.
-        height: u32,
-        /// [`Config::min_face_px`].
-        min_face_px: f64,
-    },
-    /// A net produced NaN or infinity.
-    #[error(
-        "a network produced a score that is not a number: the weights are broken, or the device computes wrongly (see `mtcmcn doctor`)"
-    )]
-    NotANumber,
-}
 
 /// The cascade for one frame size, ready to play.
 struct Prepared {
@@ -131,6 +21,20 @@ struct Prepared {
     frame: Slot,
     faces: Slot,
     counters: Counters,
+}
+
+/// A submitted frame.
+struct Pending {
+    /// Gone when nobody will ask.
+    ticket: Weak<()>,
+    state: State,
+}
+
+enum State {
+    /// Being searched by the session for frames of `size`.
+    Flying { size: [u32; 2], flight: Flight },
+    /// Searched.
+    Landed(Result<Detections, DetectError>),
 }
 
 /// Finds faces in frames.
@@ -142,12 +46,17 @@ pub struct Detector {
     config: Config,
     /// Most recent last.
     ready: Vec<Prepared>,
+    /// Oldest first.
+    pending: VecDeque<Pending>,
 }
 
 /// Frame sizes that stay ready.
 const READY: usize = 2;
 
 impl Detector {
+    /// Frames under way at most.
+    pub const IN_FLIGHT: usize = 3;
+
     /// A detector that runs on `engine` with `weights`.
     ///
     /// # Errors
@@ -158,7 +67,7 @@ impl Detector {
         for net in [PNET, RNET, ONET] {
             net.forward(&mut Recording::new(), weights)?;
         }
-        Ok(Self { engine, weights: weights.clone(), config, ready: Vec::new() })
+        Ok(Self { engine, weights: weights.clone(), config, ready: Vec::new(), pending: VecDeque::new() })
     }
 
     /// The settings.
@@ -182,29 +91,113 @@ impl Detector {
     /// [`DetectError::Engine`] if the device fails (a frame that it cannot hold is searched on the CPU instead), [`DetectError::NotANumber`] if a net produces NaN. More
     /// candidates than a stage can hold is not an error: see [`Detections::truncated`].
     pub fn detect(&mut self, frame: &Frame) -> Result<Detections, DetectError> {
-        let size = [frame.width, frame.height];
+        let ticket = self.submit(frame)?;
+        self.collect(ticket)
+    }
+
+    /// Starts the search of `frame` and returns at once if fewer than [`Detector::IN_FLIGHT`] frames are under way, else when the oldest is
+    /// done: a GPU searches one frame while the next is uploaded. The CPU engine searches at once. Frames may differ in size.
+    ///
+    /// # Errors
+    ///
+    /// As [`Detector::detect`]; what goes wrong later is told by [`Detector::collect`].
+    pub fn submit(&mut self, frame: &Frame) -> Result<Ticket, DetectError> {
+        let ticket = Ticket(Arc::new(()));
+        self.pending.retain(|pending| matches!(pending.state, State::Flying { .. }) || pending.ticket.strong_count() > 0);
         let levels = pyramid::levels(frame.width, frame.height, &self.config);
-        if levels.is_empty() {
-            return Ok(Detections::default());
+        let state = if levels.is_empty() { State::Landed(Ok(Detections::default())) } else { self.start(frame, &levels)? };
+        self.pending.push_back(Pending { ticket: Arc::downgrade(&ticket.0), state });
+        Ok(ticket)
+    }
+
+    /// Waits for a frame that was submitted and returns what was found, as [`Detector::detect`] would.
+    ///
+    /// # Errors
+    ///
+    /// As [`Detector::detect`]; [`DetectError::ForeignTicket`] for one of another detector.
+    pub fn collect(&mut self, ticket: Ticket) -> Result<Detections, DetectError> {
+        let Ticket(mark) = ticket;
+        let mine = |pending: &Pending| std::ptr::eq(pending.ticket.as_ptr(), Arc::as_ptr(&mark));
+        let index = self.pending.iter().position(mine).ok_or(DetectError::ForeignTicket)?;
+        self.land(index);
+        match self.pending.remove(index).map(|pending| pending.state) {
+            Some(State::Landed(result)) => result,
+            _ => Err(DetectError::ForeignTicket),
         }
+    }
+
+    /// Searches `frames` one after another, [`Detector::IN_FLIGHT`] of them under way at a time; results come in order.
+    pub fn detect_stream<I>(&mut self, frames: I) -> impl Iterator<Item = Result<Detections, DetectError>>
+    where
+        I: IntoIterator<Item: Borrow<Frame>>,
+    {
+        let (mut frames, mut under_way) = (frames.into_iter(), VecDeque::new());
+        std::iter::from_fn(move || {
+            while under_way.len() < Self::IN_FLIGHT
+                && let Some(frame) = frames.next()
+            {
+                under_way.push_back(self.submit(frame.borrow()));
+            }
+            under_way.pop_front().map(|submitted| submitted.and_then(|ticket| self.collect(ticket)))
+        })
+    }
+
+    /// Searches `frames` together; results in their order, equal to those of [`Detector::detect`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Detector::detect`], for the first frame that cannot be searched.
+    pub fn detect_batch(&mut self, frames: &[Frame]) -> Result<Vec<Detections>, DetectError> {
+        self.detect_stream(frames).collect()
+    }
+
+    fn start(&mut self, frame: &Frame, levels: &[Level]) -> Result<State, DetectError> {
+        let flying = |pending: &Pending| matches!(pending.state, State::Flying { .. });
+        if self.pending.iter().filter(|pending| flying(pending)).count() >= Self::IN_FLIGHT
+            && let Some(oldest) = self.pending.iter().position(flying)
+        {
+            self.land(oldest);
+        }
+        let size = [frame.width, frame.height];
         let prepared = match self.ready.iter().position(|prepared| prepared.size == size) {
             Some(i) => self.ready.remove(i),
             None => {
                 // Room first: a large frame's buffers should not have to fit beside another's.
-                self.ready.drain(..(self.ready.len() + 1).saturating_sub(READY));
-                self.prepare(size, &levels)?
+                if self.ready.len() >= READY {
+                    (0..self.pending.len()).for_each(|index| self.land(index));
+                    self.ready.drain(..(self.ready.len() + 1).saturating_sub(READY));
+                }
+                self.prepare(size, levels)?
             }
         };
         self.ready.push(prepared);
         let prepared = self.ready.last_mut().expect("just pushed");
         prepared.session.write(prepared.frame, &frame.rgba);
-        let played = prepared.session.play();
-        if played.is_err() {
+        match prepared.session.submit() {
+            Ok(flight) => Ok(State::Flying { size, flight }),
+            Err(error) => {
+                (0..self.pending.len()).for_each(|index| self.land(index));
+                self.ready.clear();
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Waits for the pending frame at `index`, if it is under way. After a failure nothing stays ready: the next frame starts afresh.
+    fn land(&mut self, index: usize) {
+        let pending = &mut self.pending[index];
+        let State::Flying { size, .. } = pending.state else { return };
+        let lost = State::Landed(Err(EngineError::Lost { message: "an earlier frame failed".to_owned() }.into()));
+        let State::Flying { flight, .. } = std::mem::replace(&mut pending.state, lost) else { return };
+        let Some(prepared) = self.ready.iter_mut().find(|prepared| prepared.size == size) else { return };
+        let result = match prepared.session.collect(flight) {
+            Ok(outputs) => prepared.faces(&outputs),
+            Err(error) => Err(error.into()),
+        };
+        if matches!(result, Err(DetectError::Engine(_))) {
             self.ready.clear();
         }
-        let outputs = played?;
-        let prepared = self.ready.last().expect("just played");
-        prepared.collect(&outputs)
+        self.pending[index].state = State::Landed(result);
     }
 
     /// Records and loads the cascade for frames of `size`, without playing it: for `doctor`.
@@ -247,7 +240,7 @@ impl Detector {
 }
 
 impl Prepared {
-    fn collect(&self, outputs: &[(Slot, Vec<f32>)]) -> Result<Detections, DetectError> {
+    fn faces(&self, outputs: &Outputs) -> Result<Detections, DetectError> {
         let output = |slot: Slot| outputs.iter().find(|(other, _)| *other == slot).map_or(&[][..], |(_, data)| data);
         let counters = self.counters.map(|slot| Counter::read(output(slot)));
         let last = counters[6];
@@ -266,14 +259,5 @@ impl Prepared {
             truncated: counters[..6].iter().any(|counter| counter.held < counter.wanted),
             counts: StageCounts { cells, level_nms, merged, rnet, rnet_nms, onet, faces: last.held },
         })
-    }
-}
-
-/// A face from the words that the last kernel wrote.
-fn face(words: &[f32]) -> Face {
-    Face {
-        bounding_box: BoundingBox { x1: words[0], y1: words[1], x2: words[2], y2: words[3] },
-        score: words[4],
-        landmarks: std::array::from_fn(|k| Vec2::new(words[5 + k], words[10 + k])),
     }
 }

@@ -2,9 +2,11 @@
 
 mod config;
 mod detector;
+mod found;
 mod plan;
 mod pyramid;
 mod stage;
 
 pub use config::{Capacity, Config, ConfigError, Resampling};
-pub use detector::{DetectError, Detections, Detector, Face, Frame, StageCounts};
+pub use detector::Detector;
+pub use found::{DetectError, Detections, Face, Frame, StageCounts, Ticket};

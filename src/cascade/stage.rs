@@ -63,6 +63,7 @@ impl<'a> Stages<'a> {
     pub fn new(config: &'a Config, capacity: Capacity, frame_size: [u32; 2]) -> Self {
         let mut recording = Recording::new();
         let frame = recording.slot("frame", (frame_size[0] * frame_size[1]) as usize);
+        recording.input(frame);
         let longest = capacity.candidates.max(capacity.rnet).max(capacity.onet);
         let keep = recording.slot("keep flags", longest as usize);
         let overlap = recording.slot("overlap bits", 1);

@@ -7,7 +7,7 @@ mod host;
 use std::fmt;
 use std::str::FromStr;
 
-use gpu::{Gpu, GpuSession};
+use gpu::{Gpu, GpuFlight, GpuSession};
 use host::{Body, HostSession};
 
 use crate::record::{Recording, Slot};
@@ -193,6 +193,18 @@ enum Player {
     Host(HostSession),
 }
 
+/// Contents of the output slots after a play.
+pub type Outputs = Vec<(Slot, Vec<f32>)>;
+
+/// A play under way: [`Session::collect`] waits for it.
+#[derive(Debug)]
+pub enum Flight {
+    /// On a device.
+    Gpu(GpuFlight),
+    /// Over: these are its outputs.
+    Landed(Outputs),
+}
+
 /// A recording loaded on an engine.
 pub struct Session {
     recording: Recording,
@@ -205,7 +217,7 @@ impl Session {
         &self.recording
     }
 
-    /// Overwrites the start of `slot` with `bytes` (four a element).
+    /// Overwrites the start of `slot` with `bytes` (four a element) for the plays to come; of an input slot, for the next one.
     ///
     /// # Panics
     ///
@@ -213,7 +225,7 @@ impl Session {
     pub fn write(&mut self, slot: Slot, bytes: &[u8]) {
         assert!(bytes.len() <= self.recording.slots()[slot.index()].len * 4, "write past the end of a slot");
         match &mut self.player {
-            Player::Gpu(session) => session.write(slot, bytes),
+            Player::Gpu(session) => session.write(&self.recording, slot, bytes),
             Player::Host(session) => bytemuck::cast_slice_mut(session.slot_mut(slot))[..bytes.len()].copy_from_slice(bytes),
         }
     }
@@ -223,14 +235,38 @@ impl Session {
     /// # Errors
     ///
     /// [`EngineError`] if the device fails.
-    pub fn play(&mut self) -> Result<Vec<(Slot, Vec<f32>)>, EngineError> {
+    pub fn play(&mut self) -> Result<Outputs, EngineError> {
+        let flight = self.submit()?;
+        self.collect(flight)
+    }
+
+    /// Starts a play of every step. A GPU runs it while the host goes on: inputs of the next play may be written and submitted at once,
+    /// plays run in order. The engines on the host play at once.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError`] if the device fails.
+    pub fn submit(&mut self) -> Result<Flight, EngineError> {
         match &mut self.player {
-            Player::Gpu(session) => session.play(&self.recording, 0..self.recording.steps().len()),
+            Player::Gpu(session) => session.submit(&self.recording, 0..self.recording.steps().len()).map(Flight::Gpu),
             Player::Host(session) => {
                 self.recording.steps().iter().for_each(|step| session.play(step));
                 let outputs = self.recording.slots().iter().enumerate().filter(|(_, info)| info.output);
-                Ok(outputs.map(|(i, _)| (Slot(i), session.slot(Slot(i)).to_vec())).collect())
+                Ok(Flight::Landed(outputs.map(|(i, _)| (Slot(i), session.slot(Slot(i)).to_vec())).collect()))
             }
+        }
+    }
+
+    /// Waits for a play of this session and returns the recording's outputs, by slot.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError`] if the device fails.
+    pub fn collect(&mut self, flight: Flight) -> Result<Outputs, EngineError> {
+        match (&mut self.player, flight) {
+            (Player::Gpu(session), Flight::Gpu(flight)) => session.collect(flight),
+            (_, Flight::Landed(outputs)) => Ok(outputs),
+            (Player::Host(_), Flight::Gpu(_)) => Err(EngineError::Lost { message: "the play belongs to another session".to_owned() }),
         }
     }
 
@@ -241,7 +277,10 @@ impl Session {
     /// [`EngineError`] if the device fails.
     pub fn play_step(&mut self, index: usize) -> Result<(), EngineError> {
         match &mut self.player {
-            Player::Gpu(session) => session.play(&self.recording, index..index + 1).map(drop),
+            Player::Gpu(session) => {
+                let flight = session.submit(&self.recording, index..index + 1)?;
+                session.collect(flight).map(drop)
+            }
             Player::Host(session) => {
                 session.play(&self.recording.steps()[index]);
                 Ok(())

@@ -11,12 +11,12 @@ use mtcmcn::{Detector, Device, Engine, EngineError};
 use crate::engine;
 
 /// A device of its own, so that destroying it harms no other test.
-fn own_engine() -> Engine {
+pub fn own_engine() -> Engine {
     let report = engine().gpu().expect("a GPU engine").report().clone();
     Engine::open(&Device::Named(report.to_string())).expect("what opened once opens again")
 }
 
-fn detector(engine: Engine) -> Detector {
+pub fn detector(engine: Engine) -> Detector {
     let mut config = Config::default();
     config.thresholds = [0.5, 0.4, 0.3];
     Detector::new(engine, &noise_weights(), config).expect("settings and weights are fine")

@@ -1,6 +1,7 @@
 //! Tests that need an adapter, and fail without one.
 
 mod faults;
+mod flight;
 #[path = "../support/golden.rs"]
 mod golden;
 mod kernels;

@@ -79,7 +79,10 @@ impl Gpu {
         let source = wgpu::ShaderSource::Wgsl(kernel.wgsl().join("\n").into());
         let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor { label, source });
         let uniform = wgpu::BufferBindingType::Uniform;
-        let storage = kernel.bindings().iter().map(|b| wgpu::BufferBindingType::Storage { read_only: b.access == Access::Read });
+        let storage = kernel.bindings().iter().map(|b| match b.access {
+            Access::Read if b.uniform => uniform,
+            access => wgpu::BufferBindingType::Storage { read_only: access == Access::Read },
+        });
         let entries: Vec<_> = std::iter::once(uniform)
             .chain(storage)
             .zip(0..)

@@ -7,4 +7,4 @@ mod session;
 
 pub use adapter::AdapterReport;
 pub use device::Gpu;
-pub use session::GpuSession;
+pub use session::{GpuFlight, GpuSession};

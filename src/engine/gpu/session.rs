@@ -1,26 +1,50 @@
-//! A recording on the device: buffers, bind groups, one submission per play.
+//! A recording on the device: buffers, bind groups, one submission per play, several plays in flight.
 
 use std::ops::Range;
+use std::sync::mpsc::Receiver;
 
 use super::device::Gpu;
 use super::fault::scoped;
 use crate::engine::EngineError;
-use crate::record::{Recording, Slot, Step};
+use crate::record::{Recording, Slot, SlotInfo, Step};
 
 struct BoundStep {
     pipeline: wgpu::ComputePipeline,
+    /// Of a step that touches an input: that of the first flight.
     bindings: wgpu::BindGroup,
     groups: [u32; 2],
 }
 
+/// What a play has for itself while others are in flight: input buffers, the bind groups that name them, and where results are read.
+/// Everything between is shared, since submissions run in order.
+struct Lane {
+    inputs: Vec<(Slot, wgpu::Buffer)>,
+    /// By step, of those that touch an input.
+    bindings: Vec<(usize, wgpu::BindGroup)>,
+    staging: wgpu::Buffer,
+}
+
+/// A play that was submitted: hand it to [`GpuSession::collect`].
+#[derive(Debug)]
+pub struct GpuFlight {
+    lane: usize,
+    submission: wgpu::SubmissionIndex,
+    mapped: Receiver<Result<(), wgpu::BufferAsyncError>>,
+}
+
 /// A recording with its buffers on one device.
 pub struct GpuSession {
-    gpu: Gpu,
+    pub(super) gpu: Gpu,
     buffers: Vec<wgpu::Buffer>,
+    uniforms: wgpu::Buffer,
     steps: Vec<BoundStep>,
     /// Output slots, with their bytes in `staging`.
     outputs: Vec<(Slot, Range<u64>)>,
-    staging: wgpu::Buffer,
+    lanes: Vec<Option<Lane>>,
+    /// Lanes that no flight holds, the next one last.
+    free: Vec<usize>,
+    /// Why an input could not be written.
+    failed: Option<EngineError>,
 }
 
 const UNIFORM_ALIGN: usize = 256;
@@ -35,7 +59,8 @@ impl GpuSession {
     pub fn new(gpu: &Gpu, recording: &Recording) -> Result<Self, EngineError> {
         gpu.fault.check()?;
         let buffers = allocate(gpu, recording)?;
-        let steps = bind(gpu, recording, &buffers)?;
+        let uniforms = uniforms(gpu, recording)?;
+        let steps = bind(gpu, recording, &uniforms, &buffers)?;
         let mut end = 0;
         let outputs: Vec<_> = (recording.slots().iter().enumerate())
             .filter(|(_, info)| info.output)
@@ -45,66 +70,129 @@ impl GpuSession {
                 (Slot(i), start..end)
             })
             .collect();
-        let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
-        let staging = scoped(&gpu.device, "read-back buffer", || create(gpu, "read-back", end.max(4), usage))?;
+        let mut session = Self { gpu: gpu.clone(), buffers, uniforms, steps, outputs, lanes: Vec::new(), free: Vec::new(), failed: None };
+        session.lane(recording)?;
         gpu.fault.check()?;
-        Ok(Self { gpu: gpu.clone(), buffers, steps, outputs, staging })
+        Ok(session)
     }
 
-    /// Overwrites the start of `slot`; takes effect before the next play.
-    pub fn write(&self, slot: Slot, bytes: &[u8]) {
-        self.gpu.queue.write_buffer(&self.buffers[slot.index()], 0, bytes);
+    /// The lane of the next play, made if all are in flight.
+    fn lane(&mut self, recording: &Recording) -> Result<usize, EngineError> {
+        if let Some(&lane) = self.free.last() {
+            return Ok(lane);
+        }
+        let mut inputs = Vec::new();
+        for (i, info) in recording.slots().iter().enumerate().filter(|(_, info)| info.input) {
+            // The first lane takes the slot's own buffer.
+            let first = self.lanes.is_empty().then(|| self.buffers[i].clone());
+            let buffer = first.map_or_else(|| scoped(&self.gpu.device, &info.label, || storage(&self.gpu, info, false)), Ok)?;
+            inputs.push((Slot(i), buffer));
+        }
+        let mut bindings = Vec::new();
+        for (index, step) in recording.steps().iter().enumerate() {
+            if self.lanes.is_empty() || !step.slots.iter().any(|slot| inputs.iter().any(|(input, _)| input == slot)) {
+                continue;
+            }
+            let buffer = |slot: Slot| inputs.iter().find(|(input, _)| *input == slot).map_or(&self.buffers[slot.index()], |(_, own)| own);
+            let pipeline = &self.steps[index].pipeline;
+            let group =
+                scoped(&self.gpu.device, step.kernel.name(), || bind_group(&self.gpu, step, pipeline, &self.uniforms, index, buffer))?;
+            bindings.push((index, group));
+        }
+        let size = self.outputs.last().map_or(4, |(_, bytes)| bytes.end);
+        let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+        let staging = scoped(&self.gpu.device, "read-back buffer", || create(&self.gpu, "read-back", size, usage))?;
+        let lane = Lane { inputs, bindings, staging };
+        self.lanes.push(Some(lane));
+        self.free.push(self.lanes.len() - 1);
+        Ok(self.lanes.len() - 1)
     }
 
-    /// Plays `steps` of the recording in one submission and returns the outputs, by slot.
+    /// Overwrites the start of `slot`; takes effect before the next play. Where all lanes are in flight and there is no memory for another,
+    /// [`GpuSession::submit`] says so.
+    pub fn write(&mut self, recording: &Recording, slot: Slot, bytes: &[u8]) {
+        match self.lane(recording) {
+            Ok(lane) => self.gpu.queue.write_buffer(self.buffer(lane, slot), 0, bytes),
+            Err(error) => self.failed = Some(error),
+        }
+    }
+
+    fn buffer(&self, lane: usize, slot: Slot) -> &wgpu::Buffer {
+        let own = self.lanes[lane].iter().flat_map(|lane| &lane.inputs).find(|(input, _)| *input == slot);
+        own.map_or(&self.buffers[slot.index()], |(_, buffer)| buffer)
+    }
+
+    /// Submits `steps` of the recording and the copy of its outputs, and returns at once.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::Lost`] if the device is gone.
+    pub fn submit(&mut self, recording: &Recording, steps: Range<usize>) -> Result<GpuFlight, EngineError> {
+        self.gpu.fault.check()?;
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        let index = self.lane(recording)?;
+        let Some(lane) = &self.lanes[index] else { unreachable!("a free lane was not lost") };
+        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("play") });
+        {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            steps.for_each(|step| self.encode(&mut pass, recording, lane, step));
+        }
+        for (slot, bytes) in &self.outputs {
+            encoder.copy_buffer_to_buffer(self.buffer(index, *slot), 0, &lane.staging, bytes.start, bytes.end - bytes.start);
+        }
+        let submission = self.finish(encoder)?;
+        let flight = GpuFlight { lane: index, submission, mapped: map(&lane.staging) };
+        self.free.pop();
+        Ok(flight)
+    }
+
+    /// Waits for `flight` and returns the outputs, by slot.
     ///
     /// # Errors
     ///
     /// [`EngineError::Lost`] if the device is gone, [`EngineError::Timeout`] if it hangs.
-    pub fn play(&self, recording: &Recording, steps: Range<usize>) -> Result<Vec<(Slot, Vec<f32>)>, EngineError> {
-        self.gpu.fault.check()?;
-        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("play") });
-        {
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            for (step, bound) in recording.steps()[steps.clone()].iter().zip(&self.steps[steps]) {
-                self.encode(&mut pass, step, bound);
-            }
-        }
-        for (slot, bytes) in &self.outputs {
-            encoder.copy_buffer_to_buffer(&self.buffers[slot.index()], 0, &self.staging, bytes.start, bytes.end - bytes.start);
-        }
-        self.submit(encoder)?;
-        let whole = read(&self.gpu, &self.staging)?;
+    pub fn collect(&mut self, flight: GpuFlight) -> Result<Vec<(Slot, Vec<f32>)>, EngineError> {
+        // Taken out: a buffer whose mapping never ended is not used again.
+        let Some(lane) = self.lanes[flight.lane].take() else { unreachable!("a flight is collected once") };
+        let whole = read(&self.gpu, &lane.staging, Some(flight.submission), &flight.mapped)?;
+        self.lanes[flight.lane] = Some(lane);
+        self.free.push(flight.lane);
+        self.free.sort_unstable_by(|a, b| b.cmp(a));
         Ok(self.outputs.iter().map(|(slot, bytes)| (*slot, whole[bytes.start as usize / 4..bytes.end as usize / 4].to_vec())).collect())
     }
 
-    /// Contents of any slot as they are now, for tests and `doctor`.
+    /// Contents of any slot as they are now, for tests and `doctor`; of an input, what the next play will see.
     ///
     /// # Errors
     ///
-    /// As [`GpuSession::play`].
+    /// As [`GpuSession::collect`].
     pub fn peek(&self, slot: Slot) -> Result<Vec<f32>, EngineError> {
-        let buffer = &self.buffers[slot.index()];
+        let buffer = self.free.last().map_or(&self.buffers[slot.index()], |lane| self.buffer(*lane, slot));
         let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
         let staging = scoped(&self.gpu.device, "peek buffer", || create(&self.gpu, "peek", buffer.size(), usage))?;
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("peek") });
         encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, buffer.size());
-        self.submit(encoder)?;
-        read(&self.gpu, &staging)
+        let submission = self.finish(encoder)?;
+        read(&self.gpu, &staging, Some(submission), &map(&staging))
     }
 
-    fn encode(&self, pass: &mut wgpu::ComputePass<'_>, step: &Step, bound: &BoundStep) {
+    fn encode(&self, pass: &mut wgpu::ComputePass<'_>, recording: &Recording, lane: &Lane, index: usize) {
+        let (step, bound) = (&recording.steps()[index], &self.steps[index]);
+        let own = lane.bindings.iter().find(|(step, _)| *step == index).map(|(_, group)| group);
         pass.set_pipeline(&bound.pipeline);
-        pass.set_bind_group(0, &bound.bindings, &[]);
+        pass.set_bind_group(0, own.unwrap_or(&bound.bindings), &[]);
         match step.counted {
             Some(counted) => pass.dispatch_workgroups_indirect(&self.buffers[counted.slot.index()], counted.index as u64 * 16),
             None => pass.dispatch_workgroups(bound.groups[0], bound.groups[1], 1),
         }
     }
 
-    fn submit(&self, encoder: wgpu::CommandEncoder) -> Result<(), EngineError> {
-        scoped(&self.gpu.device, "submission", || self.gpu.queue.submit([encoder.finish()]))?;
-        self.gpu.fault.check()
+    fn finish(&self, encoder: wgpu::CommandEncoder) -> Result<wgpu::SubmissionIndex, EngineError> {
+        let submission = scoped(&self.gpu.device, "submission", || self.gpu.queue.submit([encoder.finish()]))?;
+        self.gpu.fault.check()?;
+        Ok(submission)
     }
 }
 
@@ -112,21 +200,30 @@ fn create(gpu: &Gpu, label: &str, size: u64, usage: wgpu::BufferUsages) -> wgpu:
     gpu.device.create_buffer(&wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false })
 }
 
+/// The buffer of a slot; `arguments` if indirect dispatches read it.
+fn storage(gpu: &Gpu, info: &SlotInfo, arguments: bool) -> wgpu::Buffer {
+    let mut usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
+    if arguments {
+        usage |= wgpu::BufferUsages::INDIRECT;
+    }
+    if info.uniform {
+        usage |= wgpu::BufferUsages::UNIFORM;
+    }
+    // A binding of an array of vec4 or of a struct needs at least one whole element.
+    create(gpu, &info.label, (info.len as u64 * 4).next_multiple_of(16).max(64), usage)
+}
+
 fn allocate(gpu: &Gpu, recording: &Recording) -> Result<Vec<wgpu::Buffer>, EngineError> {
-    let limit = gpu.device.limits().max_storage_buffer_binding_size;
+    let limits = gpu.device.limits();
     let counts: Vec<Slot> = recording.steps().iter().filter_map(|step| step.counted.map(|c| c.slot)).collect();
     let mut buffers = Vec::new();
     for (i, info) in recording.slots().iter().enumerate() {
         let bytes = info.len as u64 * 4;
+        let limit = if info.uniform { limits.max_uniform_buffer_binding_size } else { limits.max_storage_buffer_binding_size };
         if bytes > limit {
             return Err(EngineError::TooLarge { slot: info.label.clone(), bytes, limit });
         }
-        let mut usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
-        if counts.contains(&Slot(i)) {
-            usage |= wgpu::BufferUsages::INDIRECT;
-        }
-        // A binding of an array of vec4 or of a struct needs at least one whole element.
-        let buffer = scoped(&gpu.device, &info.label, || create(gpu, &info.label, bytes.next_multiple_of(16).max(64), usage))?;
+        let buffer = scoped(&gpu.device, &info.label, || storage(gpu, info, counts.contains(&Slot(i))))?;
         if let Some(data) = &info.constant {
             gpu.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(data));
         }
@@ -135,7 +232,8 @@ fn allocate(gpu: &Gpu, recording: &Recording) -> Result<Vec<wgpu::Buffer>, Engin
     Ok(buffers)
 }
 
-fn bind(gpu: &Gpu, recording: &Recording, buffers: &[wgpu::Buffer]) -> Result<Vec<BoundStep>, EngineError> {
+/// The uniforms of all steps in one buffer.
+fn uniforms(gpu: &Gpu, recording: &Recording) -> Result<wgpu::Buffer, EngineError> {
     let mut bytes = vec![0; UNIFORM_ALIGN * recording.steps().len().max(1)];
     for (chunk, step) in bytes.chunks_exact_mut(UNIFORM_ALIGN).zip(recording.steps()) {
         let uniform = step.kernel.uniform();
@@ -144,9 +242,14 @@ fn bind(gpu: &Gpu, recording: &Recording, buffers: &[wgpu::Buffer]) -> Result<Ve
     let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
     let uniforms = scoped(&gpu.device, "uniforms", || create(gpu, "uniforms", bytes.len() as u64, usage))?;
     gpu.queue.write_buffer(&uniforms, 0, &bytes);
+    Ok(uniforms)
+}
+
+fn bind(gpu: &Gpu, recording: &Recording, uniforms: &wgpu::Buffer, buffers: &[wgpu::Buffer]) -> Result<Vec<BoundStep>, EngineError> {
     let bind_one = |(i, step): (usize, &Step)| {
         let pipeline = gpu.pipeline(&*step.kernel)?;
-        let bindings = scoped(&gpu.device, step.kernel.name(), || bind_group(gpu, step, &pipeline, &uniforms, i, buffers))?;
+        let buffer = |slot: Slot| &buffers[slot.index()];
+        let bindings = scoped(&gpu.device, step.kernel.name(), || bind_group(gpu, step, &pipeline, uniforms, i, buffer))?;
         let work = step.kernel.work();
         let groups = work.groups(work.most(), step.kernel.workgroup()[0]);
         Ok(BoundStep { pipeline, bindings, groups })
@@ -154,33 +257,42 @@ fn bind(gpu: &Gpu, recording: &Recording, buffers: &[wgpu::Buffer]) -> Result<Ve
     recording.steps().iter().enumerate().map(bind_one).collect()
 }
 
-fn bind_group(
+fn bind_group<'a>(
     gpu: &Gpu,
     step: &Step,
     pipeline: &wgpu::ComputePipeline,
-    uniforms: &wgpu::Buffer,
+    uniforms: &'a wgpu::Buffer,
     index: usize,
-    buffers: &[wgpu::Buffer],
+    buffer: impl Fn(Slot) -> &'a wgpu::Buffer,
 ) -> wgpu::BindGroup {
     let uniform = wgpu::BindingResource::Buffer(wgpu::BufferBinding {
         buffer: uniforms,
         offset: (index * UNIFORM_ALIGN) as u64,
         size: std::num::NonZeroU64::new(step.kernel.uniform().len().next_multiple_of(16) as u64),
     });
-    let storage = step.slots.iter().map(|slot| buffers[slot.index()].as_entire_binding());
+    let storage = step.slots.iter().map(|slot| buffer(*slot).as_entire_binding());
     let entries: Vec<_> =
         std::iter::once(uniform).chain(storage).zip(0..).map(|(resource, binding)| wgpu::BindGroupEntry { binding, resource }).collect();
     let layout = pipeline.get_bind_group_layout(0);
     gpu.device.create_bind_group(&wgpu::BindGroupDescriptor { label: Some(step.kernel.name()), layout: &layout, entries: &entries })
 }
 
-/// Waits for the device, then copies a mapped buffer out.
-fn read(gpu: &Gpu, buffer: &wgpu::Buffer) -> Result<Vec<f32>, EngineError> {
+fn map(buffer: &wgpu::Buffer) -> Receiver<Result<(), wgpu::BufferAsyncError>> {
     let (sender, receiver) = std::sync::mpsc::channel();
     buffer.map_async(wgpu::MapMode::Read, .., move |result| {
         let _ = sender.send(result);
     });
-    let wait = wgpu::PollType::Wait { submission_index: None, timeout: Some(Gpu::TIMEOUT) };
+    receiver
+}
+
+/// Waits for the device, then copies a mapped buffer out.
+fn read(
+    gpu: &Gpu,
+    buffer: &wgpu::Buffer,
+    submission_index: Option<wgpu::SubmissionIndex>,
+    mapped: &Receiver<Result<(), wgpu::BufferAsyncError>>,
+) -> Result<Vec<f32>, EngineError> {
+    let wait = wgpu::PollType::Wait { submission_index, timeout: Some(Gpu::TIMEOUT) };
     // wgpu panics where a driver's wait fails: that is a lost device like any other, and the session is dropped after it.
     let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| gpu.device.poll(wait)));
     gpu.fault.check()?;
@@ -190,7 +302,7 @@ fn read(gpu: &Gpu, buffer: &wgpu::Buffer) -> Result<Vec<f32>, EngineError> {
     }
     let lost = |message: String| EngineError::Lost { message };
     // Another thread's poll may have taken this callback and be about to run it.
-    match receiver.recv_timeout(Gpu::TIMEOUT) {
+    match mapped.recv_timeout(Gpu::TIMEOUT) {
         Ok(Ok(())) => {}
         Ok(Err(error)) => return Err(lost(format!("mapping failed: {error}"))),
         Err(_) => return Err(lost("the device never finished mapping".to_owned())),
