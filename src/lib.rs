@@ -20,9 +20,12 @@
 pub mod cascade;
 pub mod doctor;
 pub mod engine;
+pub mod files;
 pub mod geometry;
 pub mod kernels;
 pub mod nets;
+#[cfg(feature = "cli")]
+pub mod plot;
 pub mod record;
 mod simd;
 pub mod tensor;

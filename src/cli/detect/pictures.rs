@@ -4,13 +4,12 @@ use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder as _, RgbImage};
-use mtcmcn::{Face, Frame};
+use mtcmcn::{Face, Frame, files};
 
 use crate::cli::input::Input;
 use crate::cli::{align, draw};
@@ -101,7 +100,8 @@ impl Pictures {
         let mut bytes = Vec::new();
         PngEncoder::new_with_quality(&mut bytes, CompressionType::Fast, FilterType::Adaptive)
             .write_image(picture, picture.width(), picture.height(), ExtendedColorType::Rgb8)
-            .and_then(|()| Ok(write_whole(path, &bytes)?))
+            .and_then(|()| Ok(fs::create_dir_all(path.parent().unwrap_or(Path::new("")))?))
+            .and_then(|()| Ok(files::write_whole(path, &bytes)?))
             .with_context(|| format!("writing {}", path.display()))
     }
 }
@@ -109,18 +109,6 @@ impl Pictures {
 /// Names that differ only in case are alike, as on some disks.
 fn folded(name: &Path) -> String {
     name.to_string_lossy().to_lowercase()
-}
-
-/// Writes a file whole or not at all: beside its place under another name, then renamed.
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let directory = path.parent().unwrap_or(Path::new(""));
-    fs::create_dir_all(directory)?;
-    let temporary = directory.join(format!(".mtcmcn-{}.tmp", std::process::id()));
-    let written = fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&temporary);
-    }
-    written
 }
 
 fn rgb(frame: &Frame) -> RgbImage {
