@@ -1,6 +1,7 @@
 //! The schedule as data: a [`Recording`] lists *steps* (a kernel and the slots it touches) that any engine can play.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// How a kernel touches a slot.
@@ -132,9 +133,21 @@ pub trait Kernel: bytemuck::Pod + Send + Sync + std::fmt::Debug {
     /// The specification: scalar, obvious, accumulating in `f64`.
     fn reference(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]);
 
-    /// The same for speed, on all cores. Equal to the reference within [`Kernel::tolerance`].
+    /// The same for speed, on all cores of the rayon pool it is called in. Equal to the reference within [`Kernel::tolerance`].
     fn native(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
         self.reference(items, read, write);
+    }
+
+    /// For each binding the elements that belong to one item, 0 for what all items share; `None` if items cannot be computed apart.
+    ///
+    /// Where it is given, [`Kernel::native_part`] is called instead of [`Kernel::native`].
+    fn apart(&self) -> Option<Vec<usize>> {
+        None
+    }
+
+    /// [`Kernel::native`] for some items on one thread, with the slots of [`Kernel::apart`] cut to start with the first of them.
+    fn native_part(&self, items: Range<u32>, read: &[&[f32]], write: &mut [&mut [f32]]) {
+        self.native(items.len() as u32, read, write);
     }
 
     /// How far an engine's `f32` result may lie from the reference, derived from the inputs: terms summed x largest term x ε.
@@ -168,6 +181,10 @@ pub trait AnyKernel: Send + Sync + std::fmt::Debug {
     fn reference(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]);
     /// [`Kernel::native`].
     fn native(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]);
+    /// [`Kernel::apart`].
+    fn apart(&self) -> Option<Vec<usize>>;
+    /// [`Kernel::native_part`].
+    fn native_part(&self, items: Range<u32>, read: &[&[f32]], write: &mut [&mut [f32]]);
     /// [`Kernel::tolerance`].
     fn tolerance(&self, read: &[&[f32]]) -> f32;
 }
@@ -205,6 +222,12 @@ impl<K: Kernel> AnyKernel for K {
     }
     fn native(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
         Kernel::native(self, items, read, write);
+    }
+    fn apart(&self) -> Option<Vec<usize>> {
+        Kernel::apart(self)
+    }
+    fn native_part(&self, items: Range<u32>, read: &[&[f32]], write: &mut [&mut [f32]]) {
+        Kernel::native_part(self, items, read, write);
     }
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         Kernel::tolerance(self, read)

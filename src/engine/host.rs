@@ -1,63 +1,223 @@
 //! The two engines that run on the host: the twin plays references, the CPU engine native kernels.
 
+use std::ops::Range;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
 use crate::record::{Access, Recording, Slot, Step};
 
 /// Which body of a kernel to run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Body {
     /// The scalar specification.
     Reference,
-    /// The fast one.
-    Native,
+    /// The fast one, on the threads of a pool, or of rayon's own.
+    Native(Option<Arc<rayon::ThreadPool>>),
+}
+
+/// Elements of a cache line, at which every slot starts.
+const LINE: usize = 16;
+/// Most bindings that a kernel has.
+const BINDINGS: usize = 8;
+/// Items that go through a run of steps together, at most: what they hold between steps stays in a core's cache.
+const TOGETHER: usize = 8;
+
+/// A slot's elements. Pages that are never reached are never touched.
+#[derive(Debug, Default)]
+struct Memory {
+    data: Vec<f32>,
+    start: usize,
+}
+
+impl Memory {
+    fn new(len: usize, constant: Option<&[f32]>) -> Self {
+        let mut data = vec![0.0; len + LINE - 1];
+        let start = data.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE - 1);
+        data.truncate(start + len);
+        if let Some(constant) = constant {
+            data[start..].copy_from_slice(constant);
+        }
+        Self { data, start }
+    }
+
+    fn get(&self) -> &[f32] {
+        &self.data[self.start..]
+    }
+
+    fn get_mut(&mut self) -> &mut [f32] {
+        &mut self.data[self.start..]
+    }
+}
+
+/// Steps whose items can be computed apart from each other: some items go through all of them before others do.
+#[derive(Debug)]
+struct Run {
+    steps: Range<usize>,
+    /// Of each step and binding, the elements of an item.
+    each: Vec<Vec<usize>>,
+    /// Slots that the run writes, with the elements of an item.
+    written: Vec<(usize, usize)>,
+}
+
+impl Run {
+    /// The steps of `recording` from `first` on that are one run; at least that step, if its items can be computed apart.
+    fn from(recording: &Recording, first: usize) -> Option<Self> {
+        let mut run = Self { steps: first..first, each: Vec::new(), written: Vec::new() };
+        let like = &recording.steps()[first];
+        for step in &recording.steps()[first..] {
+            let same = step.kernel.work().items == like.kernel.work().items && step.counted.is_some() == like.counted.is_some();
+            let Some(each) = step.kernel.apart().filter(|each| same && run.allows(step, each)) else { break };
+            for ((slot, binding), each) in step.bound().zip(&each) {
+                if binding.access != Access::Read && !run.written.contains(&(slot.index(), *each)) {
+                    run.written.push((slot.index(), *each));
+                }
+            }
+            run.each.push(each);
+            run.steps.end += 1;
+        }
+        (!run.each.is_empty()).then_some(run)
+    }
+
+    /// Whether `step` touches what the run writes item by item only, in the same way.
+    fn allows(&self, step: &Step, each: &[usize]) -> bool {
+        step.bound().zip(each).all(|((slot, binding), &each)| {
+            let alike = self.written.iter().all(|&(written, size)| written != slot.index() || size == each);
+            alike && (binding.access == Access::Read || each > 0)
+        })
+    }
 }
 
 /// A recording with its memory.
 #[derive(Debug)]
 pub struct HostSession {
     body: Body,
-    memory: Vec<Vec<f32>>,
+    memory: Vec<Memory>,
+    /// The run that starts with a step.
+    runs: Vec<Option<Run>>,
 }
 
 impl HostSession {
-    /// Allocates every slot, zeroed; pages of a slot that is never reached are never touched.
+    /// Allocates every slot, zeroed.
     pub fn new(recording: &Recording, body: Body) -> Self {
-        let memory = recording.slots().iter().map(|slot| slot.constant.as_ref().map_or_else(|| vec![0.0; slot.len], |data| data.to_vec()));
-        Self { body, memory: memory.collect() }
+        let memory = recording.slots().iter().map(|slot| Memory::new(slot.len, slot.constant.as_deref())).collect();
+        let runs = (0..recording.steps().len()).map(|first| Run::from(recording, first)).collect();
+        Self { body, memory, runs }
     }
 
     /// Elements of `slot`.
     pub fn slot(&self, slot: Slot) -> &[f32] {
-        &self.memory[slot.index()]
+        self.memory[slot.index()].get()
     }
 
     /// Elements of `slot`, to be written.
     pub fn slot_mut(&mut self, slot: Slot) -> &mut [f32] {
-        &mut self.memory[slot.index()]
+        self.memory[slot.index()].get_mut()
     }
 
-    /// Runs one step.
-    pub fn play(&mut self, step: &Step) {
+    /// Plays the given steps of `recording` in order.
+    pub fn play(&mut self, recording: &Recording, steps: Range<usize>) {
+        match self.body.clone() {
+            Body::Reference => recording.steps()[steps].iter().for_each(|step| self.play_whole(step)),
+            Body::Native(Some(pool)) => pool.install(|| self.play_runs(recording, steps)),
+            Body::Native(None) => rayon::scope(|_| self.play_runs(recording, steps)),
+        }
+    }
+
+    fn play_runs(&mut self, recording: &Recording, steps: Range<usize>) {
+        let mut next = steps.start;
+        while next < steps.end {
+            let step = &recording.steps()[next];
+            let items = self.items(step);
+            match self.runs[next].take() {
+                Some(run) => {
+                    let end = run.steps.end.min(steps.end);
+                    let steps = &recording.steps()[next..end];
+                    // Steps of one count have the same items, so this is but a check of the recording.
+                    let same = steps.iter().take_while(|step| self.items(step) == items).count();
+                    self.play_run(&steps[..same], &run, items as usize);
+                    self.runs[next] = Some(run);
+                    next += same;
+                }
+                None => {
+                    self.play_whole(step);
+                    next += 1;
+                }
+            }
+        }
+    }
+
+    /// One step over all items.
+    fn play_whole(&mut self, step: &Step) {
         let items = self.items(step);
-        let mut written: Vec<Vec<f32>> = step
-            .bound()
-            .filter(|(_, binding)| binding.access != Access::Read)
-            .map(|(slot, _)| std::mem::take(&mut self.memory[slot.index()]))
-            .collect();
-        let read: Vec<&[f32]> =
-            step.bound().filter(|(_, b)| b.access == Access::Read).map(|(slot, _)| self.memory[slot.index()].as_slice()).collect();
-        let mut write: Vec<&mut [f32]> = written.iter_mut().map(Vec::as_mut_slice).collect();
+        let written = || step.bound().filter(|(_, binding)| binding.access != Access::Read).map(|(slot, _)| slot.index());
+        let mut taken: Vec<Memory> = written().map(|slot| std::mem::take(&mut self.memory[slot])).collect();
+        let reads = step.bound().filter(|(_, binding)| binding.access == Access::Read);
+        let read: Vec<&[f32]> = reads.map(|(slot, _)| self.memory[slot.index()].get()).collect();
+        let mut write: Vec<&mut [f32]> = taken.iter_mut().map(Memory::get_mut).collect();
         match self.body {
             Body::Reference => step.kernel.reference(items, &read, &mut write),
-            Body::Native => step.kernel.native(items, &read, &mut write),
+            Body::Native(_) => step.kernel.native(items, &read, &mut write),
         }
-        let slots = step.bound().filter(|(_, binding)| binding.access != Access::Read).map(|(slot, _)| slot);
-        for (slot, data) in slots.zip(written) {
-            self.memory[slot.index()] = data;
+        for (slot, memory) in written().zip(taken) {
+            self.memory[slot] = memory;
+        }
+    }
+
+    /// Some items at a time through all steps, on all threads.
+    fn play_run(&mut self, steps: &[Step], run: &Run, items: usize) {
+        let threads = rayon::current_num_threads();
+        let together = if threads > 1 { items.div_ceil(4 * threads).clamp(1, TOGETHER) } else { TOGETHER };
+        let mut taken: Vec<Memory> = run.written.iter().map(|(slot, _)| std::mem::take(&mut self.memory[*slot])).collect();
+        let mut batches: Vec<Vec<&mut [f32]>> = (0..items.div_ceil(together)).map(|_| Vec::with_capacity(taken.len())).collect();
+        for (memory, (_, each)) in taken.iter_mut().zip(&run.written) {
+            batches.iter_mut().zip(memory.get_mut().chunks_mut(each * together)).for_each(|(batch, part)| batch.push(part));
+        }
+        let play = |(i, mut parts): (usize, Vec<&mut [f32]>)| {
+            let first = i * together;
+            let count = together.min(items - first);
+            steps.iter().zip(&run.each).for_each(|(step, each)| self.play_part(step, each, run, first..first + count, &mut parts));
+        };
+        if threads > 1 {
+            batches.into_par_iter().enumerate().for_each(play);
+        } else {
+            batches.into_iter().enumerate().for_each(play);
+        }
+        for ((slot, _), memory) in run.written.iter().zip(taken) {
+            self.memory[*slot] = memory;
+        }
+    }
+
+    /// One step over some items; `parts` are their elements of the slots that the run writes.
+    fn play_part(&self, step: &Step, each: &[usize], run: &Run, items: Range<usize>, parts: &mut [&mut [f32]]) {
+        let mut write: [&mut [f32]; BINDINGS] = Default::default();
+        let mut read: [&[f32]; BINDINGS] = [&[]; BINDINGS];
+        let (mut writes, mut reads) = (0, 0);
+        let own = |slot: Slot| run.written.iter().position(|(written, _)| *written == slot.index());
+        for (slot, _) in step.bound().filter(|(_, binding)| binding.access != Access::Read) {
+            if let Some(own) = own(slot) {
+                write[writes] = std::mem::take(&mut parts[own]);
+                writes += 1;
+            }
+        }
+        for ((slot, _), each) in step.bound().zip(each).filter(|((_, binding), _)| binding.access == Access::Read) {
+            read[reads] = match own(slot) {
+                Some(own) => &*parts[own],
+                None => &self.memory[slot.index()].get()[items.start * each..],
+            };
+            reads += 1;
+        }
+        step.kernel.native_part(items.start as u32..items.end as u32, &read[..reads], &mut write[..writes]);
+        let mut write = write.into_iter();
+        for (slot, _) in step.bound().filter(|(_, binding)| binding.access != Access::Read) {
+            if let (Some(own), Some(part)) = (own(slot), write.next()) {
+                parts[own] = part;
+            }
         }
     }
 
     /// Items that `step` works on: counted on the device or fixed.
     pub fn items(&self, step: &Step) -> u32 {
-        step.counted.map_or_else(|| step.kernel.work().most(), |c| self.memory[c.slot.index()][c.index * 4 + 3].to_bits())
+        step.counted.map_or_else(|| step.kernel.work().most(), |c| self.memory[c.slot.index()].get()[c.index * 4 + 3].to_bits())
     }
 }

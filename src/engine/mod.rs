@@ -6,12 +6,13 @@ mod host;
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use gpu::{Gpu, GpuFlight, GpuSession};
 use host::{Body, HostSession};
 
 use crate::record::{Recording, Slot};
-use crate::simd::Simd;
+pub use crate::simd::Simd;
 
 /// Which device to run on. Parsed from `auto`, `gpu`, `cpu`, `twin`, a backend (`vulkan`, `metal`, `dx12`, `gl`) or part of an adapter's name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -109,6 +110,14 @@ pub enum EngineError {
         /// What the driver says.
         message: String,
     },
+    /// The system gives no threads.
+    #[error("the CPU engine could not start {threads} threads: {message}")]
+    Threads {
+        /// How many were wanted.
+        threads: usize,
+        /// What the system says.
+        message: String,
+    },
     /// The device did not answer.
     #[error("the GPU did not finish within {seconds} s")]
     Timeout {
@@ -134,16 +143,37 @@ impl Engine {
     ///
     /// [`EngineError::NoAdapter`] if none fits, [`EngineError::Open`] if it refuses.
     pub fn open(device: &Device) -> Result<Self, EngineError> {
-        Ok(match device {
-            Device::Cpu => Self::cpu(),
-            Device::Twin => Self::twin(),
-            other => Gpu::open(other)?.map_or_else(Self::cpu, |gpu| Self(Inner::Gpu(gpu))),
-        })
+        Self::open_with_threads(device, None)
     }
 
-    /// The native CPU engine.
+    /// As [`Engine::open`]; where that means the CPU engine, it has `threads` threads of its own if that is given.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::open`] and [`Engine::cpu_with_threads`].
+    pub fn open_with_threads(device: &Device, threads: Option<usize>) -> Result<Self, EngineError> {
+        let cpu = || threads.map_or_else(|| Ok(Self::cpu()), Self::cpu_with_threads);
+        match device {
+            Device::Cpu => cpu(),
+            Device::Twin => Ok(Self::twin()),
+            other => Gpu::open(other)?.map_or_else(cpu, |gpu| Ok(Self(Inner::Gpu(gpu)))),
+        }
+    }
+
+    /// The native CPU engine on all cores: on the threads of the rayon pool that a play is started in, which is the global one if none.
     pub fn cpu() -> Self {
-        Self(Inner::Host(Body::Native))
+        Self(Inner::Host(Body::Native(None)))
+    }
+
+    /// The native CPU engine on `threads` threads of its own, at least one.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::Threads`] if the system gives no more threads.
+    pub fn cpu_with_threads(threads: usize) -> Result<Self, EngineError> {
+        let builder = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).thread_name(|i| format!("mtcmcn {i}"));
+        let pool = builder.build().map_err(|error| EngineError::Threads { threads, message: error.to_string() })?;
+        Ok(Self(Inner::Host(Body::Native(Some(Arc::new(pool))))))
     }
 
     /// The scalar reference of every kernel.
@@ -155,7 +185,8 @@ impl Engine {
     pub fn name(&self) -> String {
         match &self.0 {
             Inner::Gpu(gpu) => gpu.report().to_string(),
-            Inner::Host(Body::Native) => format!("CPU ({})", Simd::chosen()),
+            Inner::Host(Body::Native(None)) => format!("CPU ({})", Simd::chosen()),
+            Inner::Host(Body::Native(Some(pool))) => format!("CPU ({}, threads: {})", Simd::chosen(), pool.current_num_threads()),
             Inner::Host(Body::Reference) => "twin".to_owned(),
         }
     }
@@ -176,7 +207,7 @@ impl Engine {
     pub fn load(&self, recording: Recording) -> Result<Session, EngineError> {
         let player = match &self.0 {
             Inner::Gpu(gpu) => Player::Gpu(Box::new(GpuSession::new(gpu, &recording)?)),
-            Inner::Host(body) => Player::Host(HostSession::new(&recording, *body)),
+            Inner::Host(body) => Player::Host(HostSession::new(&recording, body.clone())),
         };
         Ok(Session { recording, player })
     }
@@ -250,7 +281,7 @@ impl Session {
         match &mut self.player {
             Player::Gpu(session) => session.submit(&self.recording, 0..self.recording.steps().len()).map(Flight::Gpu),
             Player::Host(session) => {
-                self.recording.steps().iter().for_each(|step| session.play(step));
+                session.play(&self.recording, 0..self.recording.steps().len());
                 let outputs = self.recording.slots().iter().enumerate().filter(|(_, info)| info.output);
                 Ok(Flight::Landed(outputs.map(|(i, _)| (Slot(i), session.slot(Slot(i)).to_vec())).collect()))
             }
@@ -282,7 +313,7 @@ impl Session {
                 session.collect(flight).map(drop)
             }
             Player::Host(session) => {
-                session.play(&self.recording.steps()[index]);
+                session.play(&self.recording, index..index + 1);
                 Ok(())
             }
         }

@@ -1,8 +1,10 @@
 //! Eight lanes: AVX2 with FMA.
 
 use std::arch::x86_64::{
-    __m256, _CMP_GT_OQ, _mm256_blendv_ps, _mm256_cmp_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_mul_ps, _mm256_set1_ps,
-    _mm256_setzero_ps, _mm256_storeu_ps,
+    __m256, __m256i, _CMP_GT_OQ, _mm256_add_ps, _mm256_blendv_ps, _mm256_castpd_ps, _mm256_castps_pd, _mm256_cmp_ps, _mm256_cmpgt_epi32,
+    _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_maskload_ps, _mm256_maskstore_ps, _mm256_max_ps, _mm256_mul_ps, _mm256_permute2f128_ps,
+    _mm256_permute4x64_pd, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setr_epi32, _mm256_setzero_ps, _mm256_shuffle_ps, _mm256_storeu_ps,
+    _mm256_sub_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps,
 };
 
 use super::{Task, Vector};
@@ -15,6 +17,14 @@ pub fn run<T: Task>(task: T) -> T::Output {
 
 #[derive(Clone, Copy)]
 pub struct F32x8(__m256);
+
+impl F32x8 {
+    #[inline(always)]
+    fn first(n: usize) -> __m256i {
+        // SAFETY: this type is only used inside `run`.
+        unsafe { _mm256_cmpgt_epi32(_mm256_set1_epi32(n as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)) }
+    }
+}
 
 impl Vector for F32x8 {
     const LANES: usize = 8;
@@ -33,9 +43,33 @@ impl Vector for F32x8 {
     }
 
     #[inline(always)]
+    unsafe fn load_first(from: *const f32, n: usize) -> Self {
+        // SAFETY: what the mask leaves is readable, by contract; this type is only used inside `run`.
+        Self(unsafe { _mm256_maskload_ps(from, Self::first(n)) })
+    }
+
+    #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
         // SAFETY: writable, by contract; this type is only used inside `run`.
         unsafe { _mm256_storeu_ps(to, self.0) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_first(self, to: *mut f32, n: usize) {
+        // SAFETY: what the mask leaves is writable, by contract; this type is only used inside `run`.
+        unsafe { _mm256_maskstore_ps(to, Self::first(n), self.0) }
+    }
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        // SAFETY: this type is only used inside `run`.
+        Self(unsafe { _mm256_add_ps(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        // SAFETY: this type is only used inside `run`.
+        Self(unsafe { _mm256_sub_ps(self.0, other.0) })
     }
 
     #[inline(always)]
@@ -45,11 +79,35 @@ impl Vector for F32x8 {
     }
 
     #[inline(always)]
+    fn larger(self, best: Self) -> Self {
+        // SAFETY: this type is only used inside `run`. The instruction gives its second operand if one is NaN.
+        Self(unsafe { _mm256_max_ps(self.0, best.0) })
+    }
+
+    #[inline(always)]
     fn prelu(self, slope: Self) -> Self {
         // SAFETY: this type is only used inside `run`.
         unsafe {
             let positive = _mm256_cmp_ps::<_CMP_GT_OQ>(self.0, _mm256_setzero_ps());
             Self(_mm256_blendv_ps(_mm256_mul_ps(self.0, slope.0), self.0, positive))
+        }
+    }
+
+    #[inline(always)]
+    fn interleave(self, other: Self) -> [Self; 2] {
+        // SAFETY: this type is only used inside `run`.
+        unsafe {
+            let (low, high) = (_mm256_unpacklo_ps(self.0, other.0), _mm256_unpackhi_ps(self.0, other.0));
+            [Self(_mm256_permute2f128_ps::<0x20>(low, high)), Self(_mm256_permute2f128_ps::<0x31>(low, high))]
+        }
+    }
+
+    #[inline(always)]
+    fn deinterleave(self, other: Self) -> [Self; 2] {
+        // SAFETY: this type is only used inside `run`. A shuffle leaves pairs in the order 0, 2, 1, 3.
+        unsafe {
+            let (even, odd) = (_mm256_shuffle_ps::<0b10_00_10_00>(self.0, other.0), _mm256_shuffle_ps::<0b11_01_11_01>(self.0, other.0));
+            [even, odd].map(|pairs| Self(_mm256_castpd_ps(_mm256_permute4x64_pd::<0b11_01_10_00>(_mm256_castps_pd(pairs)))))
         }
     }
 }

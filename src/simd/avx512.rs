@@ -1,8 +1,9 @@
 //! Sixteen lanes: AVX-512.
 
 use std::arch::x86_64::{
-    __m512, _CMP_GT_OQ, _mm512_cmp_ps_mask, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_mul_ps, _mm512_set1_ps, _mm512_setzero_ps,
-    _mm512_storeu_ps,
+    __m512, __m512i, __mmask16, _CMP_GT_OQ, _mm512_add_ps, _mm512_cmp_ps_mask, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_mul_ps,
+    _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_max_ps, _mm512_permutex2var_ps, _mm512_set1_ps, _mm512_setr_epi32,
+    _mm512_setzero_ps, _mm512_storeu_ps, _mm512_sub_ps,
 };
 
 use super::{Task, Vector};
@@ -24,6 +25,20 @@ pub fn run<T: Task>(task: T) -> T::Output {
 #[derive(Clone, Copy)]
 pub struct F32x16(__m512);
 
+impl F32x16 {
+    #[inline(always)]
+    fn first(n: usize) -> __mmask16 {
+        ((1_u32 << n) - 1) as __mmask16
+    }
+
+    /// The lanes that `picks` names: 0 to 15 of `self`, 16 to 31 of `other`.
+    #[inline(always)]
+    fn pick(self, other: Self, picks: __m512i) -> Self {
+        // SAFETY: this type is only used inside `run`.
+        Self(unsafe { _mm512_permutex2var_ps(self.0, picks, other.0) })
+    }
+}
+
 impl Vector for F32x16 {
     const LANES: usize = 16;
     const REGISTERS: usize = 32;
@@ -41,9 +56,33 @@ impl Vector for F32x16 {
     }
 
     #[inline(always)]
+    unsafe fn load_first(from: *const f32, n: usize) -> Self {
+        // SAFETY: what the mask leaves is readable, by contract; this type is only used inside `run`.
+        Self(unsafe { _mm512_maskz_loadu_ps(Self::first(n), from) })
+    }
+
+    #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
         // SAFETY: writable, by contract; this type is only used inside `run`.
         unsafe { _mm512_storeu_ps(to, self.0) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_first(self, to: *mut f32, n: usize) {
+        // SAFETY: what the mask leaves is writable, by contract; this type is only used inside `run`.
+        unsafe { _mm512_mask_storeu_ps(to, Self::first(n), self.0) }
+    }
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        // SAFETY: this type is only used inside `run`.
+        Self(unsafe { _mm512_add_ps(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        // SAFETY: this type is only used inside `run`.
+        Self(unsafe { _mm512_sub_ps(self.0, other.0) })
     }
 
     #[inline(always)]
@@ -53,11 +92,41 @@ impl Vector for F32x16 {
     }
 
     #[inline(always)]
+    fn larger(self, best: Self) -> Self {
+        // SAFETY: this type is only used inside `run`. The instruction gives its second operand if one is NaN.
+        Self(unsafe { _mm512_max_ps(self.0, best.0) })
+    }
+
+    #[inline(always)]
     fn prelu(self, slope: Self) -> Self {
         // SAFETY: this type is only used inside `run`.
         unsafe {
             let positive = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(self.0, _mm512_setzero_ps());
             Self(_mm512_mask_mul_ps(self.0, !positive, self.0, slope.0))
         }
+    }
+
+    #[inline(always)]
+    fn interleave(self, other: Self) -> [Self; 2] {
+        // SAFETY: this type is only used inside `run`.
+        let [low, high] = unsafe {
+            [
+                _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23),
+                _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31),
+            ]
+        };
+        [self.pick(other, low), self.pick(other, high)]
+    }
+
+    #[inline(always)]
+    fn deinterleave(self, other: Self) -> [Self; 2] {
+        // SAFETY: this type is only used inside `run`.
+        let [even, odd] = unsafe {
+            [
+                _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30),
+                _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31),
+            ]
+        };
+        [self.pick(other, even), self.pick(other, odd)]
     }
 }

@@ -1,9 +1,9 @@
-//! Rows of a valid convolution.
+//! Rows of a convolution with few output channels: lanes are neighbouring pixels, weights are broadcast.
 
-use super::tile::{GROUP, Lanes, Window, across, channels};
+use super::tile::{GROUP, Window, across};
 use super::{PlanesMut, Task, Vector};
 
-/// Neighbouring output rows of one level, item and group of up to 16 output channels.
+/// Neighbouring output rows of one level and item, at most a group of output channels, with bias and PReLU.
 pub(crate) struct ConvRows<'a> {
     /// From the first input element of the first row on, `c` planes `plane` apart.
     pub x: &'a [f32],
@@ -13,6 +13,8 @@ pub(crate) struct ConvRows<'a> {
     pub plane: usize,
     /// Columns of the input level.
     pub width: usize,
+    /// Rows of the convolution there are.
+    pub rows: usize,
     /// Kernel side.
     pub k: usize,
     /// Weights of the group, `[c, k, k, 16]`.
@@ -21,30 +23,31 @@ pub(crate) struct ConvRows<'a> {
     pub bias: &'a [f32],
     /// 16 of them.
     pub slope: &'a [f32],
-    /// One window a channel, whole rows of `width - k + 1` elements.
+    /// Whether the result is the largest of each 2 x 2 elements, in ceil mode.
+    pub pool: bool,
+    /// One window a channel, whole rows.
     pub y: PlanesMut<'a>,
 }
+
+/// Results in a row that these rows need at least.
+pub(crate) const NARROWEST: usize = 17;
 
 impl Task for ConvRows<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<V: Vector>(mut self) {
-        let y_w = self.width + 1 - self.k;
-        let rows = self.y.len() / y_w;
-        assert!(self.y.len() == rows * y_w && self.y.planes() <= GROUP && rows > 0, "whole rows of a group");
-        let last = (self.c - 1) * self.plane + (rows + self.k - 1) * self.width;
+        let width = self.width + 1 - self.k;
+        let y_w = if self.pool { width.div_ceil(2) } else { width };
+        let rows = if self.pool { self.rows.div_ceil(2) } else { self.rows };
+        assert!(self.y.len() == rows * y_w && self.y.planes() <= GROUP && rows > 0 && y_w >= NARROWEST, "whole, wide rows of a group");
+        let last = (self.c - 1) * self.plane + (self.rows + self.k - 1) * self.width;
         assert!(self.x.len() >= last && self.weight.len() >= self.c * self.k * self.k * GROUP, "input and weights are whole");
         assert!(self.bias.len() >= GROUP && self.slope.len() >= GROUP, "bias and slope of the group");
-        if y_w >= V::LANES {
-            self.wide::<V>(rows, y_w);
+        if self.pool {
+            self.pooled::<V>(rows, y_w);
         } else {
-            match V::LANES {
-                16 if rows * y_w <= 9 => self.narrow::<V, 1, 9>(rows, y_w),
-                16 => self.narrow::<V, 1, 12>(rows, y_w),
-                8 => self.narrow::<V, 2, 5>(rows, y_w),
-                _ => self.narrow::<V, 4, 3>(rows, y_w),
-            }
+            self.plain::<V>(rows, y_w);
         }
     }
 }
@@ -54,85 +57,123 @@ impl ConvRows<'_> {
         Window { c: self.c, plane: self.plane, rows: self.k, width: self.width, columns: self.k }
     }
 
-    /// Lanes are neighbouring pixels. The last vector of a row is moved left until it fits.
+    /// The last vectors of a row are moved left until they fit.
     #[inline(always)]
-    fn wide<V: Vector>(&mut self, rows: usize, y_w: usize) {
-        let most = if V::REGISTERS >= 32 { 8 } else { 6 };
-        let pieces = self.y.planes().div_ceil(most);
-        let size = self.y.planes().div_ceil(pieces);
+    fn plain<V: Vector>(&mut self, rows: usize, y_w: usize) {
+        let most = if V::REGISTERS >= 32 { 12 } else { 6 };
+        let size = self.y.planes().div_ceil(self.y.planes().div_ceil(most));
         for row in 0..rows {
             let mut column = 0;
             while column < y_w {
-                let pair = column + 2 * V::LANES <= y_w;
-                let at = column.min(y_w - V::LANES);
+                let pair = column + V::LANES < y_w && 2 * V::LANES <= y_w;
+                let vectors = if pair { 2 * V::LANES } else { V::LANES };
+                let at = column.min(y_w - vectors);
                 for first in (0..self.y.planes()).step_by(size) {
-                    let channels = size.min(self.y.planes() - first);
-                    self.piece::<V>([row, at, y_w], first, channels, pair);
+                    self.piece::<V>([row, at, y_w], first, size.min(self.y.planes() - first), pair);
                 }
-                column = at + if pair { 2 * V::LANES } else { V::LANES };
+                column = at + vectors;
             }
         }
     }
 
     #[inline(always)]
     fn piece<V: Vector>(&mut self, [row, column, y_w]: [usize; 3], first: usize, channels: usize, pair: bool) {
-        macro_rules! tile {
+        macro_rules! call {
             ($c:literal, $w:literal) => {
                 // SAFETY: `run` checked that x covers the window of every pixel of these rows, that weights, bias and slope have 16
-                // lanes, and `wide` that the vectors end inside the row; `first + channels` planes exist.
+                // lanes, and `plain` that the vectors end inside the row; `first + channels` planes exist.
                 unsafe {
                     let x = self.x.as_ptr().add(row * self.width + column);
-                    let parameters = [self.bias.as_ptr().add(first), self.slope.as_ptr().add(first)];
-                    let stride = self.y.stride();
-                    let y = self.y.as_mut_ptr().add(first * stride + row * y_w + column);
-                    across::<V, $c, $w>(self.window(), x, self.weight.as_ptr().add(first), parameters, y, stride);
+                    let ends = [self.bias.as_ptr().add(first), self.slope.as_ptr().add(first)];
+                    let sums = across::<V, $c, $w, 1>(self.window(), x, 0, self.weight.as_ptr().add(first), ends);
+                    let y = self.y.as_mut_ptr().add(first * self.y.stride() + row * y_w + column);
+                    for (o, [sums]) in sums.iter().enumerate() {
+                        for (w, sum) in sums.iter().enumerate() {
+                            sum.store(y.add(o * self.y.stride() + w * V::LANES));
+                        }
+                    }
                 }
             };
         }
-        match (channels, pair) {
-            (1, false) => tile!(1, 1),
-            (2, false) => tile!(2, 1),
-            (3, false) => tile!(3, 1),
-            (4, false) => tile!(4, 1),
-            (5, false) => tile!(5, 1),
-            (6, false) => tile!(6, 1),
-            (7, false) => tile!(7, 1),
-            (_, false) => tile!(8, 1),
-            (1, true) => tile!(1, 2),
-            (2, true) => tile!(2, 2),
-            (3, true) => tile!(3, 2),
-            (4, true) => tile!(4, 2),
-            (5, true) => tile!(5, 2),
-            (6, true) => tile!(6, 2),
-            (7, true) => tile!(7, 2),
-            (_, true) => tile!(8, 2),
+        macro_rules! each {
+            ($($c:literal)*) => {
+                match (channels, pair) {
+                    $(($c, true) => call!($c, 2), ($c, false) => call!($c, 1),)*
+                    _ => unreachable!("at most 12 channels"),
+                }
+            };
+        }
+        each!(1 2 3 4 5 6 7 8 9 10 11 12);
+    }
+
+    /// Two rows of the convolution at a time become one; the last is its own partner if there is no other.
+    #[inline(always)]
+    fn pooled<V: Vector>(&mut self, rows: usize, y_w: usize) {
+        let most = if V::REGISTERS >= 32 { 5 } else { 2 };
+        let whole = (self.width + 1 - self.k) / 2;
+        for row in 0..rows {
+            let down = if 2 * row + 1 < self.rows { self.width } else { 0 };
+            let mut column = 0;
+            while column < whole {
+                let at = column.min(whole - V::LANES);
+                let mut first = 0;
+                while first < self.y.planes() {
+                    let channels = most.min(self.y.planes() - first);
+                    self.pooled_piece::<V>([row, at, y_w], down, first, channels);
+                    first += channels;
+                }
+                column = at + V::LANES;
+            }
+            if whole < y_w {
+                self.last_column(row, down, y_w);
+            }
         }
     }
 
-    /// Lanes are output channels, `P` pixels at a time wherever they lie; the last ones repeat the last pixel.
     #[inline(always)]
-    fn narrow<V: Vector, const N: usize, const P: usize>(&mut self, rows: usize, y_w: usize) {
-        assert!(N * V::LANES == GROUP, "a tile holds a group");
-        let pixels = rows * y_w;
-        let mut sums = [0.0_f32; 12 * GROUP];
-        for start in (0..pixels).step_by(P) {
-            let places: [usize; P] = std::array::from_fn(|p| {
-                let pixel = (start + p).min(pixels - 1);
-                pixel / y_w * self.width + pixel % y_w
-            });
-            let weight = Lanes { first: self.weight.as_ptr(), offsets: std::array::from_fn(|n| n * V::LANES), stride: GROUP };
-            // SAFETY: `run` checked x, weights, bias and slope; P is at most 12, so `sums` holds the tile.
-            unsafe {
-                let parameters = [self.bias.as_ptr(), self.slope.as_ptr()];
-                channels::<V, N, P, false>(self.window(), self.x.as_ptr(), &places, weight, parameters, sums.as_mut_ptr());
-            }
-            let (stride, planes) = (self.y.stride(), self.y.planes());
-            for (pixel, sums) in (start..pixels).zip(sums.chunks_exact(GROUP).take(P)) {
-                for (plane, sum) in sums.iter().enumerate().take(planes) {
-                    // SAFETY: the pixel is inside the window, the plane is one of its planes.
-                    unsafe { *self.y.as_mut_ptr().add(plane * stride + pixel) = *sum };
+    fn pooled_piece<V: Vector>(&mut self, [row, column, y_w]: [usize; 3], down: usize, first: usize, channels: usize) {
+        macro_rules! call {
+            ($c:literal) => {
+                // SAFETY: as in `piece`, for two rows and twice the columns, which `pooled` keeps inside the row.
+                unsafe {
+                    let x = self.x.as_ptr().add(2 * row * self.width + 2 * column);
+                    let ends = [self.bias.as_ptr().add(first), self.slope.as_ptr().add(first)];
+                    let sums = across::<V, $c, 2, 2>(self.window(), x, down, self.weight.as_ptr().add(first), ends);
+                    let y = self.y.as_mut_ptr().add(first * self.y.stride() + row * y_w + column);
+                    for (o, [upper, lower]) in sums.iter().enumerate() {
+                        let [even, odd] = upper[0].larger(lower[0]).deinterleave(upper[1].larger(lower[1]));
+                        even.larger(odd).store(y.add(o * self.y.stride()));
+                    }
                 }
+            };
+        }
+        match channels {
+            1 => call!(1),
+            2 => call!(2),
+            3 => call!(3),
+            4 => call!(4),
+            _ => call!(5),
+        }
+    }
+
+    /// The last result of a row, whose window has one column only.
+    #[inline(always)]
+    fn last_column(&mut self, row: usize, down: usize, y_w: usize) {
+        for o in 0..self.y.planes() {
+            let mut best = f32::NEG_INFINITY;
+            for start in [2 * row * self.width, 2 * row * self.width + down] {
+                let mut sum = self.bias[o];
+                let mut weights = self.weight.chunks_exact(GROUP);
+                for line in (0..self.c).flat_map(|c| (0..self.k).map(move |u| (c, u))) {
+                    let end = line.0 * self.plane + start + (line.1 + 1) * self.width;
+                    for (x, weight) in self.x[end - self.k..end].iter().zip(&mut weights) {
+                        sum += weight[o] * x;
+                    }
+                }
+                let value = if sum > 0.0 { sum } else { self.slope[o] * sum };
+                best = if value > best { value } else { best };
             }
+            self.y.row_mut(o)[(row + 1) * y_w - 1] = best;
         }
     }
 }

@@ -1,13 +1,17 @@
 //! Items through a fully connected layer.
 
-use super::tile::{Lanes, Window, channels};
-use super::{Task, Vector};
+use super::maps::{pixels, vectors, with_tile};
+use super::scratch::Scratch;
+use super::tile::{Lanes, Window, tile};
+use super::{PlanesMut, Task, Vector};
 
-/// Items that share a load of the weights.
-pub(crate) const ITEMS: usize = 8;
+/// Outputs that one task computes: enough for any register tile, and weights that a core's own cache holds.
+pub(crate) const OUTPUTS: usize = 32;
+/// Items of a register tile, at most.
+const ITEMS: usize = 12;
 
-/// At most [`ITEMS`] items through a fully connected layer.
-pub(crate) struct DenseItems<'a> {
+/// Some outputs of all items of a fully connected layer with bias and PReLU.
+pub(crate) struct DenseOutputs<'a> {
     /// `[items, inputs]`.
     pub x: &'a [f32],
     /// Values of an item.
@@ -18,59 +22,70 @@ pub(crate) struct DenseItems<'a> {
     pub bias: &'a [f32],
     /// `[padded]`.
     pub slope: &'a [f32],
-    /// Outputs, rounded up.
+    /// Outputs of the layer, rounded up.
     pub padded: usize,
-    /// Outputs of an item.
-    pub out: usize,
-    /// `[items, out]`.
-    pub y: &'a mut [f32],
+    /// The first output to compute.
+    pub first: usize,
+    /// One plane an item, of at most [`OUTPUTS`] outputs.
+    pub y: PlanesMut<'a>,
 }
 
-impl Task for DenseItems<'_> {
+impl Task for DenseOutputs<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<V: Vector>(mut self) {
-        let items = self.y.len() / self.out;
-        assert!((1..=ITEMS).contains(&items) && self.x.len() >= items * self.inputs, "whole items");
-        assert!(self.weight.len() >= self.inputs * self.padded && self.bias.len() >= self.padded, "whole weights");
-        assert!(self.slope.len() >= self.padded && self.out <= self.padded, "whole slopes");
-        let mut first = 0;
-        while first + V::LANES <= self.padded {
-            self.tile::<V>(first, items);
-            first += V::LANES;
+        let (outputs, items) = (self.y.len(), self.y.planes());
+        assert!(outputs <= OUTPUTS && self.x.len() >= items * self.inputs, "whole items");
+        assert!(self.first + outputs <= self.padded && self.weight.len() >= self.inputs * self.padded, "whole weights");
+        assert!(self.bias.len() >= self.padded && self.slope.len() >= self.padded, "whole biases and slopes");
+        let mut memory = Scratch::take();
+        let [weight, ends, sums] = memory.parts([self.inputs * OUTPUTS, 2 * OUTPUTS, ITEMS * OUTPUTS]);
+        // Side by side, the weights of these outputs are read in order.
+        for (to, from) in weight.chunks_exact_mut(OUTPUTS).zip(self.weight.chunks_exact(self.padded)) {
+            to[..outputs].copy_from_slice(&from[self.first..][..outputs]);
         }
-        self.rest(first);
+        for (to, from) in ends.chunks_exact_mut(OUTPUTS).zip([self.bias, self.slope]) {
+            to[..outputs].copy_from_slice(&from[self.first..][..outputs]);
+        }
+        let mut first = 0;
+        while first < outputs {
+            let n = vectors::<V>(OUTPUTS, first);
+            self.tiles::<V>([&*weight, &*ends], sums, first, n);
+            first += n * V::LANES;
+        }
     }
 }
 
-impl DenseItems<'_> {
+impl DenseOutputs<'_> {
+    /// `n` vectors of outputs from `first` on, of all items.
     #[inline(always)]
-    fn tile<V: Vector>(&mut self, first: usize, items: usize) {
+    fn tiles<V: Vector>(&mut self, [weight, ends]: [&[f32]; 2], sums: &mut [f32], first: usize, n: usize) {
+        let (items, lanes) = (self.y.planes(), n * V::LANES);
+        assert!(first + lanes <= OUTPUTS && weight.len() >= self.inputs * OUTPUTS && ends.len() >= 2 * OUTPUTS, "whole weights");
         let window = Window { c: 1, plane: 0, rows: 1, width: 0, columns: self.inputs };
-        let places: [usize; ITEMS] = std::array::from_fn(|item| item.min(items - 1) * self.inputs);
-        let mut sums = [0.0_f32; ITEMS * 16];
-        // SAFETY: `run` checked that x holds the items, and weights, bias and slope `padded` lanes, of which `first + LANES` are no more.
-        unsafe {
-            let weight = Lanes { first: self.weight.as_ptr().add(first), offsets: [0], stride: self.padded };
-            let parameters = [self.bias.as_ptr().add(first), self.slope.as_ptr().add(first)];
-            channels::<V, 1, ITEMS, false>(window, self.x.as_ptr(), &places, weight, parameters, sums.as_mut_ptr());
-        }
-        let lanes = V::LANES.min(self.out.saturating_sub(first));
-        for (y, sums) in self.y.chunks_exact_mut(self.out).zip(sums.chunks_exact(V::LANES)) {
-            y[first.min(self.out)..][..lanes].copy_from_slice(&sums[..lanes]);
-        }
-    }
-
-    /// Outputs that do not fill a vector.
-    #[inline(always)]
-    fn rest(&mut self, first: usize) {
-        for (y, x) in self.y.chunks_exact_mut(self.out).zip(self.x.chunks_exact(self.inputs)) {
-            for (o, y) in y.iter_mut().enumerate().skip(first) {
-                let weights = self.weight[o..].iter().step_by(self.padded);
-                let sum = x.iter().zip(weights).fold(self.bias[o], |sum, (x, weight)| sum + x * weight);
-                *y = if sum > 0.0 { sum } else { self.slope[o] * sum };
+        let p = pixels::<V>(n, items);
+        let kept = lanes.min(self.y.len() - first);
+        let mut done = 0;
+        while done < items {
+            let at = done.min(items - p);
+            macro_rules! call {
+                ($n:literal, $p:literal) => {
+                    // SAFETY: weights and ends were checked above, x by `run`; P is at most ITEMS.
+                    unsafe {
+                        let offsets = std::array::from_fn(|i| i * V::LANES);
+                        let weight = Lanes { first: weight.as_ptr().add(first), offsets, stride: OUTPUTS };
+                        let end = Some([ends.as_ptr().add(first), ends.as_ptr().add(OUTPUTS + first)]);
+                        let x = self.x.as_ptr().add(at * self.inputs);
+                        tile::<V, $n, $p>(window, x, self.inputs, weight, end, sums.as_mut_ptr());
+                    }
+                };
             }
+            with_tile!(V, n, p, call);
+            for (i, sums) in sums.chunks_exact(lanes).take(p).enumerate() {
+                self.y.row_mut(at + i)[first..first + kept].copy_from_slice(&sums[..kept]);
+            }
+            done = at + p;
         }
     }
 }

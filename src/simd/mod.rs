@@ -7,22 +7,28 @@ mod avx2;
 mod avx512;
 mod conv;
 mod dense;
+mod maps;
 mod pixels;
 mod planes;
 mod pool;
 mod portable;
+mod scratch;
+mod sink;
 mod tile;
 mod vector;
+mod winograd;
 
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-pub(crate) use conv::ConvRows;
-pub(crate) use dense::{DenseItems, ITEMS};
+pub(crate) use conv::{ConvRows, NARROWEST};
+pub(crate) use dense::{DenseOutputs, OUTPUTS};
+pub(crate) use maps::{ConvMap, Layer};
 pub(crate) use pixels::AddPixels;
 pub(crate) use planes::PlanesMut;
 pub(crate) use pool::PoolRow;
 pub(crate) use vector::Vector;
+pub(crate) use winograd::{Transform, Transformed};
 
 /// Overrides the choice of [`Simd::best`]: `portable`, `avx2` or `avx512`.
 pub const SIMD_VARIABLE: &str = "MTCMCN_SIMD";
@@ -35,6 +41,9 @@ enum Path {
     #[cfg(target_arch = "x86_64")]
     Avx512,
 }
+
+/// Place of the set in use among those available, from 1 on; 0 until it is looked up.
+static CHOSEN: AtomicUsize = AtomicUsize::new(0);
 
 /// A set of vector instructions that this machine has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,10 +99,27 @@ impl Simd {
         })
     }
 
-    /// [`Simd::best`], looked up once.
-    pub(crate) fn chosen() -> Self {
-        static CHOSEN: OnceLock<Simd> = OnceLock::new();
-        *CHOSEN.get_or_init(Self::best)
+    /// What all CPU engines of this process use: [`Simd::best`], unless [`Simd::choose`] chose otherwise.
+    pub fn chosen() -> Self {
+        match CHOSEN.load(Ordering::Relaxed) {
+            0 => {
+                let best = Self::best();
+                best.choose();
+                best
+            }
+            #[cfg(target_arch = "x86_64")]
+            // Only what `available` found is ever stored.
+            3 => Self(Path::Avx512),
+            #[cfg(target_arch = "x86_64")]
+            2 => Self(Path::Avx2),
+            _ => Self(Path::Portable),
+        }
+    }
+
+    /// Makes all CPU engines of this process use this set from now on: for tests and measurements.
+    pub fn choose(self) {
+        let place = Self::available().iter().position(|simd| *simd == self);
+        CHOSEN.store(place.map_or(0, |place| place + 1), Ordering::Relaxed);
     }
 
     /// Runs `task` compiled for this path.

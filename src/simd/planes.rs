@@ -40,6 +40,13 @@ impl<'a> PlanesMut<'a> {
         self.len
     }
 
+    /// The window's elements in plane `plane`.
+    pub fn row_mut(&mut self, plane: usize) -> &mut [f32] {
+        assert!(plane < self.planes, "plane {plane} of {}", self.planes);
+        // SAFETY: this window alone stands for these elements.
+        unsafe { std::slice::from_raw_parts_mut(self.first.add(plane * self.stride), self.len) }
+    }
+
     /// From one plane to the next.
     pub(super) fn stride(&self) -> usize {
         self.stride

@@ -32,9 +32,35 @@ impl Vector for F32x4 {
     }
 
     #[inline(always)]
+    unsafe fn load_first(from: *const f32, n: usize) -> Self {
+        // SAFETY: lanes before `n` are readable, by contract.
+        Self(std::array::from_fn(|i| if i < n { unsafe { *from.add(i) } } else { 0.0 }))
+    }
+
+    #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
         // SAFETY: writable, by contract; arrays of f32 are aligned as f32.
         unsafe { *to.cast() = self.0 }
+    }
+
+    #[inline(always)]
+    unsafe fn store_first(self, to: *mut f32, n: usize) {
+        for (i, lane) in self.0.iter().enumerate() {
+            if i < n {
+                // SAFETY: lanes before `n` are writable, by contract.
+                unsafe { *to.add(i) = *lane }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        self.zip(other, |a, b| a + b)
+    }
+
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        self.zip(other, |a, b| a - b)
     }
 
     #[allow(clippy::disallowed_methods, reason = "only where it is one instruction; tolerances allow for one rounding less")]
@@ -49,7 +75,24 @@ impl Vector for F32x4 {
     }
 
     #[inline(always)]
+    fn larger(self, best: Self) -> Self {
+        self.zip(best, |v, best| if v > best { v } else { best })
+    }
+
+    #[inline(always)]
     fn prelu(self, slope: Self) -> Self {
         self.zip(slope, |v, slope| if v > 0.0 { v } else { slope * v })
+    }
+
+    #[inline(always)]
+    fn interleave(self, other: Self) -> [Self; 2] {
+        let ([a, b, c, d], [e, f, g, h]) = (self.0, other.0);
+        [Self([a, e, b, f]), Self([c, g, d, h])]
+    }
+
+    #[inline(always)]
+    fn deinterleave(self, other: Self) -> [Self; 2] {
+        let ([a, b, c, d], [e, f, g, h]) = (self.0, other.0);
+        [Self([a, c, e, g]), Self([b, d, f, h])]
     }
 }

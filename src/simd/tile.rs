@@ -15,39 +15,42 @@ pub(super) struct Window {
     pub columns: usize,
 }
 
-/// `C` output channels x `W` vectors of neighbouring pixels: for wide rows. Weights of a tap are `GROUP` apart from those of the next.
+/// `C` output channels x `R` rows, `down` elements apart, of `W` vectors of neighbouring pixels, with bias and PReLU: for wide rows. Weights
+/// of a tap are `GROUP` apart from those of the next.
 ///
 /// # Safety
 ///
-/// `x` can be read over `window` for `W` vectors of pixels, `weight` for all taps, `bias` and `slope` for `C` elements; `y` can be
-/// written for `W` vectors in each of `C` planes `stride` apart.
+/// `x` can be read over `window` for `W` vectors of pixels in `R` rows, `weight` for all taps, `bias` and `slope` for `C` elements.
 #[inline(always)]
-pub(super) unsafe fn across<V: Vector, const C: usize, const W: usize>(
+pub(super) unsafe fn across<V: Vector, const C: usize, const W: usize, const R: usize>(
     window: Window,
     x: *const f32,
+    down: usize,
     mut weight: *const f32,
     [bias, slope]: [*const f32; 2],
-    y: *mut f32,
-    stride: usize,
-) {
+) -> [[[V; W]; R]; C] {
     // SAFETY: all offsets are those that the contract names.
     unsafe {
-        let mut sums = [[V::splat(0.0); W]; C];
+        let mut sums = [[[V::splat(0.0); W]; R]; C];
         for (o, sums) in sums.iter_mut().enumerate() {
-            *sums = [V::splat(*bias.add(o)); W];
+            *sums = [[V::splat(*bias.add(o)); W]; R];
         }
         for c in 0..window.c {
             for u in 0..window.rows {
                 let mut x = x.add(c * window.plane + u * window.width);
                 for _ in 0..window.columns {
-                    let mut pixels = [V::splat(0.0); W];
-                    for (w, pixels) in pixels.iter_mut().enumerate() {
-                        *pixels = V::load(x.add(w * V::LANES));
+                    let mut pixels = [[V::splat(0.0); W]; R];
+                    for (r, pixels) in pixels.iter_mut().enumerate() {
+                        for (w, pixels) in pixels.iter_mut().enumerate() {
+                            *pixels = V::load(x.add(r * down + w * V::LANES));
+                        }
                     }
                     for (o, sums) in sums.iter_mut().enumerate() {
                         let weight = V::splat(*weight.add(o));
-                        for (sum, pixels) in sums.iter_mut().zip(&pixels) {
-                            *sum = weight.mul_add(*pixels, *sum);
+                        for (sums, pixels) in sums.iter_mut().zip(&pixels) {
+                            for (sum, pixels) in sums.iter_mut().zip(pixels) {
+                                *sum = weight.mul_add(*pixels, *sum);
+                            }
                         }
                     }
                     weight = weight.add(GROUP);
@@ -55,12 +58,15 @@ pub(super) unsafe fn across<V: Vector, const C: usize, const W: usize>(
                 }
             }
         }
-        for (o, sums) in sums.iter().enumerate() {
+        for (o, sums) in sums.iter_mut().enumerate() {
             let slope = V::splat(*slope.add(o));
-            for (w, sum) in sums.iter().enumerate() {
-                sum.prelu(slope).store(y.add(o * stride + w * V::LANES));
+            for sums in sums.iter_mut() {
+                for sum in sums.iter_mut() {
+                    *sum = sum.prelu(slope);
+                }
             }
         }
+        sums
     }
 }
 
@@ -72,28 +78,30 @@ pub(super) struct Lanes<const N: usize> {
     pub stride: usize,
 }
 
-/// `N` vectors of output channels x `P` pixels: for narrow planes and dense layers. Pixel `p` is at `x + p` if `NEIGHBOURS`, else at
-/// `x + places[p]`. Results go to `y`, `N` vectors a pixel.
+/// `N` vectors of output channels x `P` pixels `step` apart: for small maps and dense layers. With bias and slope (`end`) the result goes
+/// through PReLU, else it is the bare sum. It goes to `y`, `N` vectors a pixel.
 ///
 /// # Safety
 ///
 /// `x` can be read over `window` for all pixels, `weight` for all taps, `bias` and `slope` for `N` vectors; `y` can be written.
 #[inline(always)]
-pub(super) unsafe fn channels<V: Vector, const N: usize, const P: usize, const NEIGHBOURS: bool>(
+pub(super) unsafe fn tile<V: Vector, const N: usize, const P: usize>(
     window: Window,
     x: *const f32,
-    places: &[usize; P],
+    step: usize,
     weight: Lanes<N>,
-    [bias, slope]: [*const f32; 2],
+    end: Option<[*const f32; 2]>,
     y: *mut f32,
 ) {
     // SAFETY: all offsets are those that the contract names.
     unsafe {
-        let mut biases = [V::splat(0.0); N];
-        for (n, lanes) in biases.iter_mut().enumerate() {
-            *lanes = V::load(bias.add(n * V::LANES));
+        let mut start = [V::splat(0.0); N];
+        if let Some([bias, _]) = end {
+            for (n, lanes) in start.iter_mut().enumerate() {
+                *lanes = V::load(bias.add(n * V::LANES));
+            }
         }
-        let mut sums = [biases; P];
+        let mut sums = [start; P];
         let mut taps = weight.first;
         for c in 0..window.c {
             for u in 0..window.rows {
@@ -104,7 +112,7 @@ pub(super) unsafe fn channels<V: Vector, const N: usize, const P: usize, const N
                         *lanes = V::load(taps.add(*offset));
                     }
                     for (p, sums) in sums.iter_mut().enumerate() {
-                        let pixel = V::splat(*x.add(if NEIGHBOURS { p } else { places[p] }));
+                        let pixel = V::splat(*x.add(p * step));
                         for (sum, weights) in sums.iter_mut().zip(&weights) {
                             *sum = weights.mul_add(pixel, *sum);
                         }
@@ -115,9 +123,10 @@ pub(super) unsafe fn channels<V: Vector, const N: usize, const P: usize, const N
             }
         }
         for n in 0..N {
-            let slope = V::load(slope.add(n * V::LANES));
+            let slope = end.map(|[_, slope]| V::load(slope.add(n * V::LANES)));
             for (p, sums) in sums.iter().enumerate() {
-                sums[n].prelu(slope).store(y.add((p * N + n) * V::LANES));
+                let sum = slope.map_or(sums[n], |slope| sums[n].prelu(slope));
+                sum.store(y.add((p * N + n) * V::LANES));
             }
         }
     }

@@ -5,7 +5,7 @@
 /// Only [`super::Simd::run`] names the types behind it, after it found the CPU to have their instructions: that is what makes the safe
 /// methods safe.
 pub(crate) trait Vector: Copy {
-    /// Elements.
+    /// Elements; divides 16.
     const LANES: usize;
     /// Registers there are: 16 or 32.
     const REGISTERS: usize;
@@ -20,6 +20,13 @@ pub(crate) trait Vector: Copy {
     /// They are readable.
     unsafe fn load(from: *const f32) -> Self;
 
+    /// The first `n` elements at `from`, zero in the other lanes.
+    ///
+    /// # Safety
+    ///
+    /// They are readable; `n` is at most `LANES`.
+    unsafe fn load_first(from: *const f32, n: usize) -> Self;
+
     /// Writes `LANES` elements to `to`.
     ///
     /// # Safety
@@ -27,9 +34,47 @@ pub(crate) trait Vector: Copy {
     /// They are writable.
     unsafe fn store(self, to: *mut f32);
 
+    /// Writes the first `n` lanes to `to`.
+    ///
+    /// # Safety
+    ///
+    /// They are writable; `n` is at most `LANES`.
+    unsafe fn store_first(self, to: *mut f32, n: usize);
+
+    /// `self + other`.
+    fn add(self, other: Self) -> Self;
+
+    /// `self - other`.
+    fn sub(self, other: Self) -> Self;
+
     /// `self * factor + addend`, rounded once or twice.
     fn mul_add(self, factor: Self, addend: Self) -> Self;
 
+    /// `self > best ? self : best`: a NaN in `self` gives `best`.
+    fn larger(self, best: Self) -> Self;
+
     /// `v > 0 ? v : slope v`; NaN stays.
     fn prelu(self, slope: Self) -> Self;
+
+    /// Lanes of both in turn: `a0 b0 a1 b1 ...`, the first half and the second.
+    fn interleave(self, other: Self) -> [Self; 2];
+
+    /// The inverse of [`Vector::interleave`]: of the lanes of both in a row, the even and the odd ones.
+    fn deinterleave(self, other: Self) -> [Self; 2];
+}
+
+/// Rows of `LANES` lanes, columns for rows. Each round moves one bit of the row number to the lane number and one back.
+#[inline(always)]
+pub(super) fn transpose<V: Vector>(rows: &mut [V; 16]) {
+    let half = V::LANES / 2;
+    let mut round = 1;
+    while round < V::LANES {
+        let old = *rows;
+        for i in 0..half {
+            let [low, high] = old[i].interleave(old[i + half]);
+            rows[2 * i] = low;
+            rows[2 * i + 1] = high;
+        }
+        round *= 2;
+    }
 }

@@ -16,6 +16,7 @@ mod weights_import;
 
 #[path = "../support/golden.rs"]
 mod golden;
+mod instructions;
 mod layers;
 mod nets;
 mod shaders;

@@ -77,6 +77,10 @@ pub struct DetectArgs {
     #[arg(long, value_name = "DEVICE", default_value = "auto", help_heading = "Engine")]
     pub device: String,
 
+    /// Threads of the CPU engine; as many as there are cores if not given
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = threads, help_heading = "Engine")]
+    pub threads: Option<usize>,
+
     /// Weights of the three networks, as `mtcmcn import` writes them; if not given, those that `MTCMCN_WEIGHTS` names, or
     /// else the published ones, downloaded once
     #[arg(long, value_name = "FILE", help_heading = "Engine")]
@@ -156,6 +160,14 @@ fn max_faces(text: &str) -> Result<u32, String> {
     valid(|config| config.max_faces = value).map(|()| value)
 }
 
+fn threads(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(threads @ 1..=1024) => Ok(threads),
+        Ok(_) => Err("must be between 1 and 1024".to_owned()),
+        Err(_) => Err("not a whole number".to_owned()),
+    }
+}
+
 fn max_megapixels(text: &str) -> Result<f64, String> {
     let value: f64 = number(text)?;
     // The first inequality also refuses NaN; the last is what 32-bit indices reach.
@@ -190,6 +202,9 @@ mod tests {
         }
         for text in ["0", "-1", "1.5", "99999999999"] {
             assert!(max_faces(text).is_err(), "{text}");
+        }
+        for text in ["0", "-2", "1.5", "1025", ""] {
+            assert!(threads(text).is_err(), "{text}");
         }
         for text in ["0", "-3", "nan", "inf", "100000000"] {
             assert!(max_megapixels(text).is_err(), "{text}");

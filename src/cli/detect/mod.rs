@@ -56,7 +56,7 @@ pub fn run(args: &DetectArgs, quiet: bool) -> Result<Outcome> {
 fn open_detector(args: &DetectArgs) -> Result<Detector> {
     let weights = fetch::default_weights(args.weights.as_deref())?;
     let Ok(device) = args.device.parse();
-    let engine = Engine::open(&device).with_context(|| format!("--device {}", args.device))?;
+    let engine = Engine::open_with_threads(&device, args.threads).with_context(|| format!("--device {}", args.device))?;
     tracing::info!("running on {}", engine.name());
     Ok(Detector::new(engine, &weights, args.config())?)
 }

@@ -1,7 +1,5 @@
 //! Crops of candidates for R- and O-Net.
 
-use rayon::prelude::*;
-
 use super::resample_rows::sample_frame;
 use super::taps::{most_taps, taps};
 use super::{normal, rgb};
@@ -124,8 +122,13 @@ impl Kernel for Crop {
     fn native(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
         let candidates = &Candidate::list(read[1])[self.first as usize..];
         let size = (3 * self.side * self.side) as usize;
-        let crops = write[0].par_chunks_mut(size).zip(candidates).take(items as usize);
-        crops.for_each(|(y, candidate)| self.item_by_rows(bytemuck::cast_slice(read[0]), candidate, y));
+        for (y, candidate) in write[0].chunks_mut(size).zip(candidates).take(items as usize) {
+            self.item_by_rows(bytemuck::cast_slice(read[0]), candidate, y);
+        }
+    }
+
+    fn apart(&self) -> Option<Vec<usize>> {
+        Some(vec![0, Candidate::WORDS, (3 * self.side * self.side) as usize])
     }
 
     fn tolerance(&self, read: &[&[f32]]) -> f32 {

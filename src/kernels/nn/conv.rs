@@ -1,11 +1,9 @@
 //! Valid convolution with bias and PReLU.
 
-use rayon::prelude::*;
-
+use super::convolve::Convolve;
 use super::{Level, prelu};
 use crate::kernels::{Sample, Samples, largest, wgsl, words};
 use crate::record::{Binding, Kernel, Work};
-use crate::simd::{ConvRows, PlanesMut, Simd};
 use crate::tensor::{Extent, Shape, ShapeError, Tensor, noise};
 
 crate::uniform! {
@@ -99,29 +97,14 @@ impl Kernel for Conv {
 
     fn native(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
         let [x, weight, bias, slope, levels] = read else { unreachable!("checked when recorded") };
-        let (c, k, taps) = (self.c as usize, self.k as usize, (self.c * self.k * self.k) as usize * GROUP);
-        let mut tasks = Vec::new();
-        for (item, y) in write[0].chunks_exact_mut((self.out * self.y_plane) as usize).take(items as usize).enumerate() {
-            let x = &x[item * c * self.x_plane as usize..];
-            for (group, y) in y.chunks_mut(GROUP * self.y_plane as usize).enumerate() {
-                let mut rest = PlanesMut::new(y, (self.out as usize - group * GROUP).min(GROUP));
-                for level in Level::list(levels).iter().take(self.levels as usize) {
-                    // Blocks of some thousand pixels: enough for a thread, few enough for its cache.
-                    let step = (4096 / level.y_w).max(1);
-                    for row in (0..level.y_h).step_by(step as usize) {
-                        let rows = step.min(level.y_h - row);
-                        let (y, others) = rest.split_at((rows * level.y_w) as usize);
-                        rest = others;
-                        let (weight, lanes) = (&weight[group * taps..][..taps], group * GROUP..(group + 1) * GROUP);
-                        let (bias, slope) = (&bias[lanes.clone()], &slope[lanes]);
-                        let x = &x[(level.x + row * level.x_w) as usize..];
-                        tasks.push(ConvRows { x, c, plane: self.x_plane as usize, width: level.x_w as usize, k, weight, bias, slope, y });
-                    }
-                }
-            }
-        }
-        let simd = Simd::chosen();
-        tasks.into_par_iter().for_each(|task| simd.run(task));
+        let &Self { n, c, out, k, x_plane, y_plane, .. } = self;
+        let levels = &Level::list(levels)[..self.levels as usize];
+        Convolve { n, c, out, k, x_plane, y_plane, pool: [1, 1], levels, x, weight, bias, slope }.run(items, write[0]);
+    }
+
+    fn apart(&self) -> Option<Vec<usize>> {
+        let sizes = |plane: u32, channels: u32| (plane * channels) as usize;
+        (self.n > 1).then(|| vec![sizes(self.x_plane, self.c), 0, 0, 0, 0, sizes(self.y_plane, self.out)])
     }
 
     fn tolerance(&self, read: &[&[f32]]) -> f32 {

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::prelu;
 use crate::kernels::{Sample, Samples, largest, wgsl};
 use crate::record::{Binding, Kernel, Work};
-use crate::simd::{self, DenseItems, Simd};
+use crate::simd::{DenseOutputs, OUTPUTS, PlanesMut, Simd};
 use crate::tensor::{Tensor, noise};
 
 crate::uniform! {
@@ -75,12 +75,19 @@ impl Kernel for Dense {
     }
 
     fn native(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
-        let (inputs, out, simd) = (self.inputs as usize, self.out as usize, Simd::chosen());
-        let (weight, bias, slope, padded) = (read[1], read[2], read[3], self.padded());
-        let y = &mut write[0][..items as usize * out];
-        y.par_chunks_mut(simd::ITEMS * out).zip(read[0].par_chunks(simd::ITEMS * inputs)).for_each(|(y, x)| {
-            simd.run(DenseItems { x, inputs, weight, bias, slope, padded, out, y });
-        });
+        if items == 0 {
+            return;
+        }
+        let (inputs, out, padded, simd) = (self.inputs as usize, self.out as usize, self.padded(), Simd::chosen());
+        let (x, weight, bias, slope) = (read[0], read[1], read[2], read[3]);
+        let mut rest = PlanesMut::new(&mut write[0][..items as usize * out], items as usize);
+        let mut tasks = Vec::new();
+        for first in (0..out).step_by(OUTPUTS) {
+            let (y, others) = rest.split_at(OUTPUTS.min(out - first));
+            rest = others;
+            tasks.push(DenseOutputs { x, inputs, weight, bias, slope, padded, first, y });
+        }
+        tasks.into_par_iter().for_each(|task| simd.run(task));
     }
 
     fn tolerance(&self, read: &[&[f32]]) -> f32 {

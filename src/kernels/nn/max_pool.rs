@@ -91,6 +91,10 @@ impl Kernel for MaxPool {
             _ => self.plane(levels, x, y),
         });
     }
+
+    fn apart(&self) -> Option<Vec<usize>> {
+        (self.n > 1).then(|| vec![(self.c * self.x_plane) as usize, 0, (self.c * self.y_plane) as usize])
+    }
 }
 
 impl Samples for MaxPool {

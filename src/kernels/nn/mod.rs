@@ -1,6 +1,7 @@
 //! Kernels of the nets.
 
 mod conv;
+mod convolve;
 mod dense;
 mod max_pool;
 

@@ -1,0 +1,42 @@
+//! Memory that micro-kernels work in, kept by each thread from call to call.
+
+use std::cell::Cell;
+
+/// Elements of a cache line.
+const LINE: usize = 16;
+
+thread_local! {
+    static MEMORY: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+}
+
+/// This thread's memory; given back when dropped. No closure is called with it: one would not be compiled with the path's instructions.
+pub(crate) struct Scratch(Vec<f32>);
+
+impl Scratch {
+    /// Takes it. Who takes it a second time meanwhile starts with an empty one.
+    pub fn take() -> Self {
+        Self(MEMORY.take())
+    }
+
+    /// Pieces of at least the given lengths, each at the start of a cache line. What they hold is left from earlier calls.
+    pub fn parts<const PARTS: usize>(&mut self, lengths: [usize; PARTS]) -> [&mut [f32]; PARTS] {
+        let lengths = lengths.map(|length| length.next_multiple_of(LINE));
+        let needed = lengths.iter().sum::<usize>() + LINE;
+        if self.0.len() < needed {
+            self.0.resize(needed, 0.0);
+        }
+        let start = self.0.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE);
+        let mut rest = &mut self.0[start..];
+        lengths.map(|length| {
+            let (part, others) = std::mem::take(&mut rest).split_at_mut(length);
+            rest = others;
+            part
+        })
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        MEMORY.set(std::mem::take(&mut self.0));
+    }
+}
