@@ -1,10 +1,11 @@
 //! Eight lanes: AVX2 with FMA.
 
 use std::arch::x86_64::{
-    __m256, __m256i, _CMP_GT_OQ, _mm256_add_ps, _mm256_blendv_ps, _mm256_castpd_ps, _mm256_castps_pd, _mm256_cmp_ps, _mm256_cmpgt_epi32,
-    _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_maskload_ps, _mm256_maskstore_ps, _mm256_max_ps, _mm256_mul_ps, _mm256_permute2f128_ps,
-    _mm256_permute4x64_pd, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setr_epi32, _mm256_setzero_ps, _mm256_shuffle_ps, _mm256_storeu_ps,
-    _mm256_sub_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps,
+    __m256, __m256i, _CMP_GT_OQ, _mm256_add_ps, _mm256_and_si256, _mm256_blendv_ps, _mm256_castpd_ps, _mm256_castps_pd, _mm256_cmp_ps,
+    _mm256_cmpgt_epi32, _mm256_cvtepi32_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_maskload_epi32, _mm256_maskload_ps,
+    _mm256_maskstore_ps, _mm256_max_ps, _mm256_mul_ps, _mm256_permute2f128_ps, _mm256_permute4x64_pd, _mm256_set1_epi32, _mm256_set1_ps,
+    _mm256_setr_epi32, _mm256_setzero_ps, _mm256_shuffle_ps, _mm256_srli_epi32, _mm256_storeu_ps, _mm256_sub_ps, _mm256_unpackhi_ps,
+    _mm256_unpacklo_ps,
 };
 
 use super::{Task, Vector};
@@ -46,6 +47,20 @@ impl Vector for F32x8 {
     unsafe fn load_first(from: *const f32, n: usize) -> Self {
         // SAFETY: what the mask leaves is readable, by contract; this type is only used inside `run`.
         Self(unsafe { _mm256_maskload_ps(from, Self::first(n)) })
+    }
+
+    #[inline(always)]
+    unsafe fn load_bytes(from: *const u32, n: usize) -> [Self; 3] {
+        // SAFETY: what the mask leaves is readable, by contract; this type is only used inside `run`.
+        unsafe {
+            let (words, byte) = (_mm256_maskload_epi32(from.cast(), Self::first(n)), _mm256_set1_epi32(255));
+            let (green, blue) = (_mm256_srli_epi32::<8>(words), _mm256_srli_epi32::<16>(words));
+            [
+                Self(_mm256_cvtepi32_ps(_mm256_and_si256(words, byte))),
+                Self(_mm256_cvtepi32_ps(_mm256_and_si256(green, byte))),
+                Self(_mm256_cvtepi32_ps(_mm256_and_si256(blue, byte))),
+            ]
+        }
     }
 
     #[inline(always)]

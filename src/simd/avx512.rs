@@ -1,9 +1,10 @@
 //! Sixteen lanes: AVX-512.
 
 use std::arch::x86_64::{
-    __m512, __m512i, __mmask16, _CMP_GT_OQ, _mm512_add_ps, _mm512_cmp_ps_mask, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_mul_ps,
-    _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_max_ps, _mm512_permutex2var_ps, _mm512_set1_ps, _mm512_setr_epi32,
-    _mm512_setzero_ps, _mm512_storeu_ps, _mm512_sub_ps,
+    __m512, __m512i, __mmask16, _CMP_GT_OQ, _mm512_add_ps, _mm512_and_si512, _mm512_cmp_ps_mask, _mm512_cvtepi32_ps, _mm512_fmadd_ps,
+    _mm512_loadu_ps, _mm512_mask_mul_ps, _mm512_mask_storeu_ps, _mm512_maskz_loadu_epi32, _mm512_maskz_loadu_ps, _mm512_max_ps,
+    _mm512_permutex2var_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setr_epi32, _mm512_setzero_ps, _mm512_srli_epi32, _mm512_storeu_ps,
+    _mm512_sub_ps,
 };
 
 use super::{Task, Vector};
@@ -59,6 +60,20 @@ impl Vector for F32x16 {
     unsafe fn load_first(from: *const f32, n: usize) -> Self {
         // SAFETY: what the mask leaves is readable, by contract; this type is only used inside `run`.
         Self(unsafe { _mm512_maskz_loadu_ps(Self::first(n), from) })
+    }
+
+    #[inline(always)]
+    unsafe fn load_bytes(from: *const u32, n: usize) -> [Self; 3] {
+        // SAFETY: what the mask leaves is readable, by contract; this type is only used inside `run`.
+        unsafe {
+            let (words, byte) = (_mm512_maskz_loadu_epi32(Self::first(n), from.cast()), _mm512_set1_epi32(255));
+            let (green, blue) = (_mm512_srli_epi32::<8>(words), _mm512_srli_epi32::<16>(words));
+            [
+                Self(_mm512_cvtepi32_ps(_mm512_and_si512(words, byte))),
+                Self(_mm512_cvtepi32_ps(_mm512_and_si512(green, byte))),
+                Self(_mm512_cvtepi32_ps(_mm512_and_si512(blue, byte))),
+            ]
+        }
     }
 
     #[inline(always)]

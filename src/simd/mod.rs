@@ -5,6 +5,7 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod bands;
 mod conv;
 mod dense;
 mod maps;
@@ -21,12 +22,13 @@ mod winograd;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+pub(crate) use bands::{Bands, ResampleLines, Taps};
 pub(crate) use conv::{ConvRows, NARROWEST};
 pub(crate) use dense::{DenseOutputs, OUTPUTS};
 pub(crate) use maps::{ConvMap, Layer};
-pub(crate) use pixels::AddPixels;
+pub(crate) use pixels::{CropPixels, SumRows};
 pub(crate) use planes::PlanesMut;
-pub(crate) use pool::PoolRow;
+pub(crate) use pool::PoolPlane;
 pub(crate) use vector::Vector;
 pub(crate) use winograd::{Transform, Transformed};
 

@@ -1,39 +1,61 @@
-//! Rows of max pooling.
+//! Max pooling of planes.
 
+use super::scratch::Scratch;
 use super::{Task, Vector};
 
-/// One row of windows `K x K`, `S` apart; windows that stick out see only what exists.
-pub(crate) struct PoolRow<'a, const K: usize, const S: usize> {
-    /// Input rows of the windows, at most `K`, each `width` long.
+/// Windows of `side` by `side`, 2 or 3, two apart, over one level of one plane; those that stick out see only what exists.
+pub(crate) struct PoolPlane<'a> {
+    /// Input rows of `width`.
     pub x: &'a [f32],
     /// Columns of the input.
     pub width: usize,
-    /// As long as a row of `x`: the largest of each column.
-    pub columns: &'a mut [f32],
-    /// A row of results.
+    /// Side of a window.
+    pub side: usize,
+    /// Rows of `y_w` results.
     pub y: &'a mut [f32],
+    /// Columns of the result.
+    pub y_w: usize,
 }
 
-impl<const K: usize, const S: usize> Task for PoolRow<'_, K, S> {
+impl Task for PoolPlane<'_> {
     type Output = ();
 
-    /// Columns first, which vectorises, then neighbours among them.
+    /// Columns first, then neighbours among them: even ones, odd ones, and the even ones after.
     #[inline(always)]
     fn run<V: Vector>(self) {
-        let larger = |best: f32, v: f32| if v > best { v } else { best };
-        let columns = &mut self.columns[..self.width];
+        let Self { x, width, side, y, y_w } = self;
+        assert!((2..=3).contains(&side) && width > 0 && y_w > 0 && 2 * (y_w - 1) < width, "windows of this kind");
+        let mut memory = Scratch::take();
+        let most = 2 * y_w.next_multiple_of(V::LANES) + 2 + V::LANES;
+        let [columns] = memory.parts([most.max(width + V::LANES)]);
         columns.fill(f32::NEG_INFINITY);
-        for row in self.x.chunks_exact(self.width) {
-            columns.iter_mut().zip(row).for_each(|(best, v)| *best = larger(*best, *v));
-        }
-        let whole = (self.width.saturating_sub(K) / S + usize::from(self.width >= K)).min(self.y.len());
-        let (inside, edge) = self.y.split_at_mut(whole);
-        for (j, y) in inside.iter_mut().enumerate() {
-            let window: &[f32] = &columns[j * S..j * S + K];
-            *y = window.iter().fold(f32::NEG_INFINITY, |best, v| larger(best, *v));
-        }
-        for (j, y) in edge.iter_mut().enumerate() {
-            *y = columns[(whole + j) * S..].iter().fold(f32::NEG_INFINITY, |best, v| larger(best, *v));
+        for (i, y) in y.chunks_exact_mut(y_w).enumerate() {
+            let rows = &x[2 * i * width..];
+            let count = (rows.len() / width).min(side);
+            for column in (0..width).step_by(V::LANES) {
+                let n = (width - column).min(V::LANES);
+                // SAFETY: `count` whole rows are left, `n` columns of them; `columns` has a vector's room behind the last.
+                unsafe {
+                    let mut best = V::splat(f32::NEG_INFINITY);
+                    for row in 0..count {
+                        best = V::load_first(rows.as_ptr().add(row * width + column), n).larger(best);
+                    }
+                    best.store_first(columns.as_mut_ptr().add(column), n);
+                }
+            }
+            for column in (0..y_w).step_by(V::LANES) {
+                // SAFETY: `columns` reaches two elements behind twice the whole vectors of a row of results.
+                unsafe {
+                    let from = columns.as_ptr().add(2 * column);
+                    let [even, odd] = V::load(from).deinterleave(V::load(from.add(V::LANES)));
+                    let mut best = odd.larger(even.larger(V::splat(f32::NEG_INFINITY)));
+                    if side == 3 {
+                        let [next, _] = V::load(from.add(2)).deinterleave(V::load(from.add(2 + V::LANES)));
+                        best = next.larger(best);
+                    }
+                    best.store_first(y.as_mut_ptr().add(column), (y_w - column).min(V::LANES));
+                }
+            }
         }
     }
 }

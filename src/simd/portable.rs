@@ -38,6 +38,18 @@ impl Vector for F32x4 {
     }
 
     #[inline(always)]
+    unsafe fn load_bytes(from: *const u32, n: usize) -> [Self; 3] {
+        let mut words = [0; 4];
+        for (i, word) in words.iter_mut().enumerate() {
+            if i < n {
+                // SAFETY: words before `n` are readable, by contract.
+                *word = unsafe { *from.add(i) };
+            }
+        }
+        [0, 8, 16].map(|shift| Self(words.map(|word| (word >> shift & 255) as f32)))
+    }
+
+    #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
         // SAFETY: writable, by contract; arrays of f32 are aligned as f32.
         unsafe { *to.cast() = self.0 }

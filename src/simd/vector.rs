@@ -27,6 +27,13 @@ pub(crate) trait Vector: Copy {
     /// They are readable; `n` is at most `LANES`.
     unsafe fn load_first(from: *const f32, n: usize) -> Self;
 
+    /// The lowest three bytes of each of the first `n` words at `from`, as numbers: red, green and blue; zero in the other lanes.
+    ///
+    /// # Safety
+    ///
+    /// They are readable; `n` is at most `LANES`.
+    unsafe fn load_bytes(from: *const u32, n: usize) -> [Self; 3];
+
     /// Writes `LANES` elements to `to`.
     ///
     /// # Safety

@@ -6,7 +6,7 @@ use super::{normal, rgb};
 use crate::kernels::select::Candidate;
 use crate::kernels::{Sample, Samples, wgsl};
 use crate::record::{Binding, Kernel, Work};
-use crate::simd::{AddPixels, Simd};
+use crate::simd::{Bands, CropPixels, Simd, Taps};
 
 crate::uniform! {
     /// Candidates cut out of the frame, zero outside it, at `side x side` pixels.
@@ -63,35 +63,33 @@ impl Crop {
     }
 }
 
+/// Weights of one crop after the other, in the same memory.
+#[derive(Default)]
+struct Weights {
+    across: Taps,
+    down: Taps,
+    bands: Bands,
+}
+
 impl Crop {
     /// [`Crop::item`], separably: each row of the crop is summed from frame rows over the whole box, then resampled along it.
-    fn item_by_rows(&self, frame: &[u32], candidate: &Candidate, y: &mut [f32]) {
+    fn item_by_rows(&self, frame: &[u32], candidate: &Candidate, y: &mut [f32], weights: &mut Weights) {
         let [x1, y1, x2, y2] = candidate.corners.map(|v| v as i64);
         let (left, right) = ((x1 - 1).max(0), x2.min(i64::from(self.frame_w)));
         if x2 < x1 || y2 < y1 || right <= left {
             return y.fill(normal(0.0));
         }
-        let (left, width, side) = (left as usize, (right - left) as usize, self.side as usize);
-        let columns: Vec<Vec<(usize, f32)>> =
-            (0..self.side).map(|i| self.inside(i, x1, x2, self.frame_w).map(|(j, weight)| (j - left, weight as f32)).collect()).collect();
-        let mut line = vec![0.0; 3 * width];
+        let left = left as usize;
+        let Weights { across, down, bands } = weights;
+        across.clear();
+        down.clear();
         for i in 0..self.side {
-            line.fill(0.0);
-            let (red, rest) = line.split_at_mut(width);
-            let (green, blue) = rest.split_at_mut(width);
-            for (row, weight) in self.inside(i, y1, y2, self.frame_h) {
-                let pixels = &frame[row * self.frame_w as usize + left..][..width];
-                Simd::chosen().run(AddPixels { pixels, weight: weight as f32, planes: [&mut *red, &mut *green, &mut *blue] });
-            }
-            for (c, line) in line.chunks_exact(width).enumerate() {
-                let y = &mut y[(c * side + i as usize) * side..][..side];
-                for (column, y) in y.iter_mut().enumerate() {
-                    let taps = &columns[if self.mirror == 1 { side - 1 - column } else { column }];
-                    let sum: f32 = taps.iter().map(|&(j, weight)| weight * line[j]).sum();
-                    *y = (sum - 127.5) * 0.007_812_5;
-                }
-            }
+            across.push(self.inside(i, x1, x2, self.frame_w).map(|(j, weight)| (j - left, weight as f32)));
+            down.push(self.inside(i, y1, y2, self.frame_h).map(|(j, weight)| (j, weight as f32)));
         }
+        bands.set(across, self.mirror == 1);
+        let (pixels, stride, columns) = (frame, self.frame_w as usize, [left, right as usize - left]);
+        Simd::chosen().run(CropPixels { pixels, stride, columns, across: bands, down, y });
     }
 }
 
@@ -122,8 +120,9 @@ impl Kernel for Crop {
     fn native(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
         let candidates = &Candidate::list(read[1])[self.first as usize..];
         let size = (3 * self.side * self.side) as usize;
+        let mut weights = Weights::default();
         for (y, candidate) in write[0].chunks_mut(size).zip(candidates).take(items as usize) {
-            self.item_by_rows(bytemuck::cast_slice(read[0]), candidate, y);
+            self.item_by_rows(bytemuck::cast_slice(read[0]), candidate, y, &mut weights);
         }
     }
 

@@ -7,6 +7,7 @@ use super::taps::{most_taps, taps};
 use super::{Band, normal};
 use crate::kernels::{Sample, Samples, wgsl, words};
 use crate::record::{Binding, Kernel, Work};
+use crate::simd::{Bands, ResampleLines, Simd, Taps};
 use crate::tensor::noise;
 
 crate::uniform! {
@@ -24,6 +25,9 @@ impl ResampleColumns {
         Self { frame_w, bands: bands.len() as u32, x_plane: rows * frame_w, y_plane, bilinear: u32::from(bilinear) }
     }
 }
+
+/// Rows that are one task: a few register tiles.
+const ROWS: u32 = 24;
 
 impl Kernel for ResampleColumns {
     const NAME: &'static str = "resample_columns";
@@ -60,30 +64,31 @@ impl Kernel for ResampleColumns {
         let bands: &[Band] = bytemuck::cast_slice(read[1]);
         let bands = &bands[..self.bands as usize];
         // Weights of a column are the same in every row of a level.
-        let weights: Vec<Vec<Vec<(usize, f32)>>> = bands
-            .par_iter()
+        let weights: Vec<Bands> = bands
+            .iter()
             .map(|band| {
-                let column = |i| taps(i, self.frame_w, band.level_w, self.bilinear == 1).map(|(j, w)| (j, w as f32)).collect();
-                (0..band.level_w).map(column).collect()
+                let (mut all, mut weights) = (Taps::default(), Bands::default());
+                for i in 0..band.level_w {
+                    all.push(taps(i, self.frame_w, band.level_w, self.bilinear == 1).map(|(j, weight)| (j, weight as f32)));
+                }
+                weights.set(&all, false);
+                weights
             })
             .collect();
-        let planes = write[0].chunks_mut(self.y_plane as usize).zip(read[0].chunks(self.x_plane as usize));
-        for (mut y, x) in planes.take(3) {
-            let mut lines = Vec::new();
-            for (band, weights) in bands.iter().zip(&weights) {
-                for row in 0..band.rows {
-                    let (line, rest) = y.split_at_mut(band.level_w as usize);
-                    lines.push((line, &x[((band.row + row) * self.frame_w) as usize..], weights));
+        let (stride, simd) = (self.frame_w as usize, Simd::chosen());
+        let mut tasks = Vec::new();
+        for (mut y, x) in write[0].chunks_mut(self.y_plane as usize).zip(read[0].chunks(self.x_plane as usize)).take(3) {
+            for (band, bands) in bands.iter().zip(&weights) {
+                for first in (0..band.rows).step_by(ROWS as usize) {
+                    let rows = ROWS.min(band.rows - first);
+                    let (own, rest) = y.split_at_mut((rows * band.level_w) as usize);
                     y = rest;
+                    let at = (band.row + first) as usize * stride;
+                    tasks.push(ResampleLines { x: &x[at..at + rows as usize * stride], stride, bands, y: own });
                 }
             }
-            lines.into_par_iter().with_min_len(16).for_each(|(y, x, weights)| {
-                for (y, taps) in y.iter_mut().zip(weights) {
-                    let sum: f32 = taps.iter().map(|&(j, weight)| weight * x[j]).sum();
-                    *y = (sum - 127.5) * 0.007_812_5;
-                }
-            });
         }
+        tasks.into_par_iter().for_each(|task| simd.run(task));
     }
 
     fn tolerance(&self, read: &[&[f32]]) -> f32 {

@@ -6,7 +6,7 @@ use super::taps::{most_taps, taps};
 use super::{Band, rgb};
 use crate::kernels::{Sample, Samples, wgsl, words};
 use crate::record::{Binding, Kernel, Work};
-use crate::simd::{AddPixels, Simd};
+use crate::simd::{Simd, SumRows, Taps};
 use crate::tensor::noise;
 
 crate::uniform! {
@@ -67,17 +67,17 @@ impl Kernel for ResampleRows {
         let (red, rest) = write[0].split_at_mut(self.y_plane as usize);
         let (green, blue) = rest.split_at_mut(self.y_plane as usize);
         let simd = Simd::chosen();
-        let rows = bands[..self.bands as usize].par_iter().flat_map_iter(|band| (0..band.rows).map(move |row| (band, row)));
-        let lines: Vec<(&Band, u32)> = rows.collect();
-        let planes = red.par_chunks_mut(width).zip(green.par_chunks_mut(width)).zip(blue.par_chunks_mut(width));
-        planes.zip(lines).for_each(|(((red, green), blue), (band, row))| {
-            red.fill(0.0);
-            green.fill(0.0);
-            blue.fill(0.0);
-            for (j, weight) in self.line(band, row) {
-                let pixels = &frame[j * width..(j + 1) * width];
-                simd.run(AddPixels { pixels, weight: weight as f32, planes: [&mut *red, &mut *green, &mut *blue] });
+        let mut taps = Taps::default();
+        let mut lines = Vec::new();
+        for band in &bands[..self.bands as usize] {
+            for row in 0..band.rows {
+                lines.push(taps.len());
+                taps.push(self.line(band, row).map(|(j, weight)| (j, weight as f32)));
             }
+        }
+        let planes = red.par_chunks_mut(width).zip(green.par_chunks_mut(width)).zip(blue.par_chunks_mut(width));
+        planes.zip(lines).with_min_len(16).for_each(|(((red, green), blue), line)| {
+            simd.run(SumRows { pixels: frame, stride: width, left: 0, taps: taps.get(line), planes: [red, green, blue] });
         });
     }
 

@@ -81,7 +81,14 @@ impl Convolve<'_> {
     }
 
     /// The results from rows `from .. to` of the convolution.
-    fn part<'a>(&'a self, item: usize, level: &Level, [from, to]: [u32; 2], transformed: Option<&'a Transformed>, y: PlanesMut<'a>) -> Part<'a> {
+    fn part<'a>(
+        &'a self,
+        item: usize,
+        level: &Level,
+        [from, to]: [u32; 2],
+        transformed: Option<&'a Transformed>,
+        y: PlanesMut<'a>,
+    ) -> Part<'a> {
         let at = item * (self.c * self.x_plane) as usize + (level.x + from * level.x_w) as usize;
         let (x, c, plane, width, k) = (&self.x[at..], self.c as usize, self.x_plane as usize, level.x_w as usize, self.k as usize);
         let rows = (to - from) as usize;

@@ -1,11 +1,13 @@
 //! Max pooling in ceil mode.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::Level;
 use crate::kernels::{Sample, Samples, wgsl, words};
 use crate::record::{Binding, Kernel, Work};
-use crate::simd::{PoolRow, Simd};
+use crate::simd::{PoolPlane, Simd};
 use crate::tensor::{Extent, Shape, ShapeError, noise};
 
 crate::uniform! {
@@ -47,16 +49,17 @@ impl MaxPool {
 }
 
 impl MaxPool {
-    /// [`MaxPool::plane`] a row of windows at a time.
-    fn plane_by_rows<const K: usize, const S: usize>(&self, levels: &[Level], x: &[f32], y: &mut [f32]) {
+    /// [`MaxPool::plane`] in vectors.
+    fn native_plane(&self, levels: &[Level], x: &[f32], y: &mut [f32]) {
+        if self.stride != 2 || !(2..=3).contains(&self.k) {
+            return self.plane(levels, x, y);
+        }
         let simd = Simd::chosen();
-        let mut columns = vec![0.0; levels.iter().map(|level| level.x_w as usize).max().unwrap_or(0)];
         for level in levels {
-            let (width, x) = (level.x_w as usize, &x[level.x as usize..]);
-            for (i, y) in y[level.y as usize..].chunks_exact_mut(level.y_w as usize).take(level.y_h as usize).enumerate() {
-                let rows = i * S..(i * S + K).min(level.x_h as usize);
-                simd.run(PoolRow::<K, S> { x: &x[rows.start * width..rows.end * width], width, columns: &mut columns, y });
-            }
+            let [x_at, y_at] = [level.x, level.y].map(|at| at as usize);
+            let [x_h, width, y_h, y_w] = [level.x_h, level.x_w, level.y_h, level.y_w].map(|size| size as usize);
+            let (x, y) = (&x[x_at..x_at + x_h * width], &mut y[y_at..y_at + y_h * y_w]);
+            simd.run(PoolPlane { x, width, side: self.k as usize, y, y_w });
         }
     }
 }
@@ -85,11 +88,13 @@ impl Kernel for MaxPool {
     fn native(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
         let planes = read[0].par_chunks(self.x_plane as usize).zip(write[0].par_chunks_mut(self.y_plane as usize));
         let levels = &Level::list(read[1])[..self.levels as usize];
-        planes.with_min_len(4).take((items * self.c) as usize).for_each(|(x, y)| match (self.k, self.stride) {
-            (2, 2) => self.plane_by_rows::<2, 2>(levels, x, y),
-            (3, 2) => self.plane_by_rows::<3, 2>(levels, x, y),
-            _ => self.plane(levels, x, y),
-        });
+        planes.take((items * self.c) as usize).for_each(|(x, y)| self.native_plane(levels, x, y));
+    }
+
+    fn native_part(&self, items: Range<u32>, read: &[&[f32]], write: &mut [&mut [f32]]) {
+        let planes = read[0].chunks(self.x_plane as usize).zip(write[0].chunks_mut(self.y_plane as usize));
+        let levels = &Level::list(read[1])[..self.levels as usize];
+        planes.take(items.len() * self.c as usize).for_each(|(x, y)| self.native_plane(levels, x, y));
     }
 
     fn apart(&self) -> Option<Vec<usize>> {
