@@ -62,7 +62,7 @@ impl Task for ConvMap<'_> {
 pub(super) fn vectors<V: Vector>(padded: usize, first: usize) -> usize {
     let left = (padded - first) / V::LANES;
     match V::LANES {
-        16 if padded % 48 == 0 => 3,
+        16 if padded.is_multiple_of(48) => 3,
         16 => left.min(2),
         4 if V::REGISTERS >= 32 => 4,
         _ => 2,

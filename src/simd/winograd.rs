@@ -101,9 +101,10 @@ unsafe fn filter<V: Vector>(from: *const f32, to: *mut f32, step: usize) {
             let from = from.add(v * GROUP);
             *column = filter_line([V::load(from), V::load(from.add(3 * GROUP)), V::load(from.add(6 * GROUP))]);
         }
-        for u in 0..4 {
-            let row = filter_line([columns[0][u], columns[1][u], columns[2][u]]);
-            for (v, value) in row.iter().enumerate() {
+        let [a, b, c] = columns;
+        let rows = [[a[0], b[0], c[0]], [a[1], b[1], c[1]], [a[2], b[2], c[2]], [a[3], b[3], c[3]]];
+        for (u, row) in rows.into_iter().enumerate() {
+            for (v, value) in filter_line(row).iter().enumerate() {
                 value.store(to.add((u * 4 + v) * step));
             }
         }
@@ -124,9 +125,10 @@ unsafe fn input<V: Vector>(from: *const f32, [right, down]: [usize; 2], to: *mut
             let from = from.add(v * right);
             *column = input_line([V::load(from), V::load(from.add(down)), V::load(from.add(2 * down)), V::load(from.add(3 * down))]);
         }
-        for u in 0..4 {
-            let row = input_line([columns[0][u], columns[1][u], columns[2][u], columns[3][u]]);
-            for (v, value) in row.iter().enumerate() {
+        let [a, b, c, d] = columns;
+        let rows = [[a[0], b[0], c[0], d[0]], [a[1], b[1], c[1], d[1]], [a[2], b[2], c[2], d[2]], [a[3], b[3], c[3], d[3]]];
+        for (u, row) in rows.into_iter().enumerate() {
+            for (v, value) in input_line(row).iter().enumerate() {
                 value.store(to.add((u * 4 + v) * step));
             }
         }

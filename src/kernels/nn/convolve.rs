@@ -102,3 +102,55 @@ impl Convolve<'_> {
         Part::Map(ConvMap { layer, transformed: transformed.filter(|_| pays), y })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::nn::{Conv, MaxPool};
+    use crate::kernels::{largest, words};
+    use crate::record::Kernel as _;
+    use crate::tensor::{Extent, Shape, Tensor, noise};
+
+    /// Pooled convolutions against the references of convolution and pooling, one after the other.
+    fn check(n: u32, c: u32, levels: &[[u32; 2]], out: u32, k: u32, pool: [u32; 2]) {
+        let extents: Vec<Extent> = levels.iter().map(|&[h, w]| Extent { h, w }).collect();
+        let x_shape = Shape::ragged(n, c, extents.clone()).expect("a valid shape");
+        let (conv, conv_table, between) = Conv::new(&x_shape, out, k).expect("a valid shape");
+        let (max, max_table, y_shape) = MaxPool::new(&between, pool[0], pool[1]).expect("a valid shape");
+        let shape = [out, c, k, k].map(|size| size as usize);
+        let weight = Conv::pack(&Tensor { shape: shape.to_vec(), data: noise(shape.iter().product(), 2) });
+        let (bias, slope) = (Conv::pad(&noise(out as usize, 3)), Conv::pad(&noise(out as usize, 4)));
+        let x = noise(x_shape.elements() as usize, 1);
+        let read: [&[f32]; 5] = [&x, &weight, &bias, &slope, &words(conv_table)];
+        let (mut middle, mut want) = (vec![f32::NAN; between.elements() as usize], vec![f32::NAN; y_shape.elements() as usize]);
+        conv.reference(n, &read, &mut [&mut middle]);
+        max.reference(n, &[&middle, &words(max_table)], &mut [&mut want]);
+        let (table, _) = Level::table(&extents, y_shape.levels(), Extent { h: 1, w: 1 });
+        let table = words(table);
+        let (x_plane, y_plane, levels) = (x_shape.plane(), y_shape.plane(), Level::list(&table));
+        let limit = (c * k * k + 1) as f32 * (largest(&x) * largest(&weight)).max(largest(&bias)) * f32::EPSILON;
+        let convolve = Convolve { n, c, out, k, x_plane, y_plane, pool, levels, x: &x, weight: &weight, bias: &bias, slope: &slope };
+        for simd in Simd::available() {
+            simd.choose();
+            let mut got = vec![f32::NAN; want.len()];
+            convolve.run(n, &mut got);
+            for (i, (got, want)) in got.iter().zip(&want).enumerate() {
+                let within = (got - want).abs() <= limit;
+                assert!(within, "{simd}: {c} to {out} channels, {k} x {k}, pool {pool:?}, element {i}: got {got}, want {want}");
+            }
+        }
+        Simd::best().choose();
+    }
+
+    #[test]
+    fn pooling_on_the_way_equals_pooling_afterwards_with_every_instruction_set() {
+        check(1, 3, &[[3, 3]], 1, 3, [2, 2]);
+        check(1, 3, &[[131, 67], [23, 38], [40, 37], [12, 12]], 10, 3, [2, 2]);
+        check(1, 3, &[[23, 31], [17, 5], [4, 3]], 17, 3, [3, 2]);
+        check(5, 3, &[[24, 24]], 28, 3, [3, 2]);
+        check(2, 28, &[[11, 11]], 48, 3, [3, 2]);
+        check(2, 32, &[[23, 23]], 64, 3, [3, 2]);
+        check(3, 64, &[[10, 10]], 64, 3, [2, 2]);
+        check(2, 20, &[[9, 14], [6, 7]], 33, 3, [2, 2]);
+    }
+}
