@@ -26,6 +26,7 @@ pub mod nets;
 pub mod record;
 mod simd;
 pub mod tensor;
+pub mod train;
 pub mod weights;
 
 pub use cascade::{Capacity, Config, DetectError, Detections, Detector, Face, Frame, Ticket};

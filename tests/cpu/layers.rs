@@ -14,6 +14,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("weights", &["tensor"]),
     ("nets", &["weights", "kernels", "record", "tensor"]),
     ("cascade", &["nets", "weights", "kernels", "engine", "record", "tensor", "geometry"]),
+    ("train", &["cascade", "nets", "weights", "kernels", "engine", "record", "tensor", "geometry"]),
     ("doctor", &["cascade", "nets", "weights", "kernels", "engine", "record", "tensor", "geometry"]),
 ];
 

@@ -16,6 +16,7 @@ mod weights_import;
 
 #[path = "../support/golden.rs"]
 mod golden;
+mod gradients;
 mod layers;
 mod nets;
 mod shaders;
