@@ -17,6 +17,7 @@ mod weights_import;
 
 #[path = "../support/golden.rs"]
 mod golden;
+mod gradients;
 mod instructions;
 mod layers;
 mod nets;
