@@ -18,6 +18,7 @@
 //! code, or with the scalar *twin* of every kernel, which is its specification. [`engine::compare`] replays a recording against the twin.
 
 pub mod cascade;
+pub mod data;
 pub mod doctor;
 pub mod engine;
 pub mod files;

@@ -13,6 +13,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("kernels", &["record", "simd", "tensor", "geometry"]),
     ("engine", &["record", "simd", "tensor", "geometry"]),
     ("weights", &["files", "tensor"]),
+    ("data", &["files", "geometry", "weights", "tensor"]),
     ("nets", &["weights", "kernels", "record", "tensor"]),
     ("cascade", &["nets", "weights", "kernels", "engine", "record", "tensor", "geometry"]),
     ("plot", &["files"]),
