@@ -6,7 +6,11 @@
 //! Each format has `parse`, of bytes that are there already, and `read`, of a file. Boxes and landmarks are in `image` space, pixel edges,
 //! whatever the file counts in. Paths are as the file writes them.
 
+#[cfg(feature = "cli")]
+pub mod aflw;
 pub mod celeba;
+#[cfg(feature = "cli")]
+pub mod embeddings;
 pub mod facepoint;
 mod fault;
 pub mod fddb;
@@ -14,6 +18,9 @@ pub mod json;
 mod matching;
 #[cfg(feature = "cli")]
 mod matlab;
+pub mod pairs;
+#[cfg(feature = "cli")]
+mod sqlite;
 mod text;
 pub mod wider;
 #[cfg(feature = "cli")]

@@ -15,12 +15,12 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, WeightsError> {
 }
 
 /// Little-endian `f32` elements; a trailing partial one is dropped.
-pub(super) fn f32s(bytes: &[u8]) -> Vec<f32> {
+pub(crate) fn f32s(bytes: &[u8]) -> Vec<f32> {
     bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
 }
 
 /// Little-endian `f16` elements, widened exactly; a trailing partial one is dropped.
-pub(super) fn f16s(bytes: &[u8]) -> Vec<f32> {
+pub(crate) fn f16s(bytes: &[u8]) -> Vec<f32> {
     bytes.as_chunks().0.iter().map(|bytes| widen(u16::from_le_bytes(*bytes))).collect()
 }
 

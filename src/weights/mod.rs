@@ -18,11 +18,13 @@ mod layout;
 #[cfg(feature = "cli")]
 mod numpy;
 #[cfg(feature = "cli")]
-mod pickle;
+pub(crate) mod pickle;
 #[cfg(feature = "cli")]
 mod protobuf;
 #[cfg(feature = "cli")]
 mod pytorch;
 
+#[cfg(feature = "cli")]
+pub(crate) use bytes::{f16s, f32s};
 pub use error::WeightsError;
 pub use store::Weights;

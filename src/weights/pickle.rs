@@ -14,11 +14,11 @@ use super::bytes::Cursor;
 const MAX_VALUES: usize = 1 << 20;
 
 /// Index of a value in its pickle.
-pub(super) type Id = usize;
+pub(crate) type Id = usize;
 
 /// What the stack machine would have made.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Value<'a> {
+pub(crate) enum Value<'a> {
     /// `None`.
     None,
     /// `True` or `False`.
@@ -56,12 +56,17 @@ pub(super) enum Value<'a> {
 
 /// A pickle that was read.
 #[derive(Debug)]
-pub(super) struct Pickle<'a> {
+pub(crate) struct Pickle<'a> {
     values: Vec<Value<'a>>,
     root: Id,
 }
 
 impl<'a> Pickle<'a> {
+    /// Reads the pickle at the start of `bytes`.
+    pub(crate) fn of(bytes: &'a [u8]) -> Result<Self, WeightsError> {
+        Self::read(&mut Cursor::new("pickle", bytes))
+    }
+
     /// Reads one pickle and leaves `cursor` behind it.
     pub(super) fn read(cursor: &mut Cursor<'a>) -> Result<Self, WeightsError> {
         let mut machine = Machine { cursor: cursor.clone(), values: vec![], stack: vec![], marks: vec![], memo: BTreeMap::new() };
@@ -72,22 +77,22 @@ impl<'a> Pickle<'a> {
     }
 
     /// What it describes.
-    pub(super) fn root(&self) -> &Value<'a> {
+    pub(crate) fn root(&self) -> &Value<'a> {
         &self.values[self.root]
     }
 
     /// The value of `id`.
-    pub(super) fn get(&self, id: Id) -> &Value<'a> {
+    pub(crate) fn get(&self, id: Id) -> &Value<'a> {
         &self.values[id]
     }
 
     /// All values in it.
-    pub(super) fn values(&self) -> impl Iterator<Item = &Value<'a>> {
+    pub(crate) fn values(&self) -> impl Iterator<Item = &Value<'a>> {
         self.values.iter()
     }
 
     /// The text of `id`, if it is text.
-    pub(super) fn text(&self, id: Id) -> Option<&'a str> {
+    pub(crate) fn text(&self, id: Id) -> Option<&'a str> {
         match self.values[id] {
             Value::Text(text) => Some(text),
             Value::Bytes(bytes) => std::str::from_utf8(bytes).ok(),
@@ -96,7 +101,7 @@ impl<'a> Pickle<'a> {
     }
 
     /// The size `id`, if it is an integer that is not negative.
-    pub(super) fn size(&self, id: Id) -> Option<usize> {
+    pub(crate) fn size(&self, id: Id) -> Option<usize> {
         match self.values[id] {
             Value::Int(value) => value.try_into().ok(),
             _ => None,
@@ -104,12 +109,12 @@ impl<'a> Pickle<'a> {
     }
 
     /// The sizes in the tuple `id`.
-    pub(super) fn sizes(&self, id: Id) -> Option<Vec<usize>> {
+    pub(crate) fn sizes(&self, id: Id) -> Option<Vec<usize>> {
         self.tuple(id)?.iter().map(|&id| self.size(id)).collect()
     }
 
     /// The members of the tuple `id`.
-    pub(super) fn tuple(&self, id: Id) -> Option<&[Id]> {
+    pub(crate) fn tuple(&self, id: Id) -> Option<&[Id]> {
         match &self.values[id] {
             Value::Tuple(members) => Some(members),
             _ => None,
@@ -117,13 +122,13 @@ impl<'a> Pickle<'a> {
     }
 
     /// Keys and values of a dictionary or of an object filled like one.
-    pub(super) fn items(&self, value: &Value<'a>) -> Option<Vec<(&'a str, Id)>> {
+    pub(crate) fn items(&self, value: &Value<'a>) -> Option<Vec<(&'a str, Id)>> {
         let (Value::Dict(items) | Value::Call { items, .. }) = value else { return None };
         items.iter().map(|&(key, value)| Some((self.text(key)?, value))).collect()
     }
 
     /// Module, name and arguments of the call `value`.
-    pub(super) fn call(&self, value: &Value<'a>) -> Option<(&'a str, &'a str, &[Id])> {
+    pub(crate) fn call(&self, value: &Value<'a>) -> Option<(&'a str, &'a str, &[Id])> {
         let &Value::Call { function, arguments, .. } = value else { return None };
         let Value::Global(module, name) = self.values[function] else { return None };
         Some((module, name, self.tuple(arguments)?))
@@ -176,7 +181,7 @@ impl<'a> Machine<'a> {
             b'T' | b'B' => Value::Bytes(cursor.sized::<4>()?),
             0x8e => Value::Bytes(cursor.sized::<8>()?),
             b'c' => Value::Global(cursor.line()?, cursor.line()?),
-            _ => return Err(cursor.fail(format!("opcode {opcode:#04x} before it is none that weights files use"))),
+            _ => return Err(cursor.fail(format!("opcode {opcode:#04x} before it is none that is understood here"))),
         })
     }
 

@@ -1,12 +1,17 @@
 //! Readers and writers of annotations and detections: what they read, and what they say about files that are wrong.
 
+#[cfg(feature = "cli")]
+mod aflw;
 mod celeba;
+#[cfg(feature = "cli")]
+mod embeddings;
 mod facepoint;
 mod fddb;
 mod json;
 mod matching;
 #[cfg(feature = "cli")]
 mod matlab;
+mod pairs;
 mod wider;
 
 use std::path::Path;
