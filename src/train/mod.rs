@@ -1,7 +1,16 @@
 //! Training of the nets: one step is one recording, and one submission on a GPU (spec section 4).
 
+#[cfg(feature = "cli")]
+pub mod checkpoint;
+#[cfg(feature = "cli")]
+pub mod config;
 mod init;
+#[cfg(feature = "cli")]
+pub mod metrics;
 mod optimizer;
+#[cfg(feature = "cli")]
+pub mod run;
+pub mod schedule;
 mod step;
 
 pub use init::initial_weights;
