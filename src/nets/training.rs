@@ -282,7 +282,7 @@ impl Taped {
                 recording.push(Reduce::slabs_first(kernel.slabs(), bias.len), &[scratch.bias, bias.d]);
                 if !first {
                     let flip = ConvFlip::new(shape.c(), out.c(), *k);
-                    recording.grow(scratch.flipped, flip.len());
+                    recording.grow(scratch.flipped, flip.elements());
                     recording.push(flip, &[weight.value, scratch.flipped]);
                     recording.push(ConvBackwardInput::new(shape.c(), out, *k), &[z.d, scratch.flipped, x.d]);
                 }

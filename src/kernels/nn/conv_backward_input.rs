@@ -57,7 +57,7 @@ impl Kernel for ConvBackwardInput {
     fn sizes(&self) -> Vec<usize> {
         let [h, w] = self.x_size();
         let y = (self.n * self.out * self.y_h * self.y_w) as usize;
-        vec![y, ConvFlip::new(self.c, self.out, self.k).len(), (self.n * self.c) as usize * h * w]
+        vec![y, ConvFlip::new(self.c, self.out, self.k).elements(), (self.n * self.c) as usize * h * w]
     }
 
     fn overrides(&self) -> Vec<(&'static str, f64)> {
@@ -129,7 +129,7 @@ impl Samples for ConvBackwardInput {
         CASES
             .map(|[n, c, h, w, out, k]| {
                 let y = Shape::new([n, out, h + 1 - k, w + 1 - k]).expect("a valid sample");
-                let weights = noise(ConvFlip::new(c, out, k).len(), 2);
+                let weights = noise(ConvFlip::new(c, out, k).elements(), 2);
                 Sample { kernel: Self::new(c, &y, k), read: vec![noise(y.elements() as usize, 1), weights] }
             })
             .to_vec()

@@ -24,7 +24,7 @@ impl ConvFlip {
     }
 
     /// Elements of the result.
-    pub fn len(&self) -> usize {
+    pub fn elements(&self) -> usize {
         Self::packed(self.out, self.c, self.k)
     }
 }
@@ -41,12 +41,12 @@ impl Kernel for ConvFlip {
     }
 
     fn sizes(&self) -> Vec<usize> {
-        vec![Self::packed(self.c, self.out, self.k), self.len()]
+        vec![Self::packed(self.c, self.out, self.k), self.elements()]
     }
 
     fn reference(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
         let (c, out, taps) = (self.c as usize, self.out as usize, (self.k * self.k) as usize);
-        for (i, flipped) in write[0][..self.len()].iter_mut().enumerate() {
+        for (i, flipped) in write[0][..self.elements()].iter_mut().enumerate() {
             let (lane, tap, o) = (i % GROUP, i / GROUP % taps, i / GROUP / taps % out);
             let channel = i / GROUP / taps / out * GROUP + lane;
             let from = ((o / GROUP * c + channel) * taps + taps - 1 - tap) * GROUP + o % GROUP;
@@ -76,7 +76,7 @@ mod tests {
         let weight = Tensor { shape: vec![2, 1, 2, 2], data: vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0] };
         let want = Tensor { shape: vec![1, 2, 2, 2], data: vec![4.0, 3.0, 2.0, 1.0, 8.0, 7.0, 6.0, 5.0] };
         let kernel = ConvFlip::new(1, 2, 2);
-        let mut flipped = vec![f32::NAN; kernel.len()];
+        let mut flipped = vec![f32::NAN; kernel.elements()];
         Kernel::reference(&kernel, 1, &[&Conv::pack(&weight)], &mut [&mut flipped]);
         assert_eq!(flipped, Conv::pack(&want));
     }
