@@ -66,6 +66,16 @@ struct Parameters {
     slope: Slot,
 }
 
+/// What the weights say of a layer.
+pub(super) struct Tensors {
+    pub name: &'static str,
+    pub weight: Tensor,
+    pub bias: Vec<f32>,
+    pub slope: Vec<f32>,
+    /// The layer is a dense one, or heads after one.
+    pub dense: bool,
+}
+
 /// A net's forward pass inside one recording: its parameters, and one slot per layer for activations, shared by all its passes.
 #[derive(Debug, Clone)]
 pub struct Forward {
@@ -92,38 +102,7 @@ impl Net {
     }
 
     fn parameters(self, i: usize, x: &Shape, recording: &mut Recording, weights: &Weights) -> Result<Option<Parameters>, NetError> {
-        let get = |layer: &str, part: &str, shape: &[u32]| {
-            let shape: Vec<usize> = shape.iter().map(|&size| size as usize).collect();
-            weights.tensor(&format!("{}.{layer}.{part}", self.name), &shape)
-        };
-        let dense = self.layers[..=i].iter().any(|layer| matches!(layer, Layer::Dense { .. }));
-        let (name, weight, bias, slope) = match self.layers[i] {
-            Layer::MaxPool { .. } => return Ok(None),
-            Layer::Conv { name, k, out } => (
-                name,
-                get(name, "weight", &[out, x.c(), k, k])?.clone(),
-                get(name, "bias", &[out])?.data.clone(),
-                get(name, "slope", &[out])?.data.clone(),
-            ),
-            Layer::Dense { name, out } => (
-                name,
-                get(name, "weight", &[out, x.item()])?.clone(),
-                get(name, "bias", &[out])?.data.clone(),
-                get(name, "slope", &[out])?.data.clone(),
-            ),
-            Layer::Heads(heads) => {
-                let mut joined = Tensor { shape: vec![0, x.c() as usize], data: Vec::new() };
-                let mut bias = Vec::new();
-                for &(head, out) in heads {
-                    let shape: &[u32] = if dense { &[out, x.c()] } else { &[out, x.c(), 1, 1] };
-                    joined.data.extend_from_slice(&get(head, "weight", shape)?.data);
-                    bias.extend_from_slice(&get(head, "bias", &[out])?.data);
-                }
-                joined.shape[0] = bias.len();
-                let linear = vec![1.0; bias.len()];
-                ("heads", joined, bias, linear)
-            }
-        };
+        let Some(Tensors { name, weight, bias, slope, dense }) = self.tensors(i, x, weights)? else { return Ok(None) };
         let (weight, bias, slope) = if dense {
             (Dense::pack(&weight), Dense::pad(&bias), Dense::pad(&slope))
         } else {
@@ -131,6 +110,37 @@ impl Net {
         };
         let mut constant = |part: &str, data: Vec<f32>| recording.constant(format!("{}.{name}.{part}", self.name), data);
         Ok(Some(Parameters { weight: constant("weight", weight), bias: constant("bias", bias), slope: constant("slope", slope) }))
+    }
+
+    /// The tensors of layer `i`, whose input is `x`; `None` for pooling.
+    pub(super) fn tensors(self, i: usize, x: &Shape, weights: &Weights) -> Result<Option<Tensors>, NetError> {
+        let get = |layer: &str, part: &str, shape: &[u32]| {
+            let shape: Vec<usize> = shape.iter().map(|&size| size as usize).collect();
+            weights.tensor(&format!("{}.{layer}.{part}", self.name), &shape)
+        };
+        let dense = self.layers[..=i].iter().any(|layer| matches!(layer, Layer::Dense { .. }));
+        let layer = |name: &'static str, out: u32, shape: &[u32]| {
+            let (weight, bias) = (get(name, "weight", shape)?.clone(), get(name, "bias", &[out])?.data.clone());
+            let slope = get(name, "slope", &[out])?.data.clone();
+            Ok(Some(Tensors { name, weight, bias, slope, dense }))
+        };
+        match self.layers[i] {
+            Layer::MaxPool { .. } => Ok(None),
+            Layer::Conv { name, k, out } => layer(name, out, &[out, x.c(), k, k]),
+            Layer::Dense { name, out } => layer(name, out, &[out, x.item()]),
+            Layer::Heads(heads) => {
+                let mut weight = Tensor { shape: vec![0, x.c() as usize], data: Vec::new() };
+                let mut bias = Vec::new();
+                for &(head, out) in heads {
+                    let shape: &[u32] = if dense { &[out, x.c()] } else { &[out, x.c(), 1, 1] };
+                    weight.data.extend_from_slice(&get(head, "weight", shape)?.data);
+                    bias.extend_from_slice(&get(head, "bias", &[out])?.data);
+                }
+                weight.shape[0] = bias.len();
+                let slope = vec![1.0; bias.len()];
+                Ok(Some(Tensors { name: "heads", weight, bias, slope, dense }))
+            }
+        }
     }
 }
 

@@ -1,12 +1,18 @@
 //! Kernels of the nets.
 
 mod conv;
+mod conv_pool;
+mod conv_uniform;
 mod dense;
 mod max_pool;
+mod propose;
 
 pub use conv::Conv;
+pub use conv_pool::ConvPool;
+pub use conv_uniform::ConvUniform;
 pub use dense::Dense;
 pub use max_pool::MaxPool;
+pub use propose::Propose;
 
 use crate::tensor::Extent;
 
