@@ -18,8 +18,10 @@
 //! code, or with the scalar *twin* of every kernel, which is its specification. [`engine::compare`] replays a recording against the twin.
 
 pub mod cascade;
+pub mod data;
 pub mod doctor;
 pub mod engine;
+pub mod eval;
 pub mod files;
 pub mod geometry;
 pub mod kernels;

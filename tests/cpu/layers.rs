@@ -13,8 +13,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("kernels", &["record", "simd", "tensor", "geometry"]),
     ("engine", &["record", "simd", "tensor", "geometry"]),
     ("weights", &["files", "tensor"]),
+    ("data", &["files", "geometry", "weights", "tensor"]),
     ("nets", &["weights", "kernels", "record", "tensor"]),
     ("cascade", &["nets", "weights", "kernels", "engine", "record", "tensor", "geometry"]),
+    ("eval", &["data", "geometry"]),
     ("plot", &["files"]),
     ("doctor", &["cascade", "nets", "weights", "kernels", "engine", "record", "tensor", "geometry"]),
 ];
