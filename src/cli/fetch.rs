@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, ensure};
 use mtcmcn::Weights;
 use mtcmcn::weights::import::{Format, import_bytes};
+use mtcmcn::weights::names::Net;
 use sha2::{Digest as _, Sha256};
 
 use super::import::hex;
@@ -121,7 +122,7 @@ fn keep(weights: &Weights, path: &Path) -> anyhow::Result<()> {
 /// Weights of a file that the user named.
 fn given(path: &Path) -> anyhow::Result<Weights> {
     let loaded = Weights::load(path).map_err(anyhow::Error::from).and_then(|weights| {
-        weights.check().with_context(|| format!("weights {path:?} are not complete"))?;
+        weights.check().with_context(|| incomplete(path, &weights))?;
         Ok(weights)
     });
     loaded.map_err(|error| match foreign(path) {
@@ -130,6 +131,18 @@ fn given(path: &Path) -> anyhow::Result<Weights> {
         ),
         None => error,
     })
+}
+
+/// What is not complete about `weights`: a checkpoint of a net that was trained by itself has that net alone.
+fn incomplete(path: &Path, weights: &Weights) -> String {
+    let holds = |net: &Net| weights.names().any(|name| name.starts_with(&format!("{}.", net.name())));
+    let names = |nets: Vec<Net>| nets.into_iter().map(Net::name).collect::<Vec<_>>().join(" and ");
+    let (there, missing): (Vec<Net>, Vec<Net>) = Net::ALL.into_iter().partition(holds);
+    if there.is_empty() || missing.is_empty() {
+        return format!("weights {path:?} are not complete");
+    }
+    let (there, missing) = (names(there), names(missing));
+    format!("weights {path:?} hold {there} alone, without {missing}; `mtcmcn train` keeps those that --weights gives it in each checkpoint")
 }
 
 /// So much of a file tells its format.

@@ -1,0 +1,299 @@
+//! Checkpoints: one safetensors file with everything that a run needs to go on as if it had never stopped.
+//!
+//! Its tensors are the weights under the names of the weights store, so that it is a weights file too, and the optimizer's state as
+//! `optimizer.<what>.<weight>`. The rest is metadata, under a checksum of the whole. All randomness of training is a function of seed and
+//! step, so these two are the state of its random numbers.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::files::write_whole;
+use crate::tensor::Tensor;
+use crate::weights::{Weights, WeightsError};
+
+/// What the names of tensors start with that are the optimizer's.
+pub const OPTIMIZER: &str = "optimizer.";
+
+/// The form of checkpoints that this program writes and reads.
+const FORMAT: &str = "1";
+
+/// How far a run has come.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Progress {
+    /// Steps done.
+    pub step: u64,
+    /// Epochs whose validation is done.
+    pub validated: u64,
+    /// Least validation loss so far.
+    pub best_loss: Option<f64>,
+    /// Step at which it was found.
+    pub best_step: Option<u64>,
+    /// Seconds of training so far.
+    pub seconds: f64,
+}
+
+/// A moment of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checkpoint {
+    /// The net that learns: `pnet`, `rnet` or `onet`.
+    pub net: String,
+    /// Its weights, the optimizer's state, and the weights of other nets that belong to it.
+    pub tensors: BTreeMap<String, Tensor>,
+    /// How far it has come.
+    pub progress: Progress,
+    /// What all random numbers are drawn from, together with the step.
+    pub seed: u32,
+    /// All settings, as TOML.
+    pub config: String,
+    /// Hash of the crops that it learns from.
+    pub data_hash: String,
+}
+
+/// Why a checkpoint cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// The file cannot be read, written, or is no safetensors file.
+    #[error(transparent)]
+    File(#[from] WeightsError),
+    /// Weights, but no checkpoint.
+    #[error("{path:?} has no {key:?} in its metadata: it holds weights, but is no checkpoint of a training run")]
+    Plain {
+        /// The file.
+        path: PathBuf,
+        /// What is missing.
+        key: &'static str,
+    },
+    /// Written by another version of this program.
+    #[error("{path:?} is a checkpoint of form {found:?}, this program reads form {FORMAT:?}; go on with the program that wrote it")]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Its form.
+        found: String,
+    },
+    /// The contents are not those that were written.
+    #[error("{path:?} is damaged: its contents have SHA-256 {found}, {want} was noted when it was written")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Sum of what is there.
+        found: String,
+        /// Sum of what was written.
+        want: String,
+    },
+    /// Metadata that cannot be understood.
+    #[error("{path:?} has {key} {value:?} in its metadata, which is not what this program writes")]
+    Metadata {
+        /// The file.
+        path: PathBuf,
+        /// Which entry.
+        key: &'static str,
+        /// What it says.
+        value: String,
+    },
+    /// The folder cannot be used.
+    #[error("cannot use the folder {path:?} for checkpoints; check your rights and the free space")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// There are checkpoints, but not one can be read.
+    #[error("none of the {count} checkpoints in {folder:?} can be read; the newest: {newest}")]
+    NoneReadable {
+        /// The folder.
+        folder: PathBuf,
+        /// How many are there.
+        count: usize,
+        /// What is wrong with the newest.
+        newest: Box<CheckpointError>,
+    },
+}
+
+impl Checkpoint {
+    /// The bytes of the file.
+    fn to_bytes(&self) -> Result<Vec<u8>, WeightsError> {
+        let progress = serde_json::to_string(&self.progress).expect("plain numbers");
+        let entries = [
+            ("checkpoint", FORMAT.to_owned()),
+            ("net", self.net.clone()),
+            ("progress", progress),
+            ("seed", self.seed.to_string()),
+            ("config", self.config.clone()),
+            ("data_hash", self.data_hash.clone()),
+        ];
+        let metadata = entries.map(|(key, value)| (key.to_owned(), value)).into();
+        let weights = Weights::new(self.tensors.clone(), metadata)?;
+        let sum = sha256(&weights.to_bytes());
+        Ok(weights.with_metadata("sha256", &sum).to_bytes())
+    }
+
+    /// Writes the checkpoint to `path`, whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckpointError::File`] if the file system refuses.
+    pub fn save(&self, path: &Path) -> Result<(), CheckpointError> {
+        let failed = |source| WeightsError::Write { path: path.into(), source };
+        Ok(write_whole(path, &self.to_bytes()?).map_err(failed)?)
+    }
+
+    /// Reads the checkpoint at `path` and verifies its checksum.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckpointError`], which says what is wrong with the file.
+    pub fn load(path: &Path) -> Result<Self, CheckpointError> {
+        let weights = Weights::load(path)?;
+        let metadata = weights.metadata();
+        let get = |key| metadata.get(key).ok_or_else(|| CheckpointError::Plain { path: path.into(), key });
+        let form = get("checkpoint")?;
+        if form != FORMAT {
+            return Err(CheckpointError::Version { path: path.into(), found: form.clone() });
+        }
+        let want = get("sha256")?;
+        let mut rest = metadata.clone();
+        rest.remove("sha256");
+        let found = sha256(&Weights::new(weights.tensors().clone(), rest)?.to_bytes());
+        if found != *want {
+            return Err(CheckpointError::Damaged { path: path.into(), found, want: want.clone() });
+        }
+        let odd = |key, value: &str| CheckpointError::Metadata { path: path.into(), key, value: value.to_owned() };
+        let (progress, seed) = (get("progress")?, get("seed")?);
+        Ok(Self {
+            net: get("net")?.clone(),
+            progress: serde_json::from_str(progress).map_err(|_| odd("progress", progress))?,
+            seed: seed.parse().map_err(|_| odd("seed", seed))?,
+            config: get("config")?.clone(),
+            data_hash: get("data_hash")?.clone(),
+            tensors: weights.tensors().clone(),
+        })
+    }
+
+    /// The weights alone, without the optimizer's state.
+    ///
+    /// # Errors
+    ///
+    /// [`WeightsError::Length`], which tensors of a net do not give.
+    pub fn weights(&self) -> Result<Weights, WeightsError> {
+        let tensors = self.tensors.iter().filter(|(name, _)| !name.starts_with(OPTIMIZER));
+        let metadata =
+            [("trained_steps", self.progress.step.to_string()), ("config", self.config.clone()), ("data_hash", self.data_hash.clone())];
+        let metadata = metadata.map(|(key, value)| (format!("{}.{key}", self.net), value));
+        Weights::new(tensors.map(|(name, tensor)| (name.clone(), tensor.clone())).collect(), metadata.into())
+    }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The checkpoints in the folder of a run: the last few, and the best.
+#[derive(Debug, Clone)]
+pub struct Checkpoints {
+    folder: PathBuf,
+    keep: usize,
+}
+
+/// The newest checkpoint that can be read.
+#[derive(Debug)]
+pub struct Newest {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it holds.
+    pub checkpoint: Checkpoint,
+    /// Newer ones that cannot be read, newest first.
+    pub unreadable: Vec<CheckpointError>,
+}
+
+impl Checkpoints {
+    /// Those in `folder`, which is made if it is not there; the last `keep` of them stay. What a killed run left half-written goes.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckpointError::Folder`] if the folder cannot be made or read.
+    pub fn open(folder: &Path, keep: usize) -> Result<Self, CheckpointError> {
+        let failed = |source| CheckpointError::Folder { path: folder.into(), source };
+        fs::create_dir_all(folder).map_err(failed)?;
+        for entry in fs::read_dir(folder).map_err(failed)?.flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with('.') && name.ends_with(".tmp") {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+        Ok(Self { folder: folder.into(), keep: keep.max(1) })
+    }
+
+    /// Where the best one is, if there is one yet.
+    pub fn best(&self) -> PathBuf {
+        self.folder.join("best.safetensors")
+    }
+
+    /// Files by step, newest first.
+    fn files(&self) -> Result<Vec<(u64, PathBuf)>, CheckpointError> {
+        let failed = |source| CheckpointError::Folder { path: self.folder.clone(), source };
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&self.folder).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let step = name.strip_prefix("step-").and_then(|name| name.strip_suffix(".safetensors")).and_then(|step| step.parse().ok());
+            files.extend(step.map(|step| (step, path)));
+        }
+        files.sort_by_key(|file| std::cmp::Reverse(file.0));
+        Ok(files)
+    }
+
+    /// Where the newest file is, readable or not.
+    pub fn newest_path(&self) -> Option<PathBuf> {
+        self.files().ok()?.into_iter().next().map(|(_, path)| path)
+    }
+
+    /// Writes `checkpoint` under its step, then removes all but the last few.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckpointError::File`] if it cannot be written; those before it are then untouched.
+    pub fn save(&self, checkpoint: &Checkpoint) -> Result<PathBuf, CheckpointError> {
+        let path = self.folder.join(format!("step-{:09}.safetensors", checkpoint.progress.step));
+        checkpoint.save(&path)?;
+        for (_, old) in self.files()?.into_iter().skip(self.keep) {
+            if let Err(error) = fs::remove_file(&old) {
+                tracing::warn!("cannot remove the old checkpoint {old:?}: {error}");
+            }
+        }
+        Ok(path)
+    }
+
+    /// The newest checkpoint that can be read, with what is wrong with newer ones; `None` if there is no checkpoint at all.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckpointError::NoneReadable`] if there are some, but none is good; [`CheckpointError::Folder`] if the folder cannot be read.
+    pub fn newest(&self) -> Result<Option<Newest>, CheckpointError> {
+        let files = self.files()?;
+        let mut unreadable = Vec::new();
+        for (_, path) in &files {
+            match Checkpoint::load(path) {
+                Ok(checkpoint) => return Ok(Some(Newest { path: path.clone(), checkpoint, unreadable })),
+                Err(error) => unreadable.push(error),
+            }
+        }
+        if unreadable.is_empty() {
+            return Ok(None);
+        }
+        let newest = Box::new(unreadable.swap_remove(0));
+        Err(CheckpointError::NoneReadable { folder: self.folder.clone(), count: files.len(), newest })
+    }
+}
+
+#[cfg(test)]
+mod tests;
