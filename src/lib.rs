@@ -29,6 +29,7 @@ pub mod plot;
 pub mod record;
 mod simd;
 pub mod tensor;
+pub mod train;
 pub mod weights;
 
 pub use cascade::{Capacity, Config, DetectError, Detections, Detector, Face, Frame, Ticket};

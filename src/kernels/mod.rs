@@ -4,6 +4,7 @@ pub mod canary;
 pub mod image;
 pub mod nn;
 pub mod select;
+pub mod train;
 
 use crate::record::{Access, Kernel, Recording, Slot};
 
@@ -26,6 +27,15 @@ macro_rules! for_each_kernel {
         $visit!($crate::kernels::nn::Conv);
         $visit!($crate::kernels::nn::MaxPool);
         $visit!($crate::kernels::nn::Dense);
+        $visit!($crate::kernels::nn::Prelu);
+        $visit!($crate::kernels::nn::Dropout);
+        $visit!($crate::kernels::nn::PreluBackward);
+        $visit!($crate::kernels::nn::MaxPoolBackward);
+        $visit!($crate::kernels::nn::ConvFlip);
+        $visit!($crate::kernels::nn::ConvBackwardInput);
+        $visit!($crate::kernels::nn::ConvBackwardWeight);
+        $visit!($crate::kernels::nn::DenseBackwardInput);
+        $visit!($crate::kernels::nn::DenseBackwardWeight);
         $visit!($crate::kernels::select::Hits);
         $visit!($crate::kernels::select::Scan);
         $visit!($crate::kernels::select::Decode);
@@ -36,6 +46,18 @@ macro_rules! for_each_kernel {
         $visit!($crate::kernels::select::Score);
         $visit!($crate::kernels::select::Faces);
         $visit!($crate::kernels::select::Arguments);
+        $visit!($crate::kernels::train::Unpack);
+        $visit!($crate::kernels::train::Clear);
+        $visit!($crate::kernels::train::CrossEntropy);
+        $visit!($crate::kernels::train::SquaredError);
+        $visit!($crate::kernels::train::Mine);
+        $visit!($crate::kernels::train::CrossEntropyBackward);
+        $visit!($crate::kernels::train::SquaredErrorBackward);
+        $visit!($crate::kernels::train::Reduce);
+        $visit!($crate::kernels::train::Squares);
+        $visit!($crate::kernels::train::Summary);
+        $visit!($crate::kernels::train::Adam);
+        $visit!($crate::kernels::train::Sgd);
     };
 }
 
@@ -44,7 +66,7 @@ macro_rules! for_each_kernel {
 pub struct Sample<K> {
     /// The kernel with its arguments.
     pub kernel: K,
-    /// Contents of its read bindings.
+    /// Contents of its read bindings; further ones preset its updated bindings, in order, in place of noise.
     pub read: Vec<Vec<f32>>,
 }
 
@@ -67,7 +89,7 @@ impl<K: Kernel + 'static> Sample<K> {
             let data = match binding.access {
                 Access::Read => reads.next().cloned().unwrap_or_default(),
                 Access::Write => vec![UNWRITTEN; size],
-                Access::Update => crate::tensor::noise(size, i as u64),
+                Access::Update => reads.next().cloned().unwrap_or_else(|| crate::tensor::noise(size, i as u64)),
             };
             presets.push((recording.slot(format!("binding {}", i + 1), data.len()), data));
         }

@@ -75,6 +75,16 @@ pub struct Forward {
 }
 
 impl Net {
+    /// Outputs of one item or cell.
+    pub fn outputs(self) -> u32 {
+        self.heads().iter().map(|(_, out)| out).sum()
+    }
+
+    /// Names and outputs of its heads, in the order of its outputs.
+    pub fn heads(self) -> &'static [(&'static str, u32)] {
+        self.layers.iter().rev().find_map(|layer| if let Layer::Heads(heads) = layer { Some(*heads) } else { None }).unwrap_or_default()
+    }
+
     /// Puts the net's parameters into `recording`.
     ///
     /// # Errors
@@ -92,6 +102,17 @@ impl Net {
     }
 
     fn parameters(self, i: usize, x: &Shape, recording: &mut Recording, weights: &Weights) -> Result<Option<Parameters>, NetError> {
+        let Some(packed) = self.packed(i, x, weights)? else { return Ok(None) };
+        let mut constant = |part: &str, data: Vec<f32>| recording.constant(format!("{}.{}.{part}", self.name, packed.name), data);
+        Ok(Some(Parameters {
+            weight: constant("weight", packed.weight),
+            bias: constant("bias", packed.bias),
+            slope: constant("slope", packed.slope),
+        }))
+    }
+
+    /// Tensors of layer `i`, whose input is `x`, as its kernel reads them; `None` for pooling.
+    pub(super) fn packed(self, i: usize, x: &Shape, weights: &Weights) -> Result<Option<Packed>, NetError> {
         let get = |layer: &str, part: &str, shape: &[u32]| {
             let shape: Vec<usize> = shape.iter().map(|&size| size as usize).collect();
             weights.tensor(&format!("{}.{layer}.{part}", self.name), &shape)
@@ -124,13 +145,60 @@ impl Net {
                 ("heads", joined, bias, linear)
             }
         };
+        let heads = if let Layer::Heads(heads) = self.layers[i] { heads } else { &[] };
+        let shape = weight.shape.clone();
         let (weight, bias, slope) = if dense {
             (Dense::pack(&weight), Dense::pad(&bias), Dense::pad(&slope))
         } else {
             (Conv::pack(&weight), Conv::pad(&bias), Conv::pad(&slope))
         };
-        let mut constant = |part: &str, data: Vec<f32>| recording.constant(format!("{}.{name}.{part}", self.name), data);
-        Ok(Some(Parameters { weight: constant("weight", weight), bias: constant("bias", bias), slope: constant("slope", slope) }))
+        Ok(Some(Packed { name, dense, shape, heads, weight, bias, slope }))
+    }
+}
+
+/// Tensors of a layer as its kernel reads them.
+#[derive(Debug, Clone)]
+pub(super) struct Packed {
+    pub name: &'static str,
+    /// For `Dense`, not for `Conv`.
+    pub dense: bool,
+    /// Of the weight before packing; of joined heads `[outputs, inputs]`.
+    pub shape: Vec<usize>,
+    /// Their names and outputs, if it is joined heads.
+    pub heads: &'static [(&'static str, u32)],
+    pub weight: Vec<f32>,
+    pub bias: Vec<f32>,
+    pub slope: Vec<f32>,
+}
+
+impl Packed {
+    /// What is trained, with its name: weight, bias, and of layers other than heads the slope.
+    pub fn parts(&self, net: &str) -> impl Iterator<Item = (String, &[f32])> {
+        let parts = [("weight", &self.weight), ("bias", &self.bias), ("slope", &self.slope)];
+        let trained = if self.heads.is_empty() { 3 } else { 2 };
+        let label = format!("{net}.{}", self.name);
+        parts.into_iter().take(trained).map(move |(part, data)| (format!("{label}.{part}"), data.as_slice()))
+    }
+
+    /// The tensors that slots with contents `parts`, laid out like [`Packed::parts`], stand for.
+    pub fn unpack(&self, net: &str, parts: &[&[f32]]) -> Vec<(String, Tensor)> {
+        let weight = if self.dense { Dense::unpack(parts[0], &self.shape) } else { Conv::unpack(parts[0], &self.shape) };
+        let vector = |data: &[f32]| Tensor { shape: vec![data.len()], data: data.to_vec() };
+        let outputs = self.shape[0];
+        let name = |layer: &str, part: &str| format!("{net}.{layer}.{part}");
+        if self.heads.is_empty() {
+            let vectors = [("bias", parts[1]), ("slope", parts[2])].map(|(part, data)| (name(self.name, part), vector(&data[..outputs])));
+            return std::iter::once((name(self.name, "weight"), weight)).chain(vectors).collect();
+        }
+        let (mut tensors, mut first) = (Vec::new(), 0);
+        for &(head, out) in self.heads {
+            let (last, inputs) = (first + out as usize, self.shape[1]);
+            let shape = if self.dense { vec![out as usize, inputs] } else { vec![out as usize, inputs, 1, 1] };
+            tensors.push((name(head, "weight"), Tensor { shape, data: weight.data[first * inputs..last * inputs].to_vec() }));
+            tensors.push((name(head, "bias"), vector(&parts[1][first..last])));
+            first = last;
+        }
+        tensors
     }
 }
 
@@ -153,12 +221,7 @@ impl Layer {
 impl Forward {
     /// Outputs of one item or cell.
     pub fn outputs(&self) -> u32 {
-        self.net
-            .layers
-            .iter()
-            .rev()
-            .find_map(|layer| if let Layer::Heads(heads) = layer { Some(heads) } else { None })
-            .map_or(0, |heads| heads.iter().map(|(_, out)| out).sum())
+        self.net.outputs()
     }
 
     /// The same parameters and activations, with a result slot of its own.

@@ -4,8 +4,10 @@ mod layer;
 mod onet;
 mod pnet;
 mod rnet;
+mod training;
 
 pub use layer::{Forward, Layer, Net, NetError};
 pub use onet::ONET;
-pub use pnet::PNET;
-pub use rnet::RNET;
+pub use pnet::{PNET, PNET_WITH_LANDMARKS};
+pub use rnet::{RNET, RNET_WITH_LANDMARKS};
+pub use training::{Parameter, Training};

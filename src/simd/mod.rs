@@ -6,10 +6,14 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod conv;
+mod correlate;
 mod dense;
+mod dense_backward;
 mod pixels;
+mod plain;
 mod planes;
 mod pool;
+mod pool_backward;
 mod portable;
 mod tile;
 mod vector;
@@ -18,10 +22,14 @@ use std::fmt;
 use std::sync::OnceLock;
 
 pub(crate) use conv::ConvRows;
+pub(crate) use correlate::Correlate;
 pub(crate) use dense::{DenseItems, ITEMS};
+pub(crate) use dense_backward::DenseBackwardInputs;
 pub(crate) use pixels::AddPixels;
+pub(crate) use plain::Plain;
 pub(crate) use planes::PlanesMut;
 pub(crate) use pool::PoolRow;
+pub(crate) use pool_backward::PoolBackward;
 pub(crate) use vector::Vector;
 
 /// Overrides the choice of [`Simd::best`]: `portable`, `avx2` or `avx512`.

@@ -14,8 +14,14 @@ mod weights_encode;
 #[cfg(feature = "cli")]
 mod weights_import;
 
+#[path = "../support/backward.rs"]
+mod backward;
 #[path = "../support/golden.rs"]
 mod golden;
+mod gradients;
 mod layers;
 mod nets;
 mod shaders;
+mod training;
+#[path = "../support/training.rs"]
+mod training_golden;

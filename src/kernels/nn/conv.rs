@@ -16,7 +16,7 @@ crate::uniform! {
 }
 
 /// Output channels of a group: what one invocation keeps in registers.
-const GROUP: usize = 16;
+pub(super) const GROUP: usize = 16;
 const TILE: Extent = Extent { h: 2, w: 4 };
 
 impl Conv {
@@ -48,6 +48,13 @@ impl Conv {
             packed[(o / GROUP * each + tap) * GROUP + o % GROUP] = *value;
         }
         packed
+    }
+
+    /// Undoes [`Conv::pack`]: the tensor of `shape` `[out, c, k, k]`.
+    pub fn unpack(packed: &[f32], shape: &[usize]) -> Tensor {
+        let each: usize = shape[1..].iter().product();
+        let value = |i: usize| packed[(i / each / GROUP * each + i % each) * GROUP + i / each % GROUP];
+        Tensor { shape: shape.to_vec(), data: (0..shape[0] * each).map(value).collect() }
     }
 
     /// One value per output channel (bias or slope), padded to whole groups.
@@ -132,7 +139,7 @@ impl Kernel for Conv {
 }
 
 /// Every index of an `a x b x c` grid, in row-major order.
-fn grid(a: usize, b: usize, c: usize) -> impl Iterator<Item = (usize, usize, usize)> {
+pub(super) fn grid(a: usize, b: usize, c: usize) -> impl Iterator<Item = (usize, usize, usize)> {
     (0..a).flat_map(move |i| (0..b).flat_map(move |j| (0..c).map(move |k| (i, j, k))))
 }
 

@@ -34,6 +34,13 @@ impl Dense {
         packed
     }
 
+    /// Undoes [`Dense::pack`]: the tensor of `shape` `[out, inputs]`.
+    pub fn unpack(packed: &[f32], shape: &[usize]) -> Tensor {
+        let (out, inputs) = (shape[0], shape[1]);
+        let padded = out.next_multiple_of(4);
+        Tensor { shape: shape.to_vec(), data: (0..out * inputs).map(|i| packed[i % inputs * padded + i / inputs]).collect() }
+    }
+
     /// One value per output (bias or slope), padded to a multiple of 4.
     pub fn pad(per_output: &[f32]) -> Vec<f32> {
         let mut padded = per_output.to_vec();

@@ -1,12 +1,32 @@
 //! Kernels of the nets.
 
 mod conv;
+mod conv_backward_input;
+mod conv_backward_weight;
+mod conv_flip;
 mod dense;
+mod dense_backward_input;
+mod dense_backward_weight;
+mod dropout;
 mod max_pool;
+mod max_pool_backward;
+mod prelu;
+mod prelu_backward;
 
 pub use conv::Conv;
+pub use conv_backward_input::ConvBackwardInput;
+pub use conv_backward_weight::ConvBackwardWeight;
+pub use conv_flip::ConvFlip;
 pub use dense::Dense;
+pub use dense_backward_input::DenseBackwardInput;
+pub use dense_backward_weight::DenseBackwardWeight;
+pub use dropout::Dropout;
 pub use max_pool::MaxPool;
+pub use max_pool_backward::MaxPoolBackward;
+pub use prelu::Prelu;
+pub use prelu_backward::PreluBackward;
+
+use conv::{GROUP, grid};
 
 use crate::tensor::Extent;
 

@@ -1,0 +1,24 @@
+// dropout: x[i] = kept(i) ? x[i] / (1 - rate) : 0, in place; forward over activations, and backward over their gradient (spec 8)
+//
+//   schedule  u32[8]    read     words 0 and 1: step, seed
+//   x         f32[len]  update   every element rewritten once
+//
+// kept(i) depends on seed, step and i alone, so both directions see the same mask and a resumed run sees the same masks again.
+// One invocation per element. Twin: src/kernels/nn/dropout.rs. Snippets: pcg.
+
+struct Dropout {
+    len: u32,
+    threshold: u32, // rate * 2^32: an element is kept if its random number is at least this
+    scale: f32,     // 1 / (1 - rate)
+}
+
+@group(0) @binding(0) var<uniform> p: Dropout;
+@group(0) @binding(1) var<storage, read> schedule: array<u32>;
+@group(0) @binding(2) var<storage, read_write> x: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+    if id.x >= p.len { return; }
+    let random = pcg(pcg(pcg(schedule[1]) + schedule[0]) + id.x);
+    x[id.x] = select(0.0, x[id.x] * p.scale, random >= p.threshold);
+}

@@ -1,0 +1,20 @@
+// clear: x[i] = 0: gradients accumulate, so they start at zero in every step
+//
+//   x  f32[len]  write
+//
+// One invocation per element, in rows of `row`. Twin: src/kernels/train/clear.rs.
+
+struct Clear {
+    len: u32,
+    row: u32,
+}
+
+@group(0) @binding(0) var<uniform> p: Clear;
+@group(0) @binding(1) var<storage, read_write> x: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+    let i = id.y * p.row + id.x;
+    if id.x >= p.row || i >= p.len { return; }
+    x[i] = 0.0;
+}

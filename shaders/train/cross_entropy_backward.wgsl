@@ -1,0 +1,36 @@
+// cross_entropy_backward: dy[n,k] += scale[n] * (softmax_k - [k = label]) (spec 4.4)
+//
+//   y       f32[n, outputs]  read
+//   kinds   u32[n]           read     bit 3: the sample is a face
+//   scales  f32[3, n]        read     row 0, by `mine`: exactly 0 for samples without gradient
+//   dy      f32[n, outputs]  update   outputs 0 and 1
+//
+// One invocation per sample. Twin: src/kernels/train/cross_entropy_backward.rs.
+
+struct CrossEntropyBackward {
+    n: u32,
+    outputs: u32,
+}
+
+@group(0) @binding(0) var<uniform> p: CrossEntropyBackward;
+@group(0) @binding(1) var<storage, read> y: array<f32>;
+@group(0) @binding(2) var<storage, read> kinds: array<u32>;
+@group(0) @binding(3) var<storage, read> scales: array<f32>;
+@group(0) @binding(4) var<storage, read_write> dy: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+    if id.x >= p.n { return; }
+    let scale = scales[id.x];
+    if scale == 0.0 { return; }
+    let at = id.x * p.outputs;
+    let difference = y[at + 1u] - y[at];
+    // Probability of the wrong class, by its own small exponential: no cancellation near 0.
+    let face = (kinds[id.x] & 8u) != 0u;
+    let margin = select(-difference, difference, face);
+    let e = exp(-abs(margin));
+    let wrong = select(1.0, e, margin > 0.0) / (1.0 + e);
+    let d = select(scale * wrong, -scale * wrong, face);
+    dy[at] -= d;
+    dy[at + 1u] += d;
+}

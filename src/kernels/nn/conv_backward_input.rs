@@ -1,0 +1,135 @@
+//! Gradient of a convolution's input.
+
+use rayon::prelude::*;
+
+use super::{ConvFlip, GROUP, grid};
+use crate::kernels::{Sample, Samples, largest, wgsl};
+use crate::record::{Binding, Kernel, Work};
+use crate::simd::{ConvRows, PlanesMut, Simd};
+use crate::tensor::{Shape, noise};
+
+crate::uniform! {
+    /// `dx[n,c,a,b] += Σ_{o,u,v} dy[n,o,a-u,b-v] weight[o,c,u,v]`, `dy` zero outside (spec section 8).
+    ///
+    /// Reads `dy: [n, out, y_h, y_w]` and the weights as [`ConvFlip`] leaves them; adds to `dx: [n, c, y_h + k - 1, y_w + k - 1]`.
+    pub struct ConvBackwardInput { n: u32, c: u32, out: u32, k: u32, y_h: u32, y_w: u32 }
+}
+
+impl ConvBackwardInput {
+    /// Of a `k x k` convolution of `c` channels to `y`, of one level.
+    pub fn new(c: u32, y: &Shape, k: u32) -> Self {
+        let level = y.levels()[0];
+        Self { n: y.n(), c, out: y.c(), k, y_h: level.h, y_w: level.w }
+    }
+
+    fn x_size(&self) -> [usize; 2] {
+        [(self.y_h + self.k - 1) as usize, (self.y_w + self.k - 1) as usize]
+    }
+
+    /// `dy` of an item with `k - 1` zeros on every side: a valid convolution of it reaches every element of `x`.
+    fn pad(&self, dy: &[f32], padded: &mut Vec<f32>) -> [usize; 2] {
+        let (edge, h, w) = (self.k as usize - 1, self.y_h as usize, self.y_w as usize);
+        let [rows, columns] = [h + 2 * edge, w + 2 * edge];
+        padded.clear();
+        padded.resize(self.out as usize * rows * columns, 0.0);
+        for (plane, dy) in padded.chunks_exact_mut(rows * columns).zip(dy.chunks_exact(h * w)) {
+            for (row, dy) in plane.chunks_exact_mut(columns).skip(edge).zip(dy.chunks_exact(w)) {
+                row[edge..edge + w].copy_from_slice(dy);
+            }
+        }
+        [rows, columns]
+    }
+}
+
+impl Kernel for ConvBackwardInput {
+    const NAME: &'static str = "conv_backward_input";
+    const WGSL: &'static [&'static str] = wgsl!("nn/conv_backward_input");
+    const WORKGROUP: [u32; 3] = [64, 1, 1];
+    const BINDINGS: &'static [Binding] = &[Binding::READ, Binding::READ, Binding::UPDATE];
+    const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
+
+    fn work(&self) -> Work {
+        let [h, w] = self.x_size();
+        let tiles = h.div_ceil(2) * w.div_ceil(4);
+        Work { per_item: tiles as u32, together: 1, items: Some(self.n), rows: self.c.div_ceil(GROUP as u32) }
+    }
+
+    fn sizes(&self) -> Vec<usize> {
+        let [h, w] = self.x_size();
+        let y = (self.n * self.out * self.y_h * self.y_w) as usize;
+        vec![y, ConvFlip::new(self.c, self.out, self.k).len(), (self.n * self.c) as usize * h * w]
+    }
+
+    fn overrides(&self) -> Vec<(&'static str, f64)> {
+        vec![("K", f64::from(self.k))]
+    }
+
+    fn reference(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
+        let (c, out, k) = (self.c as usize, self.out as usize, self.k as usize);
+        let ([h, w], y_h, y_w) = (self.x_size(), self.y_h as usize, self.y_w as usize);
+        for (n, channel) in (0..items as usize).flat_map(|n| (0..c).map(move |channel| (n, channel))) {
+            for (a, b) in (0..h).flat_map(|a| (0..w).map(move |b| (a, b))) {
+                let at = ((n * c + channel) * h + a) * w + b;
+                let mut sum = f64::from(write[0][at]);
+                for (o, u, v) in grid(out, k, k) {
+                    if (u..u + y_h).contains(&a) && (v..v + y_w).contains(&b) {
+                        let tap = k * k - 1 - (u * k + v);
+                        let weight = read[1][((channel / GROUP * out + o) * k * k + tap) * GROUP + channel % GROUP];
+                        sum += f64::from(weight) * f64::from(read[0][((n * out + o) * y_h + a - u) * y_w + b - v]);
+                    }
+                }
+                write[0][at] = sum as f32;
+            }
+        }
+    }
+
+    fn native(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
+        let (c, out, k, simd) = (self.c as usize, self.out as usize, self.k as usize, Simd::chosen());
+        let ([h, w], taps) = (self.x_size(), out * k * k * GROUP);
+        let (y, x) = (out * (self.y_h * self.y_w) as usize, c * h * w);
+        let (none, linear) = ([0.0; GROUP], [1.0; GROUP]);
+        let items = read[0].par_chunks_exact(y).zip(write[0].par_chunks_exact_mut(x)).take(items as usize);
+        items.for_each_init(
+            || (Vec::new(), vec![0.0; GROUP.min(c) * h * w]),
+            |(padded, sums), (dy, dx)| {
+                let [rows, width] = self.pad(dy, padded);
+                for (group, dx) in dx.chunks_mut(GROUP * h * w).enumerate() {
+                    let sums = &mut sums[..dx.len()];
+                    let y = PlanesMut::new(sums, dx.len() / (h * w));
+                    let weight = &read[1][group * taps..][..taps];
+                    simd.run(ConvRows { x: padded, c: out, plane: rows * width, width, k, weight, bias: &none, slope: &linear, y });
+                    dx.iter_mut().zip(&*sums).for_each(|(dx, sum)| *dx += sum);
+                }
+            },
+        );
+    }
+
+    fn tolerance(&self, read: &[&[f32]]) -> f32 {
+        let terms = (self.out * self.k * self.k + 1) as f32;
+        terms * (largest(read[0]) * largest(read[1])).max(1.0) * f32::EPSILON
+    }
+}
+
+/// Items, input channels, rows and columns of the input, output channels and kernel side of convolutions that are worth comparing.
+pub(super) const CASES: [[u32; 6]; 8] = [
+    [1, 1, 1, 1, 1, 1],
+    [3, 32, 1, 1, 16, 1],
+    [1, 3, 3, 3, 10, 3],
+    [2, 10, 9, 14, 17, 3],
+    [5, 48, 4, 4, 64, 2],
+    [7, 28, 11, 11, 48, 3],
+    [3, 3, 23, 37, 10, 3],
+    [1, 2, 131, 67, 33, 2],
+];
+
+impl Samples for ConvBackwardInput {
+    fn samples() -> Vec<Sample<Self>> {
+        CASES
+            .map(|[n, c, h, w, out, k]| {
+                let y = Shape::new([n, out, h + 1 - k, w + 1 - k]).expect("a valid sample");
+                let weights = noise(ConvFlip::new(c, out, k).len(), 2);
+                Sample { kernel: Self::new(c, &y, k), read: vec![noise(y.elements() as usize, 1), weights] }
+            })
+            .to_vec()
+    }
+}

@@ -1,0 +1,48 @@
+//! Zeros.
+
+use rayon::prelude::*;
+
+use crate::kernels::{Sample, Samples, wgsl};
+use crate::record::{Binding, Kernel, Work};
+
+crate::uniform! {
+    /// Writes zeros to `x: [len]`: gradients accumulate, so every step starts with none.
+    pub struct Clear { len: u32, row: u32 }
+}
+
+impl Clear {
+    /// Of `len` elements.
+    pub fn new(len: u32) -> Self {
+        Self { len, row: len.min(1 << 20) }
+    }
+}
+
+impl Kernel for Clear {
+    const NAME: &'static str = "clear";
+    const WGSL: &'static [&'static str] = wgsl!("train/clear");
+    const WORKGROUP: [u32; 3] = [64, 1, 1];
+    const BINDINGS: &'static [Binding] = &[Binding::WRITE];
+    const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
+
+    fn work(&self) -> Work {
+        Work { per_item: self.row, together: 1, items: None, rows: self.len.div_ceil(self.row) }
+    }
+
+    fn sizes(&self) -> Vec<usize> {
+        vec![self.len as usize]
+    }
+
+    fn reference(&self, _: u32, _: &[&[f32]], write: &mut [&mut [f32]]) {
+        write[0][..self.len as usize].fill(0.0);
+    }
+
+    fn native(&self, _: u32, _: &[&[f32]], write: &mut [&mut [f32]]) {
+        write[0][..self.len as usize].par_chunks_mut(1 << 16).for_each(|x| x.fill(0.0));
+    }
+}
+
+impl Samples for Clear {
+    fn samples() -> Vec<Sample<Self>> {
+        [1, 65, (1 << 20) + 77].map(|len| Sample { kernel: Self::new(len), read: Vec::new() }).to_vec()
+    }
+}

@@ -1,0 +1,66 @@
+//! Stochastic gradient descent with momentum.
+
+use super::adam::sample_state;
+use super::{Schedule, Status};
+use crate::kernels::{Sample, Samples, wgsl};
+use crate::record::{Binding, Kernel, Work};
+
+crate::uniform! {
+    /// `m = momentum m + g + decay value`, `value -= rate m`, as PyTorch does it.
+    ///
+    /// Reads `gradient: [len]`, the step's [`Schedule`] and the [`Status`], after a fault in which nothing is updated; updates `value` and `m`.
+    pub struct Sgd { len: u32, momentum: f32, decay: f32 }
+}
+
+impl Sgd {
+    /// Of `len` parameters.
+    pub fn new(len: u32, momentum: f64, decay: f64) -> Self {
+        Self { len, momentum: momentum as f32, decay: decay as f32 }
+    }
+}
+
+impl Kernel for Sgd {
+    const NAME: &'static str = "sgd";
+    const WGSL: &'static [&'static str] = wgsl!("train/sgd");
+    const WORKGROUP: [u32; 3] = [64, 1, 1];
+    const BINDINGS: &'static [Binding] = &[Binding::READ, Binding::READ_U32, Binding::READ_U32, Binding::UPDATE, Binding::UPDATE];
+    const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
+
+    fn work(&self) -> Work {
+        Work::linear(self.len)
+    }
+
+    fn sizes(&self) -> Vec<usize> {
+        let len = self.len as usize;
+        vec![len, Schedule::WORDS, Status::WORDS, len, len]
+    }
+
+    fn reference(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
+        if Status::read(read[2]).fault != 0 {
+            return;
+        }
+        let (wide, rate) = (f64::from, f64::from(Schedule::read(read[1]).rate));
+        let [value, m] = write else { unreachable!("checked when recorded") };
+        for ((x, m), g) in value.iter_mut().zip(m.iter_mut()).zip(read[0]).take(self.len as usize) {
+            let velocity = wide(self.momentum) * wide(*m) + wide(*g) + wide(self.decay) * wide(*x);
+            (*x, *m) = ((wide(*x) - rate * velocity) as f32, velocity as f32);
+        }
+    }
+
+    /// Values and velocities of at most a few, three terms each.
+    fn tolerance(&self, _: &[&[f32]]) -> f32 {
+        12.0 * f32::EPSILON
+    }
+}
+
+impl Samples for Sgd {
+    fn samples() -> Vec<Sample<Self>> {
+        [(1, 0.0, false), (65, 0.01, false), (5000, 0.0, false), (64, 0.0, true)]
+            .map(|(len, decay, fault)| {
+                let mut read = sample_state(len as usize, fault);
+                read.truncate(5);
+                Sample { kernel: Self::new(len, 0.9, decay), read }
+            })
+            .to_vec()
+    }
+}

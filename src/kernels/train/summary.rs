@@ -1,0 +1,208 @@
+//! What the host wants to know of a step.
+
+use super::{Kind, Schedule, Task, sample_kinds, sample_losses};
+use crate::kernels::{Sample, Samples, largest, wgsl, words};
+use crate::record::{Binding, Kernel, Work};
+use crate::tensor::noise;
+
+crate::uniform! {
+    /// Sums up a step in an [`Entry`] of a ring, and notes in [`Status`] the first loss or gradient that is NaN or infinite.
+    ///
+    /// Reads `y: [n, outputs]`, `kinds: [n]`, `losses: [3, n]`, `scales: [3, n]`, squared gradient norms `norms: [norms]` and the step's
+    /// [`Schedule`]; updates one entry of `ring` and `status`.
+    pub struct Summary { n: u32, outputs: u32, norms: u32, ring: u32 }
+}
+
+impl Summary {
+    /// Of `n` samples with `outputs` outputs each, `norms` gradients and a ring of `ring` entries.
+    pub fn new(n: u32, outputs: u32, norms: u32, ring: u32) -> Self {
+        Self { n, outputs, norms, ring }
+    }
+}
+
+/// A step in numbers.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct Entry {
+    /// Weighted sum of the tasks' losses: what is minimised.
+    pub total: f32,
+    /// Mean loss of the kept samples, per task.
+    pub losses: [f32; 3],
+    /// Samples with a gradient, per task.
+    pub kept: [f32; 3],
+    /// Faces and non-faces told right.
+    pub right: f32,
+    /// Samples that have the class task.
+    pub pool: f32,
+    /// L2 norm of the gradient of all parameters.
+    pub gradient: f32,
+    /// Steps before this one.
+    pub step: f32,
+    /// Mean cross entropy of all samples that have the class task, kept or not.
+    pub cross_entropy: f32,
+}
+
+impl Entry {
+    /// Four-byte words.
+    pub const WORDS: usize = 12;
+
+    /// The entries in a slot.
+    pub fn list(slot: &[f32]) -> &[Self] {
+        bytemuck::cast_slice(slot)
+    }
+}
+
+/// The first thing that was not finite.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct Status {
+    /// 1 if there was one.
+    pub fault: u32,
+    /// Steps before that one.
+    pub step: u32,
+    /// Index of the task whose loss it was; 3 for a gradient.
+    pub task: u32,
+    unused: u32,
+}
+
+impl Status {
+    /// Four-byte words.
+    pub const WORDS: usize = 4;
+
+    /// The status in a slot.
+    pub fn read(slot: &[f32]) -> Self {
+        bytemuck::cast_slice(&slot[..Self::WORDS])[0]
+    }
+
+    /// What was not finite, in words.
+    pub fn what(&self) -> &'static str {
+        Task::ALL.get(self.task as usize).map_or("gradient", |task| match task {
+            Task::Class => "class loss",
+            Task::Box => "box loss",
+            Task::Landmarks => "landmark loss",
+        })
+    }
+}
+
+impl Kernel for Summary {
+    const NAME: &'static str = "summary";
+    const WGSL: &'static [&'static str] = wgsl!("train/summary");
+    const WORKGROUP: [u32; 3] = [256, 1, 1];
+    const BINDINGS: &'static [Binding] = &[
+        Binding::READ,
+        Binding::READ_U32,
+        Binding::READ,
+        Binding::READ,
+        Binding::READ,
+        Binding::READ_U32,
+        Binding::UPDATE,
+        Binding::UPDATE_U32,
+    ];
+    const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
+
+    fn work(&self) -> Work {
+        Work::linear(1)
+    }
+
+    fn sizes(&self) -> Vec<usize> {
+        let n = self.n as usize;
+        let (y, ring) = (n * self.outputs as usize, self.ring as usize * Entry::WORDS);
+        vec![y, n, 3 * n, 3 * n, self.norms as usize, Schedule::WORDS, ring, Status::WORDS]
+    }
+
+    fn reference(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
+        let [y, kinds, losses, scales, norms, schedule] = read else { unreachable!("checked when recorded") };
+        let (n, step) = (self.n as usize, Schedule::read(schedule).step);
+        let class = (0..n).filter(|&i| Kind(kinds[i].to_bits()).has(Task::Class));
+        let right = |&i: &usize| (y[i * self.outputs as usize + 1] > y[i * self.outputs as usize]) == Kind(kinds[i].to_bits()).is_face();
+        let mean = |sum: f64, count: usize| (sum / count.max(1) as f64) as f32;
+        let mut entry = Entry { step: step as f32, pool: class.clone().count() as f32, ..Entry::default() };
+        entry.total = losses.iter().zip(*scales).take(3 * n).map(|(l, s)| f64::from(*l) * f64::from(*s)).sum::<f64>() as f32;
+        let mut broken = [false; 4];
+        for task in 0..3 {
+            let row = losses[task * n..][..n].iter().zip(&scales[task * n..][..n]);
+            let kept = row.clone().filter(|(_, scale)| **scale != 0.0).count();
+            let sum: f64 = row.map(|(loss, scale)| f64::from(*loss) * if *scale == 0.0 { 0.0 } else { 1.0 }).sum();
+            (entry.kept[task], entry.losses[task], broken[task]) = (kept as f32, mean(sum, kept), !sum.is_finite());
+        }
+        let all: f64 = losses[..n].iter().map(|loss| f64::from(*loss)).sum();
+        broken[0] = !all.is_finite();
+        (entry.cross_entropy, entry.right) = (mean(all, class.clone().count()), class.filter(right).count() as f32);
+        let squares: f64 = norms[..self.norms as usize].iter().map(|norm| f64::from(*norm)).sum();
+        (entry.gradient, broken[3]) = (squares.sqrt() as f32, !squares.is_finite());
+        bytemuck::cast_slice_mut(write[0])[(step % self.ring) as usize] = entry;
+        let status: &mut Status = &mut bytemuck::cast_slice_mut(write[1])[0];
+        if let (0, Some(task)) = (status.fault, broken.iter().position(|broken| *broken)) {
+            *status = Status { fault: 1, step, task: task as u32, unused: status.unused };
+        }
+    }
+
+    fn tolerance(&self, read: &[&[f32]]) -> f32 {
+        let (loss, n) = (largest(read[2]), self.n as f32);
+        let total = 3.0 * n * loss * largest(read[3]);
+        let sums = (n.sqrt() + 8.0) * (total + n * loss);
+        (sums + self.norms as f32 * (1.0 + largest(read[4]))) * f32::EPSILON
+    }
+}
+
+impl Samples for Summary {
+    fn samples() -> Vec<Sample<Self>> {
+        let case = |n: u32, outputs: u32, norms: u32, ring: u32, step: u32, poison: Option<usize>| {
+            let scales = noise(3 * n as usize, 2).iter().map(|v| v.max(0.0)).collect();
+            let squares = noise(norms as usize, 3).iter().map(|v| v.abs()).collect();
+            let mut read = vec![
+                noise((n * outputs) as usize, 1),
+                sample_kinds(n as usize),
+                sample_losses(n as usize),
+                scales,
+                squares,
+                Schedule::new(step, 0, 0.0, [0.9, 0.999]).words(),
+                noise((ring as usize) * Entry::WORDS, 4),
+                words([0; 4]),
+            ];
+            // A fault that was noted before stays.
+            if let Some(place) = poison {
+                read[7] = words([1, place as u32, 2, 0]);
+            }
+            Sample { kernel: Self::new(n, outputs, norms, ring), read }
+        };
+        vec![
+            case(1, 6, 1, 1, 0, None),
+            case(65, 16, 17, 4, 6, None),
+            case(300, 6, 5, 3, 77, Some(5)),
+            case(1024, 16, 17, 256, 1_000_000, None),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Status after a step whose losses and squared norms are these.
+    fn status(losses: [f32; 3], norm: f32, before: Status) -> Status {
+        let kinds = words([15]);
+        let schedule = Schedule::new(7, 0, 0.0, [0.9, 0.999]).words();
+        let (mut ring, mut status) = (vec![0.0; Entry::WORDS], bytemuck::cast_slice(&[before]).to_vec());
+        let read: [&[f32]; 6] = [&[0.0; 16], &kinds, &losses, &[1.0; 3], &[norm], &schedule];
+        Kernel::reference(&Summary::new(1, 16, 1, 1), 1, &read, &mut [&mut ring, &mut status]);
+        Status::read(&status)
+    }
+
+    #[test]
+    fn the_first_number_that_is_not_finite_is_named_with_its_step() {
+        let none = Status::default();
+        assert_eq!(status([1.0, 2.0, 3.0], 4.0, none), none);
+        for (losses, norm, what) in [
+            ([f32::NAN, 1.0, 1.0], 1.0, "class loss"),
+            ([1.0, f32::INFINITY, 1.0], 1.0, "box loss"),
+            ([1.0, 1.0, f32::NAN], 1.0, "landmark loss"),
+            ([1.0, 1.0, 1.0], f32::NAN, "gradient"),
+        ] {
+            let found = status(losses, norm, none);
+            assert_eq!((found.fault, found.step, found.what()), (1, 7, what));
+        }
+        let earlier = Status { fault: 1, step: 3, task: 1, unused: 0 };
+        assert_eq!(status([f32::NAN; 3], f32::NAN, earlier), earlier);
+    }
+}

@@ -1,0 +1,300 @@
+//! A net's training pass: every layer's forward recording with its backward one beside it. Gradients are named after what they belong to,
+//! with a `d` before it, and accumulate: [`Training::clear`] comes first in every step.
+
+use std::collections::BTreeMap;
+
+use super::layer::{Layer, Net, NetError, Packed};
+use crate::kernels::nn::{
+    Conv, ConvBackwardInput, ConvBackwardWeight, ConvFlip, Dense, DenseBackwardInput, DenseBackwardWeight, Dropout, MaxPool,
+    MaxPoolBackward, Prelu, PreluBackward,
+};
+use crate::kernels::train::{Clear, Reduce};
+use crate::record::{Recording, Slot};
+use crate::tensor::{Shape, Tensor};
+use crate::weights::Weights;
+
+/// Values with their gradient.
+#[derive(Debug, Clone, Copy)]
+struct Pair {
+    value: Slot,
+    d: Slot,
+    len: u32,
+}
+
+/// What an optimizer updates: one packed tensor of one layer.
+#[derive(Debug, Clone)]
+pub struct Parameter {
+    /// Such as `onet.conv1.weight`; the joined heads are `onet.heads.weight`.
+    pub label: String,
+    /// Packed as the layer's kernel reads it. Written by the host before the first step.
+    pub value: Slot,
+    /// Its gradient, packed alike; zero in the padding.
+    pub gradient: Slot,
+    /// Elements.
+    pub len: u32,
+    /// It is a kernel or matrix, which weight decay applies to, not a bias or slope.
+    pub is_weight: bool,
+}
+
+/// One layer as it was recorded.
+#[derive(Debug)]
+enum Taped {
+    /// `z` is what comes before the activation; of `linear` heads it is `y`.
+    Conv { x: Pair, shape: Shape, k: u32, z: Pair, y: Pair, out: Shape, parameters: [Pair; 3], linear: bool },
+    /// Likewise, with dropout between `z` and the activation.
+    Dense { x: Pair, shape: Shape, z: Pair, y: Pair, out: Shape, parameters: [Pair; 3], linear: bool, dropout: Option<Dropout> },
+    /// No parameters.
+    MaxPool { x: Pair, shape: Shape, k: u32, stride: u32, y: Pair, out: Shape },
+}
+
+/// A training pass over a batch of fixed size: slots and tape.
+#[derive(Debug)]
+pub struct Training {
+    net: Net,
+    tape: Vec<Taped>,
+    packed: Vec<Option<Packed>>,
+    parameters: Vec<Parameter>,
+    /// Everything that gradients are added up in.
+    gradients: Vec<Pair>,
+    output: Pair,
+    schedule: Slot,
+    scratch: Scratch,
+}
+
+/// Memory that every layer uses in turn.
+#[derive(Debug, Clone, Copy)]
+struct Scratch {
+    weight: Slot,
+    bias: Slot,
+    slope: Slot,
+    flipped: Slot,
+}
+
+impl Net {
+    /// Appends the forward pass over `x`, a batch of `n` crops `[n, 3, side, side]`, keeping what the backward pass needs. `dropout` is the
+    /// share dropped after the fully connected layer, by the step and seed in `schedule`; 0 for none.
+    ///
+    /// # Errors
+    ///
+    /// [`NetError::Weights`] if a tensor is missing, misshapen or not finite; [`NetError::Shape`] if the batch is too large to index.
+    pub fn training(
+        self,
+        recording: &mut Recording,
+        weights: &Weights,
+        x: Slot,
+        n: u32,
+        dropout: f64,
+        schedule: Slot,
+    ) -> Result<Training, NetError> {
+        let mut shape = Shape::new([n, 3, self.side, self.side])?;
+        let scratch = ["weight", "bias", "slope", "flipped"].map(|part| recording.slot(format!("{}.scratch.{part}", self.name), 1));
+        let [weight, bias, slope, flipped] = scratch;
+        let input = Pair { value: x, d: x, len: shape.elements() };
+        let mut training = Training {
+            net: self,
+            tape: Vec::new(),
+            packed: Vec::new(),
+            parameters: Vec::new(),
+            gradients: Vec::new(),
+            output: input,
+            schedule,
+            scratch: Scratch { weight, bias, slope, flipped },
+        };
+        for i in 0..self.layers.len() {
+            shape = training.forward(recording, weights, i, &shape, dropout)?;
+        }
+        Ok(training)
+    }
+}
+
+impl Training {
+    /// Outputs `[n, outputs]` and their gradient, which the losses add to.
+    pub fn output(&self) -> (Slot, Slot) {
+        (self.output.value, self.output.d)
+    }
+
+    /// Outputs of an item.
+    pub fn outputs(&self) -> u32 {
+        self.net.outputs()
+    }
+
+    /// What an optimizer updates.
+    pub fn parameters(&self) -> &[Parameter] {
+        &self.parameters
+    }
+
+    /// Appends the clearing of every gradient.
+    pub fn clear(&self, recording: &mut Recording) {
+        for gradient in &self.gradients {
+            recording.push(Clear::new(gradient.len), &[gradient.d]);
+        }
+    }
+
+    /// Appends the backward pass, last layer first. The input's own gradient is not computed.
+    ///
+    /// # Errors
+    ///
+    /// [`NetError::Shape`] never, for a pass that was recorded forward.
+    pub fn backward(&self, recording: &mut Recording) -> Result<(), NetError> {
+        for (i, taped) in self.tape.iter().enumerate().rev() {
+            taped.backward(recording, self, i == 0)?;
+        }
+        Ok(())
+    }
+
+    /// What [`Parameter::value`] of each parameter starts as.
+    pub fn initial(&self) -> Vec<(Slot, &[f32])> {
+        let packed = self.packed.iter().flatten().flat_map(|packed| packed.parts(self.net.name)).map(|(_, data)| data);
+        self.parameters.iter().map(|parameter| parameter.value).zip(packed).collect()
+    }
+
+    /// The tensors of the net by name, from the packed contents of each parameter's slots (values, or anything laid out like them).
+    pub fn unpack(&self, contents: &[Vec<f32>]) -> BTreeMap<String, Tensor> {
+        let mut contents = contents.iter();
+        let mut tensors = BTreeMap::new();
+        for packed in self.packed.iter().flatten() {
+            let count = packed.parts(self.net.name).count();
+            tensors.extend(packed.unpack(self.net.name, &contents.by_ref().take(count).map(Vec::as_slice).collect::<Vec<_>>()));
+        }
+        tensors
+    }
+
+    /// The packed contents of each parameter's slot, from tensors by name: undoes [`Training::unpack`].
+    ///
+    /// # Errors
+    ///
+    /// [`NetError::Weights`] if a tensor is missing, misshapen or not finite.
+    pub fn pack(&self, tensors: &Weights) -> Result<Vec<Vec<f32>>, NetError> {
+        let mut shape = Shape::new([1, 3, self.net.side, self.net.side])?;
+        let mut all = Vec::new();
+        for (i, layer) in self.net.layers.iter().enumerate() {
+            if let Some(packed) = self.net.packed(i, &shape, tensors)? {
+                all.extend(packed.parts(self.net.name).map(|(_, data)| data.to_vec()));
+            }
+            shape = layer.output(&shape)?;
+        }
+        Ok(all)
+    }
+
+    fn pair(&mut self, recording: &mut Recording, label: &str, len: u32) -> Pair {
+        let mut slot = |label: String| recording.slot(label, len as usize);
+        let pair = Pair { value: slot(label.to_owned()), d: slot(format!("d{label}")), len };
+        self.gradients.push(pair);
+        pair
+    }
+
+    /// Slots of a layer's weight, bias and slope; linear heads have no slope, and nothing looks at the third pair.
+    fn tensors(&mut self, recording: &mut Recording, packed: &Packed) -> [Pair; 3] {
+        let trained: Vec<(String, u32)> = packed.parts(self.net.name).map(|(label, data)| (label, data.len() as u32)).collect();
+        let mut pairs: Vec<Pair> = Vec::new();
+        for (label, len) in trained {
+            let pair = self.pair(recording, &label, len);
+            let is_weight = pairs.is_empty();
+            self.parameters.push(Parameter { label, value: pair.value, gradient: pair.d, len, is_weight });
+            pairs.push(pair);
+        }
+        [pairs[0], pairs[1], pairs.get(2).copied().unwrap_or(pairs[1])]
+    }
+
+    /// Layer `i` forward; returns the shape of its result.
+    fn forward(&mut self, recording: &mut Recording, weights: &Weights, i: usize, shape: &Shape, dropout: f64) -> Result<Shape, NetError> {
+        let (layer, x, label) = (self.net.layers[i], self.output, format!("{}.{i}", self.net.name));
+        let packed = self.net.packed(i, &shape.with(1, shape.c())?, weights)?;
+        let out = layer.output(shape)?;
+        let taped = match (layer, &packed) {
+            (Layer::MaxPool { k, stride }, _) => {
+                let y = self.pair(recording, &label, out.elements());
+                let (kernel, table, _) = MaxPool::new(shape, k, stride)?;
+                let levels = recording.table("levels", table);
+                recording.push(kernel, &[x.value, levels, y.value]);
+                self.output = y;
+                Taped::MaxPool { x, shape: shape.clone(), k, stride, y, out: out.clone() }
+            }
+            (_, None) => unreachable!("only pooling has no parameters"),
+            (layer, Some(packed)) => {
+                let parameters = self.tensors(recording, packed);
+                let linear = matches!(layer, Layer::Heads(_));
+                let y = self.pair(recording, &label, out.elements());
+                let z = if linear { y } else { self.pair(recording, &format!("{label}.z"), out.elements()) };
+                let [weight, bias, slope] = parameters.map(|pair| pair.value);
+                // Its kernel is linear here: the activation is a step of its own.
+                let ones = recording.table("linear", vec![1.0_f32.to_bits(); parameters[1].len as usize]);
+                let taped = if packed.dense {
+                    recording.push(Dense::new(shape.n(), shape.item(), out.c()), &[x.value, weight, bias, ones, z.value]);
+                    let dropout = (dropout > 0.0 && !linear).then(|| Dropout::new(out.elements(), dropout));
+                    if let Some(dropout) = dropout {
+                        recording.push(dropout, &[self.schedule, z.value]);
+                    }
+                    Taped::Dense { x, shape: shape.clone(), z, y, out: out.clone(), parameters, linear, dropout }
+                } else {
+                    let k = if let Layer::Conv { k, .. } = layer { k } else { 1 };
+                    let (kernel, table, _) = Conv::new(shape, out.c(), k)?;
+                    let levels = recording.table("levels", table);
+                    recording.push(kernel, &[x.value, weight, bias, ones, levels, z.value]);
+                    Taped::Conv { x, shape: shape.clone(), k, z, y, out: out.clone(), parameters, linear }
+                };
+                if !linear {
+                    recording.push(Prelu::new(&out), &[z.value, slope, y.value]);
+                }
+                self.output = y;
+                taped
+            }
+        };
+        self.tape.push(taped);
+        self.packed.push(packed);
+        Ok(out)
+    }
+}
+
+impl Taped {
+    /// The same layer backward: from the gradient of its result to those of its parameters and, unless it is the `first`, of its input.
+    fn backward(&self, recording: &mut Recording, training: &Training, first: bool) -> Result<(), NetError> {
+        match self {
+            Self::MaxPool { x, shape, k, stride, y, out } => {
+                if !first {
+                    recording.push(MaxPoolBackward::new(shape, out, *k, *stride), &[x.value, y.d, x.d]);
+                }
+            }
+            Self::Dense { x, shape, z, y, out, parameters: [weight, bias, slope], linear, dropout } => {
+                if !linear {
+                    prelu_backward(recording, training.scratch, out, *z, *y, *slope);
+                }
+                if let Some(dropout) = dropout {
+                    recording.push(*dropout, &[training.schedule, z.d]);
+                }
+                let (n, inputs) = (shape.n(), shape.item());
+                recording.push(DenseBackwardWeight::new(n, inputs, out.c()), &[x.value, z.d, weight.d, bias.d]);
+                if !first {
+                    recording.push(DenseBackwardInput::new(n, inputs, out.c()), &[z.d, weight.value, x.d]);
+                }
+            }
+            Self::Conv { x, shape, k, z, y, out, parameters: [weight, bias, slope], linear } => {
+                let scratch = training.scratch;
+                if !linear {
+                    prelu_backward(recording, scratch, out, *z, *y, *slope);
+                }
+                let kernel = ConvBackwardWeight::new(shape.c(), out, *k);
+                for (pair, slot) in [(weight, scratch.weight), (bias, scratch.bias)] {
+                    recording.grow(slot, (pair.len * kernel.slabs()) as usize);
+                }
+                recording.push(kernel, &[x.value, z.d, scratch.weight, scratch.bias]);
+                recording.push(Reduce::slabs_first(kernel.slabs(), weight.len), &[scratch.weight, weight.d]);
+                recording.push(Reduce::slabs_first(kernel.slabs(), bias.len), &[scratch.bias, bias.d]);
+                if !first {
+                    let flip = ConvFlip::new(shape.c(), out.c(), *k);
+                    recording.grow(scratch.flipped, flip.len());
+                    recording.push(flip, &[weight.value, scratch.flipped]);
+                    recording.push(ConvBackwardInput::new(shape.c(), out, *k), &[z.d, scratch.flipped, x.d]);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn prelu_backward(recording: &mut Recording, scratch: Scratch, shape: &Shape, z: Pair, y: Pair, slope: Pair) {
+    let kernel = PreluBackward::new(shape);
+    recording.grow(scratch.slope, (shape.c() * kernel.slabs()) as usize);
+    recording.push(kernel, &[z.value, slope.value, y.d, z.d, scratch.slope]);
+    recording.push(Reduce::slabs_last(shape.c(), kernel.slabs()), &[scratch.slope, slope.d]);
+}

@@ -1,0 +1,158 @@
+//! Gradients of a convolution's weights: a correlation of its input with the gradient of its output.
+
+use std::ops::Range;
+
+use super::tile::GROUP;
+use super::{Task, Vector};
+
+/// Adds the part of some rows of one item.
+pub(crate) struct Correlate<'a> {
+    /// Input channels.
+    pub c: usize,
+    /// Output channels.
+    pub out: usize,
+    /// Kernel side, 1 to 3.
+    pub k: usize,
+    /// Rows and columns of `dy`.
+    pub size: [usize; 2],
+    /// Rows of `dy` that take part.
+    pub rows: Range<usize>,
+    /// `[c, rows + k - 1, columns + k - 1]`.
+    pub x: &'a [f32],
+    /// `[out, rows, columns]`.
+    pub dy: &'a [f32],
+    /// Any; keeps its memory for the next item.
+    pub scratch: &'a mut Vec<f32>,
+    /// `[groups, c, k, k, 16]`.
+    pub dweight: &'a mut [f32],
+    /// `[groups, 16]`.
+    pub dbias: &'a mut [f32],
+}
+
+impl Task for Correlate<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(mut self) {
+        let ([h, w], groups) = (self.size, self.out.div_ceil(GROUP));
+        let x = (h + self.k - 1) * (w + self.k - 1);
+        assert!(self.x.len() >= self.c * x && self.dy.len() >= self.out * h * w && self.rows.end <= h, "a whole item");
+        assert!(self.dweight.len() >= groups * self.c * self.k * self.k * GROUP, "whole weights");
+        let pixels = self.rows.len() * w;
+        self.transpose(groups);
+        for dy in self.scratch.chunks_exact(groups * GROUP).take(pixels) {
+            self.dbias.iter_mut().zip(dy).for_each(|(bias, d)| *bias += d);
+        }
+        // All taps of one input channel, or as many channels as fill the registers.
+        match (self.k, V::REGISTERS >= 32 && V::LANES == GROUP) {
+            (3, true) => self.sweep::<V, 2, 3, 3>(groups),
+            (2, true) => self.sweep::<V, 2, 6, 2>(groups),
+            (1, true) => self.sweep::<V, 2, 8, 1>(groups),
+            (3, false) => self.sweep::<V, 1, 3, 3>(groups),
+            (2, false) => self.sweep::<V, 1, 4, 2>(groups),
+            _ => self.sweep::<V, 1, 8, 1>(groups),
+        }
+    }
+}
+
+impl Correlate<'_> {
+    /// `dy` with output channels as lanes: `[pixels, groups, 16]`, zero beyond `out`.
+    #[inline(always)]
+    fn transpose(&mut self, groups: usize) {
+        const BLOCK: usize = 16;
+        let ([h, w], padded) = (self.size, groups * GROUP);
+        let pixels = self.rows.len() * w;
+        self.scratch.clear();
+        self.scratch.resize(pixels * padded, 0.0);
+        for group in 0..groups {
+            let lanes = GROUP.min(self.out - group * GROUP);
+            for first in (0..pixels).step_by(BLOCK) {
+                let count = BLOCK.min(pixels - first);
+                let mut block = [[0.0_f32; GROUP]; BLOCK];
+                for lane in 0..lanes {
+                    let from = ((group * GROUP + lane) * h + self.rows.start) * w + first;
+                    for (block, d) in block.iter_mut().zip(&self.dy[from..from + count]) {
+                        block[lane] = *d;
+                    }
+                }
+                for (to, block) in self.scratch[first * padded..].chunks_mut(padded).zip(&block[..count]) {
+                    to[group * GROUP..][..GROUP].copy_from_slice(block);
+                }
+            }
+        }
+    }
+
+    /// All weights, `N` vectors of output channels x `ROWS` rows of kernels, `K` taps each, at a time.
+    #[inline(always)]
+    fn sweep<V: Vector, const N: usize, const ROWS: usize, const K: usize>(&mut self, groups: usize) {
+        let padded = groups * GROUP;
+        let (x_h, x_w) = (self.size[0] + K - 1, self.size[1] + K - 1);
+        // Row r of all kernels is row r % K of channel r / K.
+        let place = |row: usize| (row / K * x_h + row % K) * x_w;
+        for first in (0..self.c * K).step_by(ROWS) {
+            let last = self.c * K - 1;
+            let offsets: [usize; ROWS] = std::array::from_fn(|r| place((first + r).min(last)));
+            let rows = ROWS.min(last + 1 - first);
+            let mut lane = 0;
+            while lane < padded {
+                if lane + N * V::LANES <= padded {
+                    self.tile::<V, N, ROWS, K>(first, rows, &offsets, lane, padded);
+                    lane += N * V::LANES;
+                } else {
+                    self.tile::<V, 1, ROWS, K>(first, rows, &offsets, lane, padded);
+                    lane += V::LANES;
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn tile<V: Vector, const N: usize, const ROWS: usize, const K: usize>(
+        &mut self,
+        first: usize,
+        rows: usize,
+        offsets: &[usize; ROWS],
+        lane: usize,
+        padded: usize,
+    ) {
+        let [_, w] = self.size;
+        let x_w = w + K - 1;
+        let mut sums = [[[V::splat(0.0); N]; K]; ROWS];
+        // SAFETY: `run` checked that x holds an item: the largest offset is the last row of the last kernel, to which at most the last
+        // row of `dy` and its columns are added. The scratch holds `padded` lanes for every pixel of the rows.
+        unsafe {
+            let mut dy = self.scratch.as_ptr().add(lane);
+            for row in self.rows.clone() {
+                let mut x = self.x.as_ptr().add(row * x_w);
+                for _ in 0..w {
+                    let mut d = [V::splat(0.0); N];
+                    for (n, d) in d.iter_mut().enumerate() {
+                        *d = V::load(dy.add(n * V::LANES));
+                    }
+                    for (sums, offset) in sums.iter_mut().zip(offsets) {
+                        for (v, sums) in sums.iter_mut().enumerate() {
+                            let pixel = V::splat(*x.add(offset + v));
+                            for (sum, d) in sums.iter_mut().zip(&d) {
+                                *sum = d.mul_add(pixel, *sum);
+                            }
+                        }
+                    }
+                    dy = dy.add(padded);
+                    x = x.add(1);
+                }
+            }
+        }
+        let taps = self.c * K * K;
+        for (r, sums) in sums.iter().enumerate().take(rows) {
+            for (v, sums) in sums.iter().enumerate() {
+                for (n, sum) in sums.iter().enumerate() {
+                    let lane = lane + n * V::LANES;
+                    let at = (lane / GROUP * taps + (first + r) * K + v) * GROUP + lane % GROUP;
+                    let weights = &mut self.dweight[at..at + V::LANES];
+                    // SAFETY: the slice has a vector's length.
+                    unsafe { V::splat(1.0).mul_add(*sum, V::load(weights.as_ptr())).store(weights.as_mut_ptr()) };
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Loops that compilers vectorise by themselves once they may use a path's instructions.
+
+use super::{Task, Vector};
+
+/// Runs a closure.
+pub(crate) struct Plain<F>(pub F);
+
+impl<F: FnOnce()> Task for Plain<F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        (self.0)();
+    }
+}

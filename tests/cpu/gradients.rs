@@ -1,0 +1,204 @@
+//! Every backward kernel's twin against central differences of the forward twin it belongs to.
+//!
+//! With `L = Σ r_i y_i` for random `r`, the gradient for `dy = r` is `dL/dx`, which `(L(x + h) - L(x - h)) / 2h` approaches. Where `y` is
+//! linear in what is varied, this is exact but for rounding, however large `h` is.
+
+use mtcmcn::kernels::nn::{
+    Conv, ConvBackwardInput, ConvBackwardWeight, ConvFlip, Dense, DenseBackwardInput, DenseBackwardWeight, MaxPool, MaxPoolBackward, Prelu,
+    PreluBackward,
+};
+use mtcmcn::kernels::train::{CrossEntropy, CrossEntropyBackward, Kind, Mine, Reduce, SquaredError, SquaredErrorBackward, TARGETS, Task};
+use mtcmcn::record::{Access, Kernel};
+use mtcmcn::tensor::{Shape, Tensor, noise};
+
+/// Runs the twin of `kernel`; written slots start as NaN, updated ones as `updated`.
+fn twin<K: Kernel>(kernel: &K, read: &[&[f32]], updated: f32) -> Vec<Vec<f32>> {
+    let sizes = kernel.sizes();
+    let written = K::BINDINGS.iter().zip(&sizes).filter(|(binding, _)| binding.access != Access::Read);
+    let mut slots: Vec<Vec<f32>> =
+        written.map(|(binding, size)| vec![if binding.access == Access::Write { f32::NAN } else { updated }; *size]).collect();
+    let mut write: Vec<&mut [f32]> = slots.iter_mut().map(Vec::as_mut_slice).collect();
+    kernel.reference(kernel.work().most(), read, &mut write);
+    slots
+}
+
+fn words(data: &[u32]) -> Vec<f32> {
+    data.iter().map(|word| f32::from_bits(*word)).collect()
+}
+
+fn weighted(y: &[f32], r: &[f32]) -> f64 {
+    y.iter().zip(r).map(|(y, r)| f64::from(*y) * f64::from(*r)).sum()
+}
+
+/// Some places of a slot: the first, the last, and some between.
+fn places(len: usize) -> Vec<usize> {
+    let step = (len / 23).max(1);
+    (0..len).step_by(step).chain([len - 1]).collect()
+}
+
+/// Compares `gradient` with differences of `loss` over `x`. `tolerance` covers the rounding of `y` to f32 and, where `y` is curved, h².
+fn compare(name: &str, x: &[f32], gradient: &[f32], h: f32, tolerance: f64, loss: impl Fn(&[f32]) -> f64) {
+    for i in places(x.len()) {
+        let [more, less] = [h, -h].map(|h| {
+            let mut moved = x.to_vec();
+            moved[i] += h;
+            (loss(&moved), f64::from(moved[i]))
+        });
+        let want = (more.0 - less.0) / (more.1 - less.1);
+        let within = (f64::from(gradient[i]) - want).abs() <= tolerance;
+        assert!(within, "{name}: element {i} of {} is {}, differences say {want} within {tolerance:e}", x.len(), gradient[i]);
+    }
+}
+
+/// What rounding every `y` to f32 may do to a difference of `Σ r y` with step `h`, and the gradient's own rounding.
+fn rounding(y: &[f32], r: &[f32], h: f32) -> f64 {
+    let magnitude: f64 = y.iter().zip(r).map(|(y, r)| f64::from((y * r).abs())).sum();
+    let random_walk = magnitude / (y.len() as f64).sqrt();
+    f64::from(f32::EPSILON) * (4.0 * random_walk / f64::from(h) + 4.0 * magnitude.sqrt() + 1.0)
+}
+
+/// Items, channels, rows, columns, output channels, kernel side: one element, odd sizes, beyond a group of 16 channels.
+const CONVS: [[u32; 6]; 5] = [[1, 1, 1, 1, 1, 1], [2, 3, 5, 7, 10, 3], [3, 17, 4, 4, 18, 2], [2, 33, 1, 1, 6, 1], [1, 2, 33, 6, 17, 3]];
+
+#[test]
+fn convolution() {
+    for [n, c, h, w, out, k] in CONVS {
+        let shape = Shape::new([n, c, h, w]).unwrap();
+        let (forward, table, y_shape) = Conv::new(&shape, out, k).unwrap();
+        let (x, table) = (noise(shape.elements() as usize, 1), words(&table));
+        let weight = noise((out * c * k * k) as usize, 2);
+        let (bias, linear, r) = (noise(out as usize, 3), Conv::pad(&vec![1.0; out as usize]), noise(y_shape.elements() as usize, 4));
+        let pack = |data: &[f32]| Conv::pack(&Tensor { shape: [out, c, k, k].map(|s| s as usize).to_vec(), data: data.to_vec() });
+        let y =
+            |x: &[f32], weight: &[f32], bias: &[f32]| twin(&forward, &[x, &pack(weight), &Conv::pad(bias), &linear, &table], 0.0).remove(0);
+        let tolerance = rounding(&y(&x, &weight, &bias), &r, 0.5);
+
+        let flipped = twin(&ConvFlip::new(c, out, k), &[&pack(&weight)], 0.0).remove(0);
+        let dx = twin(&ConvBackwardInput::new(c, &y_shape, k), &[&r, &flipped], 0.0).remove(0);
+        compare("input", &x, &dx, 0.5, tolerance, |x| weighted(&y(x, &weight, &bias), &r));
+
+        let kernel = ConvBackwardWeight::new(c, &y_shape, k);
+        let partial = twin(&kernel, &[&x, &r], 0.0);
+        let sums: Vec<Vec<f32>> = (partial.iter().zip(kernel.lens()))
+            .map(|(partial, len)| twin(&Reduce::slabs_first(kernel.slabs(), len as u32), &[partial], 0.0).remove(0))
+            .collect();
+        let unpacked = Conv::unpack(&sums[0], &[out, c, k, k].map(|s| s as usize));
+        compare("weight", &weight, &unpacked.data, 0.5, tolerance, |weight| weighted(&y(&x, weight, &bias), &r));
+        compare("bias", &bias, &sums[1], 0.5, tolerance, |bias| weighted(&y(&x, &weight, bias), &r));
+        assert!(sums[1][out as usize..].iter().all(|d| *d == 0.0), "padding has no gradient");
+    }
+}
+
+#[test]
+fn dense() {
+    for [n, inputs, out] in [[1, 1, 1], [3, 5, 2], [9, 70, 6], [5, 66, 33]] {
+        let forward = Dense::new(n, inputs, out);
+        let (x, weight, bias) = (noise((n * inputs) as usize, 1), noise((inputs * out) as usize, 2), noise(out as usize, 3));
+        let (linear, r) = (Dense::pad(&vec![1.0; out as usize]), noise((n * out) as usize, 4));
+        let pack = |data: &[f32]| Dense::pack(&Tensor { shape: vec![out as usize, inputs as usize], data: data.to_vec() });
+        let y = |x: &[f32], weight: &[f32], bias: &[f32]| twin(&forward, &[x, &pack(weight), &Dense::pad(bias), &linear], 0.0).remove(0);
+        let tolerance = rounding(&y(&x, &weight, &bias), &r, 0.5);
+
+        let dx = twin(&DenseBackwardInput::new(n, inputs, out), &[&r, &pack(&weight)], 0.0).remove(0);
+        compare("input", &x, &dx, 0.5, tolerance, |x| weighted(&y(x, &weight, &bias), &r));
+
+        let sums = twin(&DenseBackwardWeight::new(n, inputs, out), &[&x, &r], 0.0);
+        let unpacked = Dense::unpack(&sums[0], &[out as usize, inputs as usize]);
+        compare("weight", &weight, &unpacked.data, 0.5, tolerance, |weight| weighted(&y(&x, weight, &bias), &r));
+        compare("bias", &bias, &sums[1], 0.5, tolerance, |bias| weighted(&y(&x, &weight, bias), &r));
+    }
+}
+
+/// Values no closer to 0 than 1/8, so that a step of 1/16 stays on its side.
+fn off_zero(len: usize, seed: u64) -> Vec<f32> {
+    noise(len, seed).into_iter().map(|v| v + 0.125_f32.copysign(v)).collect()
+}
+
+#[test]
+fn prelu() {
+    for shape in [[1, 1, 1, 1], [3, 5, 1, 1], [2, 10, 5, 7], [70, 33, 1, 1], [2, 3, 67, 65]] {
+        let shape = Shape::new(shape).unwrap();
+        let (x, r, h) = (off_zero(shape.elements() as usize, 1), noise(shape.elements() as usize, 3), 0.0625);
+        let slope = noise(shape.c() as usize, 2);
+        let y = |x: &[f32], slope: &[f32]| twin(&Prelu::new(&shape), &[x, slope], 0.0).remove(0);
+        let tolerance = rounding(&y(&x, &slope), &r, h);
+        let kernel = PreluBackward::new(&shape);
+        let got = twin(&kernel, &[&x, &slope, &r], 0.0);
+        compare("input", &x, &got[0], h, tolerance, |x| weighted(&y(x, &slope), &r));
+        let sums = twin(&Reduce::slabs_last(shape.c(), kernel.slabs()), &[&got[1]], 0.0).remove(0);
+        compare("slope", &slope, &sums, h, tolerance, |slope| weighted(&y(&x, slope), &r));
+    }
+}
+
+#[test]
+fn max_pool() {
+    for (shape, k, stride) in [([1, 1, 1, 1], 2, 2), ([2, 3, 22, 22], 3, 2), ([3, 10, 9, 13], 2, 2), ([1, 2, 5, 70], 3, 2)] {
+        let x_shape = Shape::new(shape).unwrap();
+        let (forward, table, y_shape) = MaxPool::new(&x_shape, k, stride).unwrap();
+        // All different by more than the step.
+        let len = x_shape.elements() as usize;
+        let mut order: Vec<usize> = (0..len).collect();
+        let keys = noise(len, 1);
+        order.sort_by(|a, b| keys[*a].total_cmp(&keys[*b]));
+        let mut x = vec![0.0; len];
+        order.iter().enumerate().for_each(|(rank, place)| x[*place] = rank as f32 * 0.25);
+        let (r, table, h) = (noise(y_shape.elements() as usize, 3), words(&table), 0.0625);
+        let y = |x: &[f32]| twin(&forward, &[x, &table], 0.0).remove(0);
+        let got = twin(&MaxPoolBackward::new(&x_shape, &y_shape, k, stride), &[&x, &r], 0.0).remove(0);
+        compare("input", &x, &got, h, rounding(&y(&x), &r, h), |x| weighted(&y(x), &r));
+    }
+}
+
+#[test]
+fn of_equal_values_the_first_in_raster_order_takes_the_gradient() {
+    let shape = Shape::new([1, 1, 2, 2]).unwrap();
+    let (_, _, y) = MaxPool::new(&shape, 2, 2).unwrap();
+    for (x, want) in [([5.0, 5.0, 5.0, 5.0], [1.0, 0.0, 0.0, 0.0]), ([1.0, 2.0, 2.0, 0.0], [0.0, 1.0, 0.0, 0.0])] {
+        assert_eq!(twin(&MaxPoolBackward::new(&shape, &y, 2, 2), &[&x, &[1.0]], 0.0)[0], want);
+    }
+}
+
+#[test]
+fn gradients_accumulate() {
+    let shape = Shape::new([1, 1, 1, 1]).unwrap();
+    assert_eq!(twin(&PreluBackward::new(&shape), &[&[1.0], &[0.5], &[2.0]], 3.0)[0], [5.0]);
+    assert_eq!(twin(&MaxPoolBackward::new(&shape, &shape, 2, 2), &[&[1.0], &[2.0]], 3.0)[0], [5.0]);
+    assert_eq!(twin(&DenseBackwardInput::new(1, 1, 1), &[&[2.0], &[1.0, 0.0, 0.0, 0.0]], 3.0)[0], [5.0]);
+    assert_eq!(twin(&DenseBackwardWeight::new(1, 1, 1), &[&[1.0], &[2.0]], 3.0)[0][0], 5.0);
+    assert_eq!(twin(&Reduce::slabs_first(2, 1), &[&[1.0, 1.0]], 3.0)[0], [5.0]);
+}
+
+/// Weighted losses of `n` samples as `mine` weighs them, all of them kept, and the gradient of one task.
+#[test]
+fn losses() {
+    for n in [1, 5, 70] {
+        let outputs = 16;
+        let (y, targets) = (noise(n * outputs, 1), noise(n * TARGETS, 2));
+        let all = [Kind::POSITIVE, Kind::NEGATIVE, Kind::PART, Kind::LANDMARKS];
+        let kinds = words(&(0..n).map(|i| all[i % 4].0).collect::<Vec<_>>());
+        let n = n as u32;
+        for (task, first) in [(Task::Class, 0), (Task::Box, 2), (Task::Landmarks, 6)] {
+            let losses = |y: &[f32]| match task {
+                Task::Class => twin(&CrossEntropy::new(n, 16), &[y, &kinds], 0.0).remove(0),
+                task => twin(&SquaredError::new(task, n, 16, first), &[y, &kinds, &targets], 0.0).remove(0),
+            };
+            let scales = twin(&Mine::new(task, n, 1.0, 0.5), &[&losses(&y), &kinds], 0.0).remove(0);
+            let gradient = match task {
+                Task::Class => twin(&CrossEntropyBackward::new(n, 16), &[&y, &kinds, &scales], 0.0).remove(0),
+                task => twin(&SquaredErrorBackward::new(task, n, 16, first), &[&y, &targets, &scales], 0.0).remove(0),
+            };
+            // The third derivative of ln(1 + eˣ) is under 0.1: the difference errs by a sixtieth of h².
+            let h = 0.015_625;
+            let tolerance = rounding(&losses(&y), &scales, h) + f64::from(h * h) / 60.0;
+            compare(task.name(), &y, &gradient, h, tolerance, |y| weighted(&losses(y), &scales));
+        }
+    }
+}
+
+#[test]
+fn a_wrong_gradient_and_a_nan_are_found() {
+    let wrong =
+        |gradient: f32| std::panic::catch_unwind(|| compare("x²", &[3.0], &[gradient], 0.5, 1e-4, |x| f64::from(x[0] * x[0]))).is_err();
+    assert!(!wrong(6.0));
+    assert!(wrong(6.001) && wrong(f32::NAN));
+}
