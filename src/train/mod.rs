@@ -14,5 +14,5 @@ pub mod schedule;
 mod step;
 
 pub use init::initial_weights;
-pub use optimizer::{Optimizer, Rate};
+pub use optimizer::Optimizer;
 pub use step::{Batch, Evaluator, Objective, TrainError, Trainer};

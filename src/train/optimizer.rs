@@ -1,4 +1,4 @@
-//! Optimizers and learning rates (spec section 4.8).
+//! Optimizers (spec section 4.8).
 
 use crate::kernels::train::{Adam, Sgd};
 use crate::nets::Parameter;
@@ -60,64 +60,5 @@ impl Optimizer {
             }
             Self::Sgd { momentum, decay } => recording.push(Sgd::new(parameter.len, momentum, decays(decay)), &slots),
         }
-    }
-}
-
-/// The learning rate by step.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Rate {
-    /// Always the same.
-    Constant,
-    /// Times `factor` from each of `epochs` on.
-    Step {
-        /// When, in epochs.
-        epochs: Vec<f64>,
-        /// By how much.
-        factor: f64,
-    },
-    /// Half a cosine from the full rate at the start to `last` times it at the end.
-    Cosine {
-        /// Share of the rate that is left at the end.
-        last: f64,
-    },
-}
-
-impl Rate {
-    /// Share of the full rate in effect at `step` of `steps`, of which `per_epoch` are an epoch. In the first `warm_up` steps it rises
-    /// linearly to what it would be.
-    pub fn at(&self, step: u64, steps: u64, per_epoch: u64, warm_up: u64) -> f64 {
-        let rate = match self {
-            Self::Constant => 1.0,
-            Self::Step { epochs, factor } => {
-                let epoch = step as f64 / per_epoch.max(1) as f64;
-                factor.powi(epochs.iter().filter(|from| epoch >= **from).count() as i32)
-            }
-            Self::Cosine { last } => {
-                let done = (step as f64 / steps.max(1) as f64).min(1.0);
-                last + (1.0 - last) * 0.5 * (1.0 + (std::f64::consts::PI * done).cos())
-            }
-        };
-        if step < warm_up { rate * (step + 1) as f64 / warm_up as f64 } else { rate }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rates_fall_where_they_should() {
-        let step = Rate::Step { epochs: vec![2.0, 3.0], factor: 0.1 };
-        let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-12, "{a} {b}");
-        for (at, want) in [(0, 1.0), (19, 1.0), (20, 0.1), (30, 0.01), (99, 0.01)] {
-            close(step.at(at, 100, 10, 0), want);
-        }
-        let cosine = Rate::Cosine { last: 0.1 };
-        for (at, want) in [(0, 1.0), (50, 0.55), (100, 0.1), (200, 0.1)] {
-            close(cosine.at(at, 100, 10, 0), want);
-        }
-        close(Rate::Constant.at(0, 100, 10, 4), 0.25);
-        close(Rate::Constant.at(3, 100, 10, 4), 1.0);
-        close(Rate::Constant.at(9, 0, 0, 4), 1.0);
     }
 }

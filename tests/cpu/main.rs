@@ -15,6 +15,8 @@ mod weights_encode;
 #[cfg(feature = "cli")]
 mod weights_import;
 
+#[path = "../support/backward.rs"]
+mod backward;
 #[path = "../support/golden.rs"]
 mod golden;
 mod gradients;
@@ -22,3 +24,6 @@ mod instructions;
 mod layers;
 mod nets;
 mod shaders;
+mod training;
+#[path = "../support/training.rs"]
+mod training_golden;

@@ -1,5 +1,7 @@
 //! Tests that need an adapter, and fail without one.
 
+#[path = "../support/backward.rs"]
+mod backward;
 mod faults;
 mod flight;
 #[path = "../support/golden.rs"]
@@ -7,6 +9,9 @@ mod golden;
 mod kernels;
 mod nets;
 mod program;
+mod training;
+#[path = "../support/training.rs"]
+mod training_golden;
 
 use std::sync::OnceLock;
 

@@ -6,7 +6,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
+#[path = "../support/backward.rs"]
+mod backward;
 mod golden;
+mod gradients;
 mod oracle;
 mod steady;
 

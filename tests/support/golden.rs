@@ -8,6 +8,8 @@ use mtcmcn::weights::names::LAYERS;
 use mtcmcn::{Engine, Weights};
 use serde_json::Value;
 
+use crate::backward::input;
+
 /// One input and what the net gives for it.
 struct Golden {
     net: String,
@@ -39,12 +41,6 @@ fn cases(net: &str) -> Vec<Golden> {
     let cases: Vec<Golden> = cases.filter(|case| case.net == net).collect();
     assert!(!cases.is_empty(), "no golden case of {net}");
     cases
-}
-
-/// `v(c,y,x) = (((7c + 3y + 5x) mod 17) - 8) / 8`.
-pub fn input(Extent { h, w }: Extent) -> Vec<f32> {
-    let plane = |c: u32| (0..h).flat_map(move |y| (0..w).map(move |x| ((7 * c + 3 * y + 5 * x) % 17) as f32));
-    (0..3).flat_map(plane).map(|v| (v - 8.0) / 8.0).collect()
 }
 
 /// Head channels of `net` for `input` of `shape`, in the layout of the recording.

@@ -1,0 +1,168 @@
+//! Training against `tests/fixtures/golden_training.json`, on any engine. `tools/golden_training.py` writes the file with PyTorch and says
+//! how weights and samples are made.
+
+use std::collections::BTreeMap;
+
+use mtcmcn::doctor::noise_weights;
+use mtcmcn::engine::compare::replay;
+use mtcmcn::kernels::train::{Kind, TARGETS};
+use mtcmcn::nets::{Net, ONET, PNET_WITH_LANDMARKS, RNET_WITH_LANDMARKS};
+use mtcmcn::tensor::{Tensor, noise};
+use mtcmcn::train::{Batch, Objective, Optimizer, TrainError, Trainer};
+use mtcmcn::{Engine, Weights};
+use serde_json::Value;
+
+use crate::backward::{close, gradients};
+
+pub const NETS: [Net; 3] = [PNET_WITH_LANDMARKS, RNET_WITH_LANDMARKS, ONET];
+
+fn fixture() -> Value {
+    serde_json::from_str(include_str!("../fixtures/golden_training.json")).expect("the fixture is JSON")
+}
+
+/// Weights of noise, with landmark heads for P- and R-Net too.
+pub fn weights() -> Weights {
+    let mut tensors = noise_weights().tensors().clone();
+    for (net, inputs, seed) in [("pnet", 32_usize, 101), ("rnet", 128, 103)] {
+        let scale = (3.0 / inputs as f64).sqrt() as f32;
+        let window: &[usize] = if net == "pnet" { &[1, 1] } else { &[] };
+        let scaled = |len: usize, seed: u64, scale: f32| noise(len, seed).iter().map(|v| v * scale).collect();
+        let weight = Tensor { shape: [&[10, inputs], window].concat(), data: scaled(10 * inputs, seed, scale) };
+        let bias = Tensor { shape: vec![10], data: scaled(10, seed + 1, 0.125) };
+        tensors.insert(format!("{net}.landmarks.weight"), weight);
+        tensors.insert(format!("{net}.landmarks.bias"), bias);
+    }
+    Weights::new(tensors, BTreeMap::new()).expect("every tensor has its shape's elements")
+}
+
+/// Losses and gradient norms of the three nets.
+pub fn check_gradients(engine: &Engine) {
+    let (fixture, weights) = (fixture(), weights());
+    for net in NETS {
+        let (want, got) = (&fixture["gradients"][net.name], gradients(engine, net, &weights));
+        for (got, want) in got.losses.iter().zip(want["losses"].as_array().expect("losses")) {
+            close(&format!("a loss of {} on {}", net.name, engine.name()), *got, want.as_f64().expect("a number"));
+        }
+        let norms = want["norms"].as_object().expect("norms");
+        assert_eq!(got.norms.len(), norms.len(), "tensors of {}", net.name);
+        for (name, want) in norms {
+            close(&format!("gradient of {name} on {}", engine.name()), got.norms[name], want.as_f64().expect("a number"));
+        }
+    }
+}
+
+/// Samples of golden step `step`.
+pub fn batch(net: Net, n: u32, step: u64) -> Batch {
+    let plane = (net.side * net.side) as usize;
+    let mut batch = Batch::empty(n, net.side);
+    let bytes: Vec<u8> = noise(n as usize * 3 * plane, 1000 + step).iter().map(|v| ((v + 1.0) * 128.0) as u8).collect();
+    for (i, byte) in bytes.into_iter().enumerate() {
+        let (item, channel, pixel) = (i / (3 * plane), i / plane % 3, i % plane);
+        batch.rgba[(item * plane + pixel) * 4 + channel] = byte;
+    }
+    let kinds = [Kind::NEGATIVE, Kind::POSITIVE, Kind::PART, Kind::LANDMARKS];
+    batch.kinds = (0..n as usize).map(|i| kinds[i % 4].0).collect();
+    batch.targets = noise(n as usize * TARGETS, 2000 + step).iter().map(|v| v / 4.0).collect();
+    batch
+}
+
+/// A trainer of noise, with the paper's settings but for dropout.
+pub fn trainer(engine: &Engine, net: Net, n: u32, dropout: f64) -> Trainer {
+    let objective = Objective { dropout, ..Objective::of(net) };
+    Trainer::new(engine, net, &weights(), n, &objective, Optimizer::default(), 7).expect("the weights fit")
+}
+
+/// Ten steps of each net.
+pub fn check_runs(engine: &Engine) {
+    let fixture = fixture();
+    for net in NETS {
+        let mut trainer = trainer(engine, net, 12, 0.0);
+        (0..10).for_each(|step| trainer.step(&batch(net, 12, step), 1e-3).expect("a step"));
+        let entries = trainer.entries().expect("losses");
+        let want = fixture["runs"][net.name].as_array().expect("ten losses");
+        assert_eq!((entries.len(), want.len()), (10, 10));
+        for (step, (entry, want)) in entries.iter().zip(want).enumerate() {
+            assert_eq!(entry.step, step as f32);
+            let what = format!("step {step} of {} on {}", net.name, engine.name());
+            close(&what, f64::from(entry.total), want.as_f64().expect("a number"));
+        }
+    }
+}
+
+/// Every step of a recording against its twin, dropout and all.
+pub fn check_steps(engine: &Engine) {
+    for net in NETS {
+        let mut trainer = trainer(engine, net, 5, 0.25);
+        trainer.step(&batch(net, 5, 3), 1e-3).expect("a step");
+        trainer.entries().expect("it is over");
+        let result = replay(trainer.session()).expect("it plays");
+        assert_eq!(result.first, None, "{} on {}", net.name, engine.name());
+        assert!(result.steps > 50, "{} steps", result.steps);
+    }
+}
+
+/// Parameters and moments, to be compared bit by bit.
+fn state(trainer: &Trainer) -> Vec<(String, Vec<u32>)> {
+    let tensors = trainer.tensors().expect("tensors").into_iter().chain(trainer.moments().expect("moments"));
+    tensors.map(|(name, tensor)| (name, tensor.data.iter().map(|v| v.to_bits()).collect())).collect()
+}
+
+/// The same run twice, and a run that is interrupted after ten of twenty steps, end in the same bits.
+pub fn check_bits(engine: &Engine) {
+    let net = RNET_WITH_LANDMARKS;
+    let run = |trainer: &mut Trainer, steps: std::ops::Range<u64>| {
+        steps.for_each(|step| trainer.step(&batch(net, 12, step), 1e-3).expect("a step"));
+    };
+    let [mut first, mut second] = [(), ()].map(|()| trainer(engine, net, 12, 0.25));
+    run(&mut first, 0..20);
+    run(&mut second, 0..10);
+    let (tensors, moments) = (second.tensors().expect("tensors"), second.moments().expect("moments"));
+    run(&mut second, 10..20);
+    let want = state(&first);
+    assert!(want.iter().all(|(_, bits)| !bits.is_empty()));
+    assert_eq!(state(&second), want);
+    let (weights, objective) =
+        (Weights::new(tensors, BTreeMap::new()).expect("tensors"), Objective { dropout: 0.25, ..Objective::of(net) });
+    let mut resumed = Trainer::new(engine, net, &weights, 12, &objective, Optimizer::default(), 7).expect("the weights fit");
+    resumed.restore(10, &moments).expect("the moments fit");
+    run(&mut resumed, 10..20);
+    assert_eq!(state(&resumed), want);
+    assert_eq!(resumed.entries().expect("losses").len(), 10);
+}
+
+/// A loss that is not finite names its step and leaves the parameters as they were before it.
+pub fn check_faults(engine: &Engine) {
+    let net = PNET_WITH_LANDMARKS;
+    let mut trainer = trainer(engine, net, 12, 0.0);
+    trainer.step(&batch(net, 12, 0), 1e-3).expect("a step");
+    assert_eq!(trainer.entries().expect("losses").len(), 1);
+    let before = state(&trainer);
+    let mut poisoned = batch(net, 12, 1);
+    poisoned.targets[2 * TARGETS] = f32::NAN;
+    trainer.step(&poisoned, 1e-3).expect("it is submitted");
+    trainer.step(&batch(net, 12, 2), 1e-3).expect("it is submitted");
+    let Err(TrainError::NotFinite { net: name, what, step }) = trainer.entries() else { panic!("no fault was found") };
+    assert_eq!((name, what, step), ("pnet", "box loss", 1));
+    assert_eq!(state(&trainer), before);
+}
+
+/// A batch without a task, of one sample, or of none at all, trains what it can.
+pub fn check_thin_batches(engine: &Engine) {
+    let net = PNET_WITH_LANDMARKS;
+    for (kinds, kept) in [
+        (vec![Kind::PART], [0.0, 1.0, 0.0]),
+        (vec![Kind::NEGATIVE], [1.0, 0.0, 0.0]),
+        (vec![Kind::NONE; 3], [0.0; 3]),
+        (vec![Kind::POSITIVE; 10], [7.0, 10.0, 0.0]),
+    ] {
+        let n = kinds.len() as u32;
+        let mut trainer = trainer(engine, net, n, 0.0);
+        let mut batch = batch(net, n, 0);
+        batch.kinds = kinds.iter().map(|kind| kind.0).collect();
+        trainer.step(&batch, 1e-3).expect("a step");
+        let entry = trainer.entries().expect("losses")[0];
+        assert_eq!(entry.kept, kept, "{kinds:?}");
+        let zero = entry.gradient == 0.0;
+        assert_eq!(zero, kept == [0.0; 3], "{kinds:?} on {}", engine.name());
+    }
+}

@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+"""Golden gradients and ten golden training steps of the three nets, by PyTorch in float64. Needs torch and numpy.
+
+Writes tests/fixtures/golden_training.json. The Rust side (tests/support/training.rs) makes the same weights and samples:
+
+* weights are those of golden_nets.py, and landmark heads of P- and R-Net from seeds 101 to 104, scaled alike;
+* gradients: a batch of the golden input and its negative, labels 1 and 0, box targets 0.1, landmark targets 0.5 for both; no mining, no
+  dropout; L = mean CE + 0.5 mean squared box error + 1.0 mean squared landmark error (spec 2.5);
+* ten steps of Adam (rate 0.001): step s has 12 samples, whose bytes are floor((noise + 1) 128) with seed 1000 + s, whose kinds go round
+  negative, positive, part, landmarks, and whose targets are noise / 4 with seed 2000 + s; mining keeps 70 % of the class task; task
+  weights of spec 4.3; no dropout.
+"""
+
+import json
+import pathlib
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from golden_nets import HEADS, LAYERS, POOLS, make_weights, noise, test_input
+
+SIDES = {"pnet": 12, "rnet": 24, "onet": 48}
+SAMPLES, STEPS, KEEP = 12, 10, 7000
+
+
+def all_weights():
+    tensors = make_weights()
+    for net, inputs, seed in [("pnet", 32, 101), ("rnet", 128, 103)]:
+        weight = noise(10 * inputs, seed) * np.float32(np.sqrt(3.0 / inputs))
+        tensors[f"{net}.landmarks.weight"] = weight.reshape(10, inputs, 1, 1).astype(np.float64)
+        tensors[f"{net}.landmarks.bias"] = (noise(10, seed + 1) * np.float32(0.125)).astype(np.float64)
+    return tensors
+
+
+def forward(tensors, net, x):
+    """Class logits, box offsets and landmarks, [n, outputs] each."""
+    for name, layer, _, _, _, prelu in LAYERS:
+        if name != net or layer in HEADS:
+            continue
+        key = f"{net}.{layer}"
+        x = F.conv2d(x, tensors[f"{key}.weight"], tensors[f"{key}.bias"])
+        if prelu:
+            x = F.prelu(x, tensors[f"{key}.slope"])
+        if key in POOLS:
+            x = F.max_pool2d(x, *POOLS[key], ceil_mode=True)
+    return [F.conv2d(x, tensors[f"{net}.{head}.weight"], tensors[f"{net}.{head}.bias"]).flatten(1) for head in HEADS]
+
+
+def losses(outputs, faces, targets):
+    classes, boxes, landmarks = outputs
+    entropy = F.cross_entropy(classes, faces, reduction="none")
+    return entropy, ((boxes - targets[:, :4]) ** 2).sum(1), ((landmarks - targets[:, 4:]) ** 2).sum(1)
+
+
+def mined(entropy, pool):
+    """Mean of the hardest, ties by index."""
+    mine = entropy[pool]
+    kept = max(1, len(mine) * KEEP // 10000)
+    return mine[torch.sort(-mine.detach(), stable=True).indices[:kept]].mean()
+
+
+def gradients(net):
+    tensors = {key: torch.tensor(value, requires_grad=True) for key, value in all_weights().items() if key.startswith(net)}
+    v = torch.tensor(test_input(SIDES[net], SIDES[net]))
+    targets = torch.cat([torch.full((2, 4), 0.1), torch.full((2, 10), 0.5)], 1).double()
+    parts = [loss.mean() for loss in losses(forward(tensors, net, torch.stack([v, -v])), torch.tensor([1, 0]), targets)]
+    total = parts[0] + 0.5 * parts[1] + parts[2]
+    total.backward()
+    norms = {key: tensor.grad.norm().item() for key, tensor in tensors.items()}
+    return {"losses": [part.item() for part in parts], "total": total.item(), "norms": norms}
+
+
+def run(net):
+    tensors = {key: torch.tensor(value, requires_grad=True) for key, value in all_weights().items() if key.startswith(net)}
+    optimizer = torch.optim.Adam(tensors.values(), lr=1e-3)
+    side, kinds = SIDES[net], torch.arange(SAMPLES) % 4
+    totals = []
+    for step in range(STEPS):
+        data = np.floor((noise(SAMPLES * 3 * side * side, 1000 + step).astype(np.float64) + 1.0) * 128.0)
+        x = torch.tensor((data.reshape(SAMPLES, 3, side, side) - 127.5) / 128.0)
+        targets = torch.tensor(noise(SAMPLES * 14, 2000 + step).reshape(SAMPLES, 14).astype(np.float64) / 4.0)
+        entropy, box, landmarks = losses(forward(tensors, net, x), (kinds == 1).long(), targets)
+        total = mined(entropy, kinds < 2) + 0.5 * box[(kinds == 1) | (kinds == 2)].mean()
+        total = total + (1.0 if net == "onet" else 0.5) * landmarks[kinds == 3].mean()
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+        totals.append(total.item())
+    return totals
+
+
+def main():
+    short = lambda value: float(f"{value:.10g}")
+    document = {"torch": torch.__version__, "numpy": np.__version__, "gradients": {}, "runs": {}}
+    for net in SIDES:
+        found = gradients(net)
+        norms = {key: short(value) for key, value in found["norms"].items()}
+        document["gradients"][net] = {"losses": [short(part) for part in found["losses"]], "total": short(found["total"]), "norms": norms}
+        document["runs"][net] = [short(total) for total in run(net)]
+    path = pathlib.Path(__file__).resolve().parent.parent / "tests" / "fixtures" / "golden_training.json"
+    path.write_text(json.dumps(document, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
