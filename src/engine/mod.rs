@@ -3,12 +3,14 @@
 pub mod compare;
 pub mod gpu;
 mod host;
+pub mod profile;
 
 use std::fmt;
 use std::str::FromStr;
 
 use gpu::{Gpu, GpuFlight, GpuSession};
 use host::{Body, HostSession};
+use profile::Tally;
 
 use crate::record::{Recording, Slot};
 use crate::simd::Simd;
@@ -166,6 +168,11 @@ impl Engine {
             Inner::Gpu(gpu) => Some(gpu),
             Inner::Host(_) => None,
         }
+    }
+
+    /// What was asked of the device since it was opened; all zero for the CPU engine.
+    pub fn tally(&self) -> Tally {
+        self.gpu().map_or_else(Tally::default, Gpu::tally)
     }
 
     /// Prepares `recording` for play: memory, constants, pipelines.

@@ -5,6 +5,7 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod chains;
 mod conv;
 mod dense;
 mod pixels;
@@ -17,6 +18,7 @@ mod vector;
 use std::fmt;
 use std::sync::OnceLock;
 
+pub(crate) use chains::{CHAINS, Chains};
 pub(crate) use conv::ConvRows;
 pub(crate) use dense::{DenseItems, ITEMS};
 pub(crate) use pixels::AddPixels;

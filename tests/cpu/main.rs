@@ -18,4 +18,6 @@ mod weights_import;
 mod golden;
 mod layers;
 mod nets;
+#[path = "../support/rivals.rs"]
+mod rivals;
 mod shaders;

@@ -6,7 +6,10 @@ mod flight;
 mod golden;
 mod kernels;
 mod nets;
+mod profile;
 mod program;
+#[path = "../support/rivals.rs"]
+mod rivals;
 
 use std::sync::OnceLock;
 

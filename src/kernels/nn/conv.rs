@@ -124,6 +124,10 @@ impl Kernel for Conv {
         tasks.into_par_iter().for_each(|task| simd.run(task));
     }
 
+    fn multiply_adds(&self, items: u32) -> u64 {
+        [items, self.out, self.y_plane, self.c, self.k, self.k].into_iter().map(u64::from).product()
+    }
+
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         let terms = (self.c * self.k * self.k + 1) as f32;
         let term = (largest(read[0]) * largest(read[1])).max(largest(read[2]));

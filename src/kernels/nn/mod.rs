@@ -2,10 +2,16 @@
 
 mod conv;
 mod dense;
+mod halve;
+mod join;
+mod lrn;
 mod max_pool;
 
 pub use conv::Conv;
 pub use dense::Dense;
+pub use halve::Halve;
+pub use join::Join;
+pub use lrn::Lrn;
 pub use max_pool::MaxPool;
 
 use crate::tensor::Extent;
