@@ -17,12 +17,20 @@
 //! A [`Detector`] records the whole cascade as data ([`record`]) and an [`Engine`] plays it: on a GPU as one submission, on the CPU with native
 //! code, or with the scalar *twin* of every kernel, which is its specification. [`engine::compare`] replays a recording against the twin.
 
+// Encoders of the integration tests, which name the crate, serve unit tests too.
+#[cfg(test)]
+extern crate self as mtcmcn;
+
 pub mod cascade;
+pub mod data;
 pub mod doctor;
 pub mod engine;
+pub mod files;
 pub mod geometry;
 pub mod kernels;
 pub mod nets;
+#[cfg(feature = "cli")]
+pub mod picture;
 pub mod record;
 mod simd;
 pub mod tensor;

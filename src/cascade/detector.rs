@@ -8,6 +8,7 @@ use super::Config;
 use super::found::{DetectError, Detections, Frame, StageCounts, Ticket, face};
 use super::plan::{Budget, Counters, Plan};
 use super::pyramid::{self, Level};
+use crate::engine::gpu::GpuFrame;
 use crate::engine::{Engine, EngineError, Flight, Outputs, Session};
 use crate::kernels::select::{Counter, Faces};
 use crate::nets::{ONET, PNET, RNET};
@@ -75,6 +76,11 @@ impl Detector {
         &self.config
     }
 
+    /// What it was made with.
+    pub fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
     /// The engine it runs on.
     pub fn engine(&self) -> &Engine {
         &self.engine
@@ -102,10 +108,24 @@ impl Detector {
     ///
     /// As [`Detector::detect`]; what goes wrong later is told by [`Detector::collect`].
     pub fn submit(&mut self, frame: &Frame) -> Result<Ticket, DetectError> {
+        self.submit_from(frame, None)
+    }
+
+    /// As [`Detector::submit`] for a frame that is on the device already: an engine on that device reads `uploaded` itself, any other `frame`.
+    /// Until the ticket is collected `uploaded` may be read, but not written.
+    ///
+    /// # Errors
+    ///
+    /// As [`Detector::submit`].
+    pub fn submit_uploaded(&mut self, frame: &Frame, uploaded: &GpuFrame) -> Result<Ticket, DetectError> {
+        self.submit_from(frame, Some(uploaded).filter(|uploaded| uploaded.size() == [frame.width, frame.height]))
+    }
+
+    fn submit_from(&mut self, frame: &Frame, uploaded: Option<&GpuFrame>) -> Result<Ticket, DetectError> {
         let ticket = Ticket(Arc::new(()));
         self.pending.retain(|pending| matches!(pending.state, State::Flying { .. }) || pending.ticket.strong_count() > 0);
         let levels = pyramid::levels(frame.width, frame.height, &self.config);
-        let state = if levels.is_empty() { State::Landed(Ok(Detections::default())) } else { self.start(frame, &levels)? };
+        let state = if levels.is_empty() { State::Landed(Ok(Detections::default())) } else { self.start(frame, uploaded, &levels)? };
         self.pending.push_back(Pending { ticket: Arc::downgrade(&ticket.0), state });
         Ok(ticket)
     }
@@ -151,7 +171,7 @@ impl Detector {
         self.detect_stream(frames).collect()
     }
 
-    fn start(&mut self, frame: &Frame, levels: &[Level]) -> Result<State, DetectError> {
+    fn start(&mut self, frame: &Frame, uploaded: Option<&GpuFrame>, levels: &[Level]) -> Result<State, DetectError> {
         let flying = |pending: &Pending| matches!(pending.state, State::Flying { .. });
         if self.pending.iter().filter(|pending| flying(pending)).count() >= Self::IN_FLIGHT
             && let Some(oldest) = self.pending.iter().position(flying)
@@ -172,7 +192,9 @@ impl Detector {
         };
         self.ready.push(prepared);
         let prepared = self.ready.last_mut().expect("just pushed");
-        prepared.session.write(prepared.frame, &frame.rgba);
+        if !uploaded.map_or(Ok(false), |uploaded| prepared.session.lend(prepared.frame, uploaded))? {
+            prepared.session.write(prepared.frame, &frame.rgba);
+        }
         match prepared.session.submit() {
             Ok(flight) => Ok(State::Flying { size, flight }),
             Err(error) => {
@@ -233,7 +255,7 @@ impl Detector {
 
     fn load(&self, engine: &Engine, size: [u32; 2], levels: &[Level]) -> Result<Prepared, DetectError> {
         let budget = if engine.gpu().is_some() { Budget::GPU } else { Budget::CPU };
-        let Plan { recording, frame, faces, counters } = Plan::new(size, levels, &self.weights, &self.config, budget)?;
+        let Plan { recording, frame, faces, counters, .. } = Plan::new(size, levels, &self.weights, &self.config, budget)?;
         let session = engine.load(recording)?;
         Ok(Prepared { size, session, frame, faces, counters })
     }

@@ -6,7 +6,9 @@ mod found;
 mod plan;
 mod pyramid;
 mod stage;
+mod trace;
 
 pub use config::{Capacity, Config, ConfigError, Resampling};
 pub use detector::Detector;
 pub use found::{DetectError, Detections, Face, Frame, StageCounts, Ticket};
+pub use trace::{HeatMap, Judged, Proposal, Trace};

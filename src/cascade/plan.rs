@@ -1,7 +1,7 @@
 //! The whole cascade for one frame size as one recording.
 
 use super::pyramid::{self, Level};
-use super::stage::{NmsRule, Stages};
+use super::stage::{Heads, List, NmsRule, Stages};
 use super::{Capacity, Config};
 use crate::kernels::select::Faces;
 use crate::nets::{NetError, ONET, PNET, RNET};
@@ -30,6 +30,27 @@ impl Budget {
 /// Counters after each step of the cascade, in order: cells, level NMS, merged, R-Net, R-Net NMS, O-Net, faces.
 pub type Counters = [Slot; 7];
 
+/// The lists of candidates that a trace shows.
+#[derive(Debug, Clone, Copy)]
+pub struct Lists {
+    /// P-Net cells over the threshold.
+    pub cells: List,
+    /// After NMS inside each level.
+    pub level_nms: List,
+    /// After NMS across levels.
+    pub merged: List,
+    /// R-Net's crops, scored.
+    pub rnet: List,
+    /// Over its threshold.
+    pub rnet_passed: List,
+    /// After NMS.
+    pub rnet_nms: List,
+    /// O-Net's crops, scored.
+    pub onet: List,
+    /// Over its threshold, regressed.
+    pub onet_passed: List,
+}
+
 /// A recorded cascade.
 pub struct Plan {
     /// The steps.
@@ -40,6 +61,10 @@ pub struct Plan {
     pub faces: Slot,
     /// How many candidates each step left.
     pub counters: Counters,
+    /// Candidates on their way.
+    pub lists: Lists,
+    /// P-Net's outputs, pass by pass.
+    pub heads: Vec<Heads>,
 }
 
 /// Room per stage for a frame whose pyramid has `cells` cells: several times what photos full of faces need.
@@ -58,7 +83,7 @@ impl Plan {
         let cells = levels.iter().map(|level| u64::from(level.cells().area())).sum();
         let room = config.capacity.unwrap_or_else(|| capacity(cells));
         let mut stages = Stages::new(config, room, size);
-        let [pnet, rnet, onet] = [PNET, RNET, ONET].map(|net| net.forward(&mut stages.recording, weights));
+        let [pnet, small, large] = [PNET, RNET, ONET].map(|net| net.forward(&mut stages.recording, weights));
         let (passes, corners) = pyramid::passes(levels, size[0], budget.elements);
         let union = |threshold, same_tag| NmsRule { threshold, smaller: false, same_tag };
 
@@ -70,25 +95,26 @@ impl Plan {
         let merged = stages.sort(level_nms, "merged", room.rnet, false);
         let crops = stages.refine(merged, "R-Net", 0.0, true);
 
-        let (scored, _) = stages.judge(crops, &rnet?, RNET.side, config.thresholds[1], budget.rnet)?;
-        let by_rnet = stages.sort(scored, "R-Net passed", room.rnet, false);
+        let (rnet, _) = stages.judge(crops, &small?, RNET.side, config.thresholds[1], budget.rnet)?;
+        let by_rnet = stages.sort(rnet, "R-Net passed", room.rnet, false);
         stages.nms(by_rnet, union(0.7, false));
         let rnet_nms = stages.sort(by_rnet, "R-Net NMS", room.onet, false);
         let crops = stages.refine(rnet_nms, "O-Net", 1.0, true);
 
-        let (scored, landmarks) = stages.judge(crops, &onet?, ONET.side, config.thresholds[2], budget.onet)?;
-        let by_onet = stages.sort(scored, "O-Net passed", room.onet, false);
+        let (onet, landmarks) = stages.judge(crops, &large?, ONET.side, config.thresholds[2], budget.onet)?;
+        let by_onet = stages.sort(onet, "O-Net passed", room.onet, false);
         let refined = stages.refine(by_onet, "refined", 1.0, false);
         stages.nms(refined, NmsRule { threshold: 0.7, smaller: true, same_tag: false });
         let best = stages.sort(refined, "faces", config.max_faces, false);
 
-        let frame = stages.frame();
+        let lists = Lists { cells, level_nms, merged, rnet, rnet_passed: by_rnet, rnet_nms, onet, onet_passed: refined };
+        let (frame, heads) = (stages.frame(), std::mem::take(&mut stages.heads));
         let mut recording = stages.recording;
         let faces = recording.slot("faces", config.max_faces as usize * Faces::WORDS);
         recording.output(faces);
         let kernel = Faces::new(config.max_faces, crops.capacity);
         recording.push(kernel, &[best.candidates, best.count, crops.candidates, landmarks, faces]);
         let counters = [cells, level_nms, merged, by_rnet, rnet_nms, by_onet, best].map(|list| list.count);
-        Ok(Self { recording, frame, faces, counters })
+        Ok(Self { recording, frame, faces, counters, lists, heads })
     }
 }

@@ -34,6 +34,15 @@ fn counter(recording: &mut Recording, label: &str) -> Slot {
     slot
 }
 
+/// P-Net's outputs `[6, cells]` for one pass.
+#[derive(Debug, Clone, Copy)]
+pub struct Heads {
+    /// Where.
+    pub slot: Slot,
+    /// The step that writes them; the next pass may reuse the slot.
+    pub ready: usize,
+}
+
 /// Overlap that NMS tolerates.
 #[derive(Debug, Clone, Copy)]
 pub struct NmsRule {
@@ -56,6 +65,8 @@ pub struct Stages<'a> {
     /// Flags of the list at hand, and its overlap bits: shared by all lists.
     keep: Slot,
     overlap: Slot,
+    /// One a pass.
+    pub heads: Vec<Heads>,
 }
 
 impl<'a> Stages<'a> {
@@ -67,7 +78,7 @@ impl<'a> Stages<'a> {
         let longest = capacity.candidates.max(capacity.rnet).max(capacity.onet);
         let keep = recording.slot("keep flags", longest as usize);
         let overlap = recording.slot("overlap bits", 1);
-        Self { recording, config, capacity, frame, frame_size, keep, overlap }
+        Self { recording, config, capacity, frame, frame_size, keep, overlap, heads: Vec::new() }
     }
 
     /// The frame's slot: packed pixels.
@@ -102,6 +113,7 @@ impl<'a> Stages<'a> {
             r.grow(x, shape.elements() as usize);
             r.push(ResampleColumns::new(self.frame_size[0], &pass.bands, bilinear), &[rows, bands, x]);
             let (heads, out) = net.record(r, x, &shape)?;
+            self.heads.push(Heads { slot: heads, ready: r.steps().len() - 1 });
             let (cells, blocks) = (out.plane(), out.plane().div_ceil(Hits::BLOCK));
             r.grow(counts, blocks as usize);
             r.grow(offsets, blocks as usize);

@@ -35,7 +35,7 @@ pub fn run(args: &ImportArgs) -> anyhow::Result<ExitCode> {
     let weights = import(&args.sources)?.with_metadata("source", &names.join(", "));
     weights.save(&args.out)?;
     let bytes = fs::read(&args.out).with_context(|| format!("cannot read back {:?}", args.out))?;
-    let sha256 = hex(&Sha256::digest(&bytes));
+    let sha256 = format!("{:x}", Sha256::digest(&bytes));
     let text = if args.json {
         format!("{}\n", summary(&weights, &args.out, bytes.len(), &sha256))
     } else {
@@ -44,11 +44,6 @@ pub fn run(args: &ImportArgs) -> anyhow::Result<ExitCode> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).context("writing to standard output")?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Lower-case hexadecimal digits of `bytes`.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn parameters(weights: &Weights) -> usize {

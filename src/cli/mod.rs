@@ -3,12 +3,9 @@
 //! Results go to stdout, everything else to stderr. A reader that closes stdout early (`| head -1`) has had what it wanted, so
 //! that is success. Exit codes are those of [`Outcome`].
 
-mod align;
-mod decode;
 mod detect;
 mod doctor;
 mod draw;
-mod fetch;
 mod import;
 mod input;
 
@@ -19,6 +16,8 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::{ArgAction, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
+use mtcmcn::picture::{align, decode};
+use mtcmcn::weights::fetch;
 use tracing_subscriber::EnvFilter;
 
 /// Face detection and alignment on any GPU, or natively on the CPU

@@ -1,10 +1,9 @@
 //! Reading bytes without trusting them.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 
 use super::WeightsError;
+use crate::files;
 
 /// Most bytes of a file that are read. All weights of the three nets are 2 MB; the rest is room for archives that hold more.
 pub(super) const MAX_FILE: u64 = 256 << 20;
@@ -12,12 +11,7 @@ pub(super) const MAX_FILE: u64 = 256 << 20;
 /// All of the file at `path`, at most [`MAX_FILE`] bytes.
 pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, WeightsError> {
     let failed = |source| WeightsError::Read { path: path.into(), source };
-    let mut bytes = Vec::new();
-    File::open(path).map_err(failed)?.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err(WeightsError::TooLarge { what: path.display().to_string(), limit: MAX_FILE });
-    }
-    Ok(bytes)
+    files::read(path, MAX_FILE).map_err(failed)?.ok_or_else(|| WeightsError::TooLarge { what: path.display().to_string(), limit: MAX_FILE })
 }
 
 /// Little-endian `f32` elements; a trailing partial one is dropped.

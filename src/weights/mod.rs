@@ -12,6 +12,8 @@ mod store;
 #[cfg(feature = "cli")]
 mod caffe;
 #[cfg(feature = "cli")]
+pub mod fetch;
+#[cfg(feature = "cli")]
 pub mod import;
 #[cfg(feature = "cli")]
 mod layout;

@@ -1,16 +1,14 @@
 //! Tensors by name, in and out of safetensors files.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Write as _};
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use safetensors::{Dtype, SafeTensors};
 
 use super::WeightsError;
 use super::bytes::{self, f16s, f32s};
 use super::names::LAYERS;
+use crate::files;
 use crate::tensor::Tensor;
 
 /// Tensors by name, with metadata. Names are `<net>.<layer>.<part>`, e.g. `pnet.conv1.weight`.
@@ -54,7 +52,7 @@ impl Weights {
     /// [`WeightsError::Write`] if the system refuses.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), WeightsError> {
         let path = path.as_ref();
-        replace(path, &self.to_bytes()).map_err(|source| WeightsError::Write { path: path.into(), source })
+        files::write_whole(path, &self.to_bytes()).map_err(|source| WeightsError::Write { path: path.into(), source })
     }
 
     /// Weights of the bytes of a safetensors file.
@@ -152,18 +150,4 @@ impl Weights {
         self.metadata.insert(key.into(), value.into());
         self
     }
-}
-
-/// Puts `bytes` at `path` in one step: they are written and synced beside it under a name of their own, then renamed.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not a file name"))?;
-    let unique = format!("{}.{}.tmp", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-    let temporary = path.with_file_name(format!(".{}.{unique}", name.to_string_lossy()));
-    let mut file = File::create_new(&temporary)?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_all());
-    drop(file);
-    written.and_then(|()| fs::rename(&temporary, path)).inspect_err(|_| {
-        let _ = fs::remove_file(&temporary);
-    })
 }

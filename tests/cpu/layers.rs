@@ -6,14 +6,17 @@ use std::path::{Path, PathBuf};
 /// Every layer with the layers it may use. A layer may always use itself.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("geometry", &[]),
+    ("files", &[]),
     ("tensor", &[]),
     ("simd", &[]),
     ("record", &["tensor", "geometry"]),
     ("kernels", &["record", "simd", "tensor", "geometry"]),
     ("engine", &["record", "simd", "tensor", "geometry"]),
-    ("weights", &["tensor"]),
+    ("weights", &["files", "tensor"]),
+    ("data", &["files", "geometry", "weights", "tensor"]),
     ("nets", &["weights", "kernels", "record", "tensor"]),
     ("cascade", &["nets", "weights", "kernels", "engine", "record", "tensor", "geometry"]),
+    ("picture", &["cascade", "geometry"]),
     ("doctor", &["cascade", "nets", "weights", "kernels", "engine", "record", "tensor", "geometry"]),
 ];
 

@@ -6,6 +6,7 @@
 mod cli;
 #[cfg(feature = "cli")]
 mod cli_faces;
+mod data;
 mod weights;
 #[cfg(feature = "cli")]
 mod weights_corrupt;

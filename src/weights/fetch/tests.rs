@@ -41,7 +41,7 @@ fn published(wheel: &[u8]) -> Published {
     Published {
         package: "faces",
         wheel: "faces-1.0-py3-none-any.whl",
-        wheel_sha256: leak(hex(&Sha256::digest(wheel))),
+        wheel_sha256: leak(format!("{:x}", Sha256::digest(wheel))),
         tensors_sha256: leak(digest(&encode::synthetic())),
         license: "none",
         cached: "faces.safetensors",

@@ -1,0 +1,51 @@
+//! Files read up to a limit and written whole or not at all.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// All of the file at `path`; `None` if it holds more than `limit` bytes.
+///
+/// # Errors
+///
+/// What the system says.
+pub fn read(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    Ok((bytes.len() as u64 <= limit).then_some(bytes))
+}
+
+/// Puts `bytes` at `path` in one step; see [`write_with`].
+///
+/// # Errors
+///
+/// What the system says; what was at `path` before is then untouched.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_with(path, |file| file.write_all(bytes))
+}
+
+/// Puts what `write` writes at `path` in one step: it is written and synced beside it under a name of its own, then renamed. Who reads
+/// `path` meanwhile, or after a crash at any instant, sees the old file or the new one.
+///
+/// # Errors
+///
+/// What the system or `write` says; what was at `path` before is then untouched.
+pub fn write_with(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not a file name"))?;
+    let unique = format!("{}.{}.tmp", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let temporary = path.with_file_name(format!(".{}.{unique}", name.to_string_lossy()));
+    let mut file = File::create_new(&temporary)?;
+    let written = write(&mut file).and_then(|()| file.sync_all());
+    drop(file);
+    written.and_then(|()| fs::rename(&temporary, path)).and_then(|()| sync_directory(path)).inspect_err(|_| {
+        let _ = fs::remove_file(&temporary);
+    })
+}
+
+/// Makes the renaming itself last, where a directory can be synced.
+fn sync_directory(path: &Path) -> io::Result<()> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
+}

@@ -1,0 +1,77 @@
+//! Readers and writers of annotations and detections: what they read, and what they say about files that are wrong.
+
+mod celeba;
+mod facepoint;
+mod fddb;
+mod json;
+mod matching;
+#[cfg(feature = "cli")]
+mod matlab;
+mod wider;
+
+use std::path::Path;
+
+use mtcmcn::data::{DataError, Faults, FileFaults};
+use mtcmcn::geometry::BoundingBox;
+
+/// What `parse` makes of `text` where faults are collected, and the faults as `line: text`.
+pub(crate) fn lenient<T>(text: &str, parse: impl Fn(&[u8], &mut FileFaults) -> Result<T, DataError>) -> (T, Vec<String>) {
+    let mut faults = Faults::lenient();
+    let found = parse(text.as_bytes(), &mut faults.of(Path::new("f"))).expect("faults are collected");
+    assert_eq!(faults.list().len(), faults.skipped() + faults.noted());
+    // Strict reading stops exactly if there is a fault.
+    let strict = parse(text.as_bytes(), &mut Faults::strict().of(Path::new("f")));
+    match (faults.list().first(), strict) {
+        (None, Ok(_)) => {}
+        (Some(first), Err(DataError::Fault(fault))) => assert_eq!(*first, fault),
+        (first, strict) => panic!("lenient {first:?}, strict {:?}", strict.err()),
+    }
+    (found, faults.list().iter().map(|fault| format!("{}: {}", fault.line, fault.what)).collect())
+}
+
+/// What `parse` makes of a text without faults, which must also be what it makes of it with CRLF, a byte order mark, blank lines at the
+/// end, and without the last newline.
+pub(crate) fn clean<T: PartialEq + std::fmt::Debug>(text: &str, parse: impl Fn(&[u8], &mut FileFaults) -> Result<T, DataError>) -> T {
+    let (found, faults) = lenient(text, &parse);
+    assert_eq!(faults, Vec::<String>::new());
+    for variant in [text.replace('\n', "\r\n"), format!("\u{feff}{text}"), format!("{text}\n \r\n\n"), text.trim_end().to_owned()] {
+        let (same, faults) = lenient(&variant, &parse);
+        assert_eq!((&same, faults), (&found, vec![]), "{variant:?}");
+    }
+    found
+}
+
+pub(crate) fn edges(b: BoundingBox) -> [f32; 4] {
+    [b.x1, b.y1, b.x2, b.y2]
+}
+
+/// That `found` are as many faults as `expected`, each beginning with its line and containing the words.
+#[track_caller]
+pub(crate) fn assert_faults(found: &[String], expected: &[(usize, &str)]) {
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for (fault, (line, words)) in found.iter().zip(expected) {
+        assert!(fault.starts_with(&format!("{line}: ")) && fault.contains(words), "{fault:?} is not about {words:?} in line {line}");
+    }
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let error = mtcmcn::data::wider::read(Path::new("/no/such.txt"), &mut Faults::lenient()).unwrap_err();
+    assert!(error.to_string().contains("/no/such.txt"), "{error}");
+}
+
+#[test]
+fn a_fault_names_file_and_line_and_cannot_command_the_terminal() {
+    let mut faults = Faults::lenient();
+    faults.of(Path::new("a\u{1b}[31m.txt")).skipped(7, "x\u{7}y").expect("lenient");
+    assert_eq!(faults.list()[0].to_string(), "a\u{fffd}[31m.txt:7: x\u{fffd}y");
+}
+
+#[test]
+fn many_faults_are_counted_and_only_the_first_kept() {
+    let mut faults = Faults::lenient();
+    for line in 1..=10_001 {
+        faults.of(Path::new("f")).skipped(line, "x").expect("lenient");
+    }
+    assert_eq!((faults.skipped(), faults.list().len()), (10_001, 10_000));
+}
