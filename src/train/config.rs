@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use super::Initialization;
 use super::schedule::Schedule;
 
 /// The defaults, with a comment on every key: what `mtcmcn train config` prints.
@@ -103,16 +104,6 @@ pub struct NetConfig {
     pub optimizer: OptimizerConfig,
     pub schedule: Schedule,
     pub augment: AugmentConfig,
-}
-
-/// Where weights start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Initialization {
-    /// Glorot and Bengio 2010.
-    Xavier,
-    /// He et al. 2015.
-    He,
 }
 
 /// A number for each of the three tasks.

@@ -6,22 +6,63 @@ use crate::nets::{Layer, NetError, ONET, PNET_WITH_LANDMARKS, RNET_WITH_LANDMARK
 use crate::tensor::{Shape, Tensor, noise};
 use crate::weights::Weights;
 
-/// Random weights of all three nets, landmark heads of P- and R-Net included: Glorot's uniform ones (in `±√(6 / (inputs + outputs))` of a
-/// weight, windows counted), biases 0, PReLU slopes 0.25 (spec section 2.3). The same for the same `seed`.
+/// Where weights start. Both draw evenly from `±√(3 · variance)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "lowercase"))]
+pub enum Initialization {
+    /// Glorot and Bengio 2010: variance `2 / (inputs + outputs)`, windows counted.
+    Xavier,
+    /// He et al. 2015, equation 15: variance `2 / ((1 + slope²) inputs)` before a PReLU, which keeps the variance of activations from layer
+    /// to layer, and `1 / inputs` in the heads, which have none.
+    He,
+}
+
+/// Slope of every PReLU at the start.
+const SLOPE: f32 = 0.25;
+
+impl Initialization {
+    /// Largest weight of a tensor `[outputs, inputs, window...]`, before a PReLU or not.
+    fn bound(self, shape: &[usize], prelu: bool) -> f64 {
+        let window: usize = shape[2..].iter().product();
+        let (outputs, inputs) = ((shape[0] * window) as f64, (shape[1] * window) as f64);
+        let variance = match (self, prelu) {
+            (Self::Xavier, _) => 2.0 / (inputs + outputs),
+            (Self::He, true) => 2.0 / ((1.0 + f64::from(SLOPE).powi(2)) * inputs),
+            (Self::He, false) => 1.0 / inputs,
+        };
+        (3.0 * variance).sqrt()
+    }
+
+    /// Random weights of all three nets, landmark heads of P- and R-Net included: biases 0, PReLU slopes 0.25 (spec section 2.3). The same
+    /// for the same `seed`.
+    ///
+    /// # Errors
+    ///
+    /// [`NetError`] never, for the nets as they are.
+    pub fn weights(self, seed: u64) -> Result<Weights, NetError> {
+        draw(seed, self)
+    }
+}
+
+/// Random weights of all three nets, as [`Initialization::Xavier`] draws them.
 ///
 /// # Errors
 ///
 /// [`NetError`] never, for the nets as they are.
 pub fn initial_weights(seed: u64) -> Result<Weights, NetError> {
+    Initialization::Xavier.weights(seed)
+}
+
+/// Weights of all three nets as `initialization` says.
+fn draw(seed: u64, initialization: Initialization) -> Result<Weights, NetError> {
     let mut tensors = BTreeMap::new();
     let mut insert = |name: String, shape: Vec<usize>, data: Vec<f32>| {
         tensors.insert(name, Tensor { shape, data });
     };
     let mut stream = seed.wrapping_mul(1_000_003);
-    let mut glorot = |shape: &[usize]| {
+    let mut drawn = |shape: &[usize], prelu: bool| {
         stream = stream.wrapping_add(1);
-        let window: usize = shape[2..].iter().product();
-        let bound = (6.0 / ((shape[0] + shape[1]) * window) as f64).sqrt() as f32;
+        let bound = initialization.bound(shape, prelu) as f32;
         noise(shape.iter().product(), stream).into_iter().map(|v| v * bound).collect::<Vec<f32>>()
     };
     for net in [PNET_WITH_LANDMARKS, RNET_WITH_LANDMARKS, ONET] {
@@ -41,11 +82,11 @@ pub fn initial_weights(seed: u64) -> Result<Weights, NetError> {
             };
             for (layer, shape, slope) in tensors {
                 let out = shape[0];
-                let data = glorot(&shape);
+                let data = drawn(&shape, slope);
                 insert(name(layer, "weight"), shape, data);
                 insert(name(layer, "bias"), vec![out], vec![0.0; out]);
                 if slope {
-                    insert(name(layer, "slope"), vec![out], vec![0.25; out]);
+                    insert(name(layer, "slope"), vec![out], vec![SLOPE; out]);
                 }
             }
             dense |= matches!(layer, Layer::Dense { .. });
@@ -61,9 +102,35 @@ mod tests {
 
     #[test]
     fn every_net_can_be_made_of_them_and_the_seed_decides() {
-        let weights = initial_weights(1).unwrap();
-        weights.check().unwrap();
-        assert_eq!(weights, initial_weights(1).unwrap());
-        assert_ne!(weights, initial_weights(2).unwrap());
+        for initialization in [Initialization::Xavier, Initialization::He] {
+            let weights = initialization.weights(1).unwrap();
+            weights.check().unwrap();
+            assert_eq!(weights, initialization.weights(1).unwrap());
+            assert_ne!(weights, initialization.weights(2).unwrap());
+        }
+        assert_ne!(initial_weights(1).unwrap(), Initialization::He.weights(1).unwrap());
+    }
+
+    /// Mean and variance of a tensor, each within five standard errors: `σ / √n` of a mean; for a variance `σ² √((κ - 1) / n)`, where an even
+    /// distribution has kurtosis κ = 9/5.
+    fn has_variance(weights: &Weights, name: &str, want: f64) {
+        let data = &weights.tensors()[name].data;
+        let n = data.len() as f64;
+        let mean = data.iter().map(|v| f64::from(*v)).sum::<f64>() / n;
+        let variance = data.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>() / n;
+        let near = mean.abs() <= 5.0 * (want / n).sqrt() && (variance - want).abs() <= 5.0 * want * (0.8 / n).sqrt();
+        assert!(near, "{name}: mean {mean}, variance {variance}, which should be {want}");
+    }
+
+    #[test]
+    fn variances_are_those_of_the_papers() {
+        let xavier = initial_weights(3).unwrap();
+        has_variance(&xavier, "pnet.conv3.weight", 2.0 / (9.0 * (16.0 + 32.0)));
+        has_variance(&xavier, "rnet.fc4.weight", 2.0 / (576.0 + 128.0));
+        has_variance(&xavier, "onet.landmarks.weight", 2.0 / (256.0 + 10.0));
+        let (he, gain) = (Initialization::He.weights(3).unwrap(), 2.0 / (1.0 + 0.0625));
+        has_variance(&he, "pnet.conv3.weight", gain / (9.0 * 16.0));
+        has_variance(&he, "rnet.fc4.weight", gain / 576.0);
+        has_variance(&he, "onet.landmarks.weight", 1.0 / 256.0);
     }
 }

@@ -6,6 +6,8 @@ pub mod checkpoint;
 pub mod config;
 mod init;
 #[cfg(feature = "cli")]
+pub mod learner;
+#[cfg(feature = "cli")]
 pub mod metrics;
 mod optimizer;
 #[cfg(feature = "cli")]
@@ -13,6 +15,6 @@ pub mod run;
 pub mod schedule;
 mod step;
 
-pub use init::initial_weights;
+pub use init::{Initialization, initial_weights};
 pub use optimizer::Optimizer;
 pub use step::{Batch, Evaluator, Objective, TrainError, Trainer};

@@ -166,17 +166,14 @@ pub enum RunError {
         source: Cause,
     },
     /// A loss or gradient is NaN or infinite.
-    #[error(
-        "the {task} loss or its gradient is not a number in step {step} of {net}: a learning rate too high, or crops or weights that are \
-         broken; {kept}"
-    )]
+    #[error("the {what} of {net} is not finite in step {step}: the learning rate is too high, or crops or weights are broken; {kept}")]
     NotFinite {
         /// The net.
         net: String,
         /// In which step, from 1.
         step: u64,
-        /// In which task, or `gradient` if it is not known.
-        task: String,
+        /// The loss of which task, or the gradient.
+        what: String,
         /// Which checkpoint is left.
         kept: Kept,
     },

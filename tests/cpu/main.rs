@@ -24,6 +24,11 @@ mod instructions;
 mod layers;
 mod nets;
 mod shaders;
+#[cfg(feature = "cli")]
+mod train_run;
 mod training;
 #[path = "../support/training.rs"]
 mod training_golden;
+#[cfg(feature = "cli")]
+#[path = "../support/runs.rs"]
+mod training_runs;

@@ -9,9 +9,14 @@ mod golden;
 mod kernels;
 mod nets;
 mod program;
+#[cfg(feature = "cli")]
+mod train_run;
 mod training;
 #[path = "../support/training.rs"]
 mod training_golden;
+#[cfg(feature = "cli")]
+#[path = "../support/runs.rs"]
+mod training_runs;
 
 use std::sync::OnceLock;
 

@@ -223,13 +223,12 @@ impl<'a, 'w, L: Learner, B: Batches<Batch = L::Batch>> Session<'a, 'w, L, B> {
     fn finite(&self, tally: &Tally) -> Result<(), RunError> {
         match (0..3).find(|&task| !tally.losses[task].is_finite()) {
             None => Ok(()),
-            Some(task) => Err(RunError::NotFinite {
-                net: self.run.net.into(),
-                step: self.progress.step,
-                task: format!("validation {}", super::TASKS[task]),
-                kept: Kept::default(),
-            }),
+            Some(task) => Err(self.not_finite(format!("validation {} loss", super::TASKS[task]))),
         }
+    }
+
+    fn not_finite(&self, what: String) -> RunError {
+        RunError::NotFinite { net: self.run.net.into(), step: self.progress.step, what, kept: Kept::default() }
     }
 
     fn keep_best(&mut self, loss: Option<f64>) -> Result<(), RunError> {
@@ -256,6 +255,10 @@ impl<'a, 'w, L: Learner, B: Batches<Batch = L::Batch>> Session<'a, 'w, L, B> {
         self.read_losses()?;
         self.progress.seconds = self.seconds();
         let mut tensors = self.run.learner.export()?;
+        // The last update may have overflowed, which no loss has shown yet.
+        if let Some((name, _)) = tensors.iter().find(|(_, tensor)| !tensor.data.iter().all(|value| value.is_finite())) {
+            return Err(self.not_finite(name.clone()));
+        }
         for (name, tensor) in self.run.others.iter().flat_map(|others| others.tensors()) {
             tensors.entry(name.clone()).or_insert_with(|| tensor.clone());
         }
@@ -289,7 +292,7 @@ impl<'a, 'w, L: Learner, B: Batches<Batch = L::Batch>> Session<'a, 'w, L, B> {
     /// `error`, telling which checkpoint is left.
     fn with_kept(&self, error: RunError) -> RunError {
         match error {
-            RunError::NotFinite { net, step, task, .. } => RunError::NotFinite { net, step, task, kept: Kept(self.store.newest_path()) },
+            RunError::NotFinite { net, step, what, .. } => RunError::NotFinite { net, step, what, kept: Kept(self.store.newest_path()) },
             other => other,
         }
     }

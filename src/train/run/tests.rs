@@ -92,7 +92,7 @@ impl Learner for Fake {
     fn losses(&mut self) -> Result<Tally, RunError> {
         match self.nan_at {
             Some(step) if self.step >= step => {
-                Err(RunError::NotFinite { net: "onet".into(), step, task: "box".into(), kept: Kept::default() })
+                Err(RunError::NotFinite { net: "onet".into(), step, what: "box loss".into(), kept: Kept::default() })
             }
             _ => Ok(std::mem::take(&mut self.tally)),
         }
