@@ -24,6 +24,7 @@ pub mod engine;
 pub mod files;
 pub mod geometry;
 pub mod kernels;
+pub mod measure;
 pub mod nets;
 #[cfg(feature = "cli")]
 pub mod plot;

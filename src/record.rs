@@ -150,6 +150,12 @@ pub trait Kernel: bytemuck::Pod + Send + Sync + std::fmt::Debug {
         self.native(items.len() as u32, read, write);
     }
 
+    /// Multiplications, each with its addition, that `items` items take: by these nets are compared. 0 for kernels that mostly move data.
+    fn multiply_adds(&self, items: u32) -> u64 {
+        let _ = items;
+        0
+    }
+
     /// How far an engine's `f32` result may lie from the reference, derived from the inputs: terms summed x largest term x ε.
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         let _ = read;
@@ -185,6 +191,8 @@ pub trait AnyKernel: Send + Sync + std::fmt::Debug {
     fn apart(&self) -> Option<Vec<usize>>;
     /// [`Kernel::native_part`].
     fn native_part(&self, items: Range<u32>, read: &[&[f32]], write: &mut [&mut [f32]]);
+    /// [`Kernel::multiply_adds`].
+    fn multiply_adds(&self, items: u32) -> u64;
     /// [`Kernel::tolerance`].
     fn tolerance(&self, read: &[&[f32]]) -> f32;
 }
@@ -228,6 +236,9 @@ impl<K: Kernel> AnyKernel for K {
     }
     fn native_part(&self, items: Range<u32>, read: &[&[f32]], write: &mut [&mut [f32]]) {
         Kernel::native_part(self, items, read, write);
+    }
+    fn multiply_adds(&self, items: u32) -> u64 {
+        Kernel::multiply_adds(self, items)
     }
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         Kernel::tolerance(self, read)
@@ -289,6 +300,17 @@ pub struct Step {
 }
 
 impl Step {
+    /// Bytes that the step's kernel names for `items` items: each element that it can read or write, once. What kernels read twice
+    /// comes from caches or costs more; lists are counted as if they were full.
+    pub fn bytes(&self, recording: &Recording, items: u32) -> u64 {
+        let most = u64::from(self.kernel.work().most());
+        let each = self.kernel.sizes().into_iter().zip(&self.slots).map(|(elements, slot)| {
+            let bytes = elements as u64 * 4;
+            if recording.slots[slot.0].constant.is_some() { bytes } else { bytes * u64::from(items) / most }
+        });
+        each.sum()
+    }
+
     /// Slots by binding, with the binding.
     pub fn bound(&self) -> impl Iterator<Item = (Slot, Binding)> + '_ {
         self.slots.iter().copied().zip(self.kernel.bindings().iter().copied())

@@ -50,6 +50,13 @@ pub fn levels(width: u32, height: u32, config: &Config) -> Vec<Level> {
     levels
 }
 
+impl Config {
+    /// Pixels of all pyramid levels of a frame of `width x height`: what P-Net's work grows with.
+    pub fn pyramid_pixels(&self, width: u32, height: u32) -> u64 {
+        levels(width, height, self).iter().map(|level| u64::from(level.extent.area())).sum()
+    }
+}
+
 /// Whether the integer arithmetic of `taps` holds for every level and for crops.
 pub fn fits_taps(width: u32, height: u32, levels: &[Level], resampling: Resampling) -> bool {
     let axis = |size: u32, out: u32| {

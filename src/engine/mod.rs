@@ -3,6 +3,7 @@
 pub mod compare;
 pub mod gpu;
 mod host;
+pub mod profile;
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 
 use gpu::{Gpu, GpuFlight, GpuSession};
 use host::{Body, HostSession};
+use profile::Tally;
 
 use crate::record::{Recording, Slot};
 pub use crate::simd::Simd;
@@ -197,6 +199,22 @@ impl Engine {
             Inner::Gpu(gpu) => Some(gpu),
             Inner::Host(_) => None,
         }
+    }
+
+    /// Threads of the CPU engine, 1 of the twin; `None` for a GPU, software adapters included: their threads are the driver's.
+    pub fn threads(&self) -> Option<usize> {
+        match &self.0 {
+            Inner::Gpu(_) => None,
+            Inner::Host(Body::Native(pool)) => {
+                Some(pool.as_ref().map_or_else(rayon::current_num_threads, |pool| pool.current_num_threads()))
+            }
+            Inner::Host(Body::Reference) => Some(1),
+        }
+    }
+
+    /// What was asked of the device since it was opened; all zero for the CPU engine.
+    pub fn tally(&self) -> Tally {
+        self.gpu().map_or_else(Tally::default, Gpu::tally)
     }
 
     /// Prepares `recording` for play: memory, constants, pipelines.

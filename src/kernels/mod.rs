@@ -1,6 +1,7 @@
 //! The kernels: one file per WGSL stem, with its uniform, its scalar twin, its native body and the samples that tests and `doctor` play.
 
 pub mod canary;
+pub mod ceiling;
 pub mod image;
 pub mod nn;
 pub mod select;
@@ -21,6 +22,8 @@ pub(crate) use wgsl;
 macro_rules! for_each_kernel {
     ($visit:ident) => {
         $visit!($crate::kernels::canary::Loops);
+        $visit!($crate::kernels::ceiling::Stream);
+        $visit!($crate::kernels::ceiling::Peak);
         $visit!($crate::kernels::image::ResampleRows);
         $visit!($crate::kernels::image::ResampleColumns);
         $visit!($crate::kernels::image::Crop);
@@ -36,6 +39,9 @@ macro_rules! for_each_kernel {
         $visit!($crate::kernels::nn::ConvBackwardWeight);
         $visit!($crate::kernels::nn::DenseBackwardInput);
         $visit!($crate::kernels::nn::DenseBackwardWeight);
+        $visit!($crate::kernels::nn::Lrn);
+        $visit!($crate::kernels::nn::Halve);
+        $visit!($crate::kernels::nn::Join);
         $visit!($crate::kernels::select::Hits);
         $visit!($crate::kernels::select::Scan);
         $visit!($crate::kernels::select::Decode);

@@ -1,12 +1,15 @@
-//! The three nets, each one list of layers (spec section 2).
+//! The three nets, each one list of layers (spec section 2), and those they are compared with.
 
+mod cost;
 mod layer;
 mod onet;
 mod pnet;
+pub mod rivals;
 mod rnet;
 mod training;
 
-pub use layer::{Forward, Layer, Net, NetError};
+pub use cost::Cost;
+pub use layer::{Activation, Forward, Layer, Net, NetError};
 pub use onet::ONET;
 pub use pnet::{PNET, PNET_WITH_LANDMARKS};
 pub use rnet::{RNET, RNET_WITH_LANDMARKS};

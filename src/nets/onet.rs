@@ -1,12 +1,14 @@
 //! O-Net: rejects, refines and places landmarks in crops of 48 px (spec section 2.3).
 
 use super::layer::Layer::{Conv, Dense, Heads, MaxPool};
-use super::layer::Net;
+use super::layer::{Activation, Net};
 
 /// Input `[n, 3, 48, 48]`; output `[n, 16]`: background and face logit, `dx1, dy1, dx2, dy2`, `x0..x4`, `y0..y4`.
 pub const ONET: Net = Net {
     name: "onet",
     side: 48,
+    activation: Activation::PRelu,
+    branch: None,
     layers: &[
         Conv { name: "conv1", k: 3, out: 32 },
         MaxPool { k: 3, stride: 2 },

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::layer::{Layer, Net, NetError, Packed};
+use super::layer::{Activation, Layer, Net, NetError, Packed};
 use crate::kernels::nn::{
     Conv, ConvBackwardInput, ConvBackwardWeight, ConvFlip, Dense, DenseBackwardInput, DenseBackwardWeight, Dropout, MaxPool,
     MaxPoolBackward, Prelu, PreluBackward,
@@ -76,7 +76,8 @@ impl Net {
     ///
     /// # Errors
     ///
-    /// [`NetError::Weights`] if a tensor is missing, misshapen or not finite; [`NetError::Shape`] if the batch is too large to index.
+    /// [`NetError::Weights`] if a tensor is missing, misshapen or not finite; [`NetError::Shape`] if the batch is too large to index;
+    /// [`NetError::ForwardOnly`] for the nets of [`rivals`](super::rivals).
     pub fn training(
         self,
         recording: &mut Recording,
@@ -86,6 +87,9 @@ impl Net {
         dropout: f64,
         schedule: Slot,
     ) -> Result<Training, NetError> {
+        if self.activation != Activation::PRelu || self.branch.is_some() || self.layers.contains(&Layer::Lrn) {
+            return Err(NetError::ForwardOnly { net: self.name });
+        }
         let mut shape = Shape::new([n, 3, self.side, self.side])?;
         let scratch = ["weight", "bias", "slope", "flipped"].map(|part| recording.slot(format!("{}.scratch.{part}", self.name), 1));
         let [weight, bias, slope, flipped] = scratch;

@@ -6,6 +6,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod bands;
+mod chains;
 mod conv;
 mod correlate;
 mod dense;
@@ -27,6 +28,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub(crate) use bands::{Bands, ResampleLines, Taps};
+pub(crate) use chains::{CHAINS, Chains};
 pub(crate) use conv::{ConvRows, NARROWEST};
 pub(crate) use correlate::Correlate;
 pub(crate) use dense::{DenseOutputs, OUTPUTS};

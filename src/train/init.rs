@@ -78,7 +78,7 @@ fn draw(seed: u64, initialization: Initialization) -> Result<Weights, NetError> 
                     let shape = |out: u32| [&[out as usize, x.c() as usize], window].concat();
                     heads.iter().map(|&(name, out)| (name, shape(out), false)).collect()
                 }
-                Layer::MaxPool { .. } => Vec::new(),
+                Layer::MaxPool { .. } | Layer::Lrn => Vec::new(),
             };
             for (layer, shape, slope) in tensors {
                 let out = shape[0];

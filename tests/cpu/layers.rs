@@ -18,6 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("cascade", &["nets", "weights", "kernels", "engine", "record", "tensor", "geometry"]),
     ("plot", &["files"]),
     ("train", &["cascade", "nets", "weights", "kernels", "engine", "record", "tensor", "geometry", "files"]),
+    ("measure", &["nets", "kernels", "engine", "record", "tensor"]),
     ("doctor", &["cascade", "nets", "weights", "kernels", "engine", "record", "tensor", "geometry"]),
 ];
 

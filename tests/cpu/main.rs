@@ -5,6 +5,8 @@
 #[cfg(feature = "cli")]
 mod cli;
 #[cfg(feature = "cli")]
+mod cli_bench;
+#[cfg(feature = "cli")]
 mod cli_faces;
 mod data;
 mod weights;
@@ -23,6 +25,8 @@ mod gradients;
 mod instructions;
 mod layers;
 mod nets;
+#[path = "../support/rivals.rs"]
+mod rivals;
 mod shaders;
 #[cfg(feature = "cli")]
 mod train_run;

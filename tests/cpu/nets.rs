@@ -2,7 +2,7 @@
 
 use mtcmcn::Engine;
 
-use crate::golden;
+use crate::{golden, rivals};
 
 #[test]
 fn twin_gives_the_golden_outputs() {
@@ -12,4 +12,10 @@ fn twin_gives_the_golden_outputs() {
 #[test]
 fn cpu_engine_gives_the_golden_outputs() {
     golden::check(&Engine::cpu());
+}
+
+#[test]
+fn twin_and_cpu_engine_give_the_rivals_outputs() {
+    rivals::check(&Engine::twin());
+    rivals::check(&Engine::cpu());
 }

@@ -8,7 +8,10 @@ mod flight;
 mod golden;
 mod kernels;
 mod nets;
+mod profile;
 mod program;
+#[path = "../support/rivals.rs"]
+mod rivals;
 #[cfg(feature = "cli")]
 mod train_run;
 mod training;

@@ -1,8 +1,13 @@
 //! The nets on the adapter against golden numbers.
 
-use crate::{engine, golden};
+use crate::{engine, golden, rivals};
 
 #[test]
 fn nets_give_the_golden_outputs() {
     golden::check(&engine());
+}
+
+#[test]
+fn rivals_give_their_outputs() {
+    rivals::check(&engine());
 }

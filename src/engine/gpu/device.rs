@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::adapter::{AdapterReport, all, choose, report};
 use super::fault::{Fault, scoped};
+use super::profile::Counts;
 use crate::engine::{Device, EngineError};
 use crate::record::{Access, AnyKernel};
 
@@ -17,6 +18,7 @@ pub struct Gpu {
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
     pub(super) fault: Fault,
+    pub(super) counts: Counts,
     report: AdapterReport,
     pipelines: Arc<Mutex<HashMap<PipelineKey, wgpu::ComputePipeline>>>,
 }
@@ -25,8 +27,8 @@ impl Gpu {
     /// How long one submission may take before the device counts as hung.
     pub(super) const TIMEOUT: Duration = Duration::from_secs(120);
 
-    /// Opens the adapter that `device` means, with default limits and no optional feature; `None` for [`Device::Auto`] on a machine
-    /// without a hardware GPU.
+    /// Opens the adapter that `device` means, with default limits and no optional feature but timestamps where it has them;
+    /// `None` for [`Device::Auto`] on a machine without a hardware GPU.
     ///
     /// # Errors
     ///
@@ -43,11 +45,13 @@ impl Gpu {
 
     fn of(adapter: &wgpu::Adapter) -> Result<Self, EngineError> {
         let report = report(adapter);
-        let descriptor = wgpu::DeviceDescriptor { label: Some("mtcmcn"), ..Default::default() };
+        // Only `profile` asks for timestamps, and has another way where there are none.
+        let required_features = adapter.features() & wgpu::Features::TIMESTAMP_QUERY;
+        let descriptor = wgpu::DeviceDescriptor { label: Some("mtcmcn"), required_features, ..Default::default() };
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
             .map_err(|error| EngineError::Open { adapter: report.name.clone(), message: error.to_string() })?;
         let fault = Fault::watch(&device);
-        Ok(Self { device, queue, fault, report, pipelines: Arc::default() })
+        Ok(Self { device, queue, fault, counts: Counts::default(), report, pipelines: Arc::default() })
     }
 
     /// What it runs on.

@@ -3,6 +3,7 @@
 mod adapter;
 mod device;
 mod fault;
+mod profile;
 mod session;
 
 pub use adapter::AdapterReport;

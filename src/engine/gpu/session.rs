@@ -17,7 +17,7 @@ struct BoundStep {
 
 /// What a play has for itself while others are in flight: input buffers, the bind groups that name them, and where results are read.
 /// Everything between is shared, since submissions run in order.
-struct Lane {
+pub(super) struct Lane {
     inputs: Vec<(Slot, wgpu::Buffer)>,
     /// By step, of those that touch an input.
     bindings: Vec<(usize, wgpu::BindGroup)>,
@@ -77,7 +77,7 @@ impl GpuSession {
     }
 
     /// The lane of the next play, made if all are in flight.
-    fn lane(&mut self, recording: &Recording) -> Result<usize, EngineError> {
+    pub(super) fn lane(&mut self, recording: &Recording) -> Result<usize, EngineError> {
         if let Some(&lane) = self.free.last() {
             return Ok(lane);
         }
@@ -112,7 +112,10 @@ impl GpuSession {
     /// [`GpuSession::submit`] says so.
     pub fn write(&mut self, recording: &Recording, slot: Slot, bytes: &[u8]) {
         match self.lane(recording) {
-            Ok(lane) => self.gpu.queue.write_buffer(self.buffer(lane, slot), 0, bytes),
+            Ok(lane) => {
+                self.gpu.counts.wrote(bytes.len());
+                self.gpu.queue.write_buffer(self.buffer(lane, slot), 0, bytes);
+            }
             Err(error) => self.failed = Some(error),
         }
     }
@@ -133,8 +136,7 @@ impl GpuSession {
             return Err(error);
         }
         let index = self.lane(recording)?;
-        let Some(lane) = &self.lanes[index] else { unreachable!("a free lane was not lost") };
-        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("play") });
+        let (lane, dispatches, mut encoder) = (self.free(index), steps.len(), self.encoder());
         {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
             steps.for_each(|step| self.encode(&mut pass, recording, lane, step));
@@ -142,7 +144,7 @@ impl GpuSession {
         for (slot, bytes) in &self.outputs {
             encoder.copy_buffer_to_buffer(self.buffer(index, *slot), 0, &lane.staging, bytes.start, bytes.end - bytes.start);
         }
-        let submission = self.finish(encoder)?;
+        let submission = self.finish(encoder, dispatches)?;
         let flight = GpuFlight { lane: index, submission, mapped: map(&lane.staging) };
         self.free.pop();
         Ok(flight)
@@ -156,7 +158,7 @@ impl GpuSession {
     pub fn collect(&mut self, flight: GpuFlight) -> Result<Vec<(Slot, Vec<f32>)>, EngineError> {
         // Taken out: a buffer whose mapping never ended is not used again.
         let Some(lane) = self.lanes[flight.lane].take() else { unreachable!("a flight is collected once") };
-        let whole = read(&self.gpu, &lane.staging, Some(flight.submission), &flight.mapped)?;
+        let whole = read(&self.gpu, &lane.staging, flight.submission, &flight.mapped)?;
         self.lanes[flight.lane] = Some(lane);
         self.free.push(flight.lane);
         self.free.sort_unstable_by(|a, b| b.cmp(a));
@@ -172,13 +174,23 @@ impl GpuSession {
         let buffer = self.free.last().map_or(&self.buffers[slot.index()], |lane| self.buffer(*lane, slot));
         let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
         let staging = scoped(&self.gpu.device, "peek buffer", || create(&self.gpu, "peek", buffer.size(), usage))?;
-        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("peek") });
+        let mut encoder = self.encoder();
         encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, buffer.size());
-        let submission = self.finish(encoder)?;
-        read(&self.gpu, &staging, Some(submission), &map(&staging))
+        let submission = self.finish(encoder, 0)?;
+        read(&self.gpu, &staging, submission, &map(&staging))
     }
 
-    fn encode(&self, pass: &mut wgpu::ComputePass<'_>, recording: &Recording, lane: &Lane, index: usize) {
+    pub(super) fn encoder(&self) -> wgpu::CommandEncoder {
+        self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("play") })
+    }
+
+    /// A lane that no flight holds.
+    pub(super) fn free(&self, lane: usize) -> &Lane {
+        let Some(lane) = &self.lanes[lane] else { unreachable!("a free lane was not lost") };
+        lane
+    }
+
+    pub(super) fn encode(&self, pass: &mut wgpu::ComputePass<'_>, recording: &Recording, lane: &Lane, index: usize) {
         let (step, bound) = (&recording.steps()[index], &self.steps[index]);
         let own = lane.bindings.iter().find(|(step, _)| *step == index).map(|(_, group)| group);
         pass.set_pipeline(&bound.pipeline);
@@ -189,14 +201,15 @@ impl GpuSession {
         }
     }
 
-    fn finish(&self, encoder: wgpu::CommandEncoder) -> Result<wgpu::SubmissionIndex, EngineError> {
+    pub(super) fn finish(&self, encoder: wgpu::CommandEncoder, dispatches: usize) -> Result<wgpu::SubmissionIndex, EngineError> {
+        self.gpu.counts.submitted(dispatches);
         let submission = scoped(&self.gpu.device, "submission", || self.gpu.queue.submit([encoder.finish()]))?;
         self.gpu.fault.check()?;
         Ok(submission)
     }
 }
 
-fn create(gpu: &Gpu, label: &str, size: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
+pub(super) fn create(gpu: &Gpu, label: &str, size: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
     gpu.device.create_buffer(&wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false })
 }
 
@@ -225,6 +238,7 @@ fn allocate(gpu: &Gpu, recording: &Recording) -> Result<Vec<wgpu::Buffer>, Engin
         }
         let buffer = scoped(&gpu.device, &info.label, || storage(gpu, info, counts.contains(&Slot(i))))?;
         if let Some(data) = &info.constant {
+            gpu.counts.wrote(size_of_val(&**data));
             gpu.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(data));
         }
         buffers.push(buffer);
@@ -277,7 +291,7 @@ fn bind_group<'a>(
     gpu.device.create_bind_group(&wgpu::BindGroupDescriptor { label: Some(step.kernel.name()), layout: &layout, entries: &entries })
 }
 
-fn map(buffer: &wgpu::Buffer) -> Receiver<Result<(), wgpu::BufferAsyncError>> {
+pub(super) fn map(buffer: &wgpu::Buffer) -> Receiver<Result<(), wgpu::BufferAsyncError>> {
     let (sender, receiver) = std::sync::mpsc::channel();
     buffer.map_async(wgpu::MapMode::Read, .., move |result| {
         let _ = sender.send(result);
@@ -285,14 +299,9 @@ fn map(buffer: &wgpu::Buffer) -> Receiver<Result<(), wgpu::BufferAsyncError>> {
     receiver
 }
 
-/// Waits for the device, then copies a mapped buffer out.
-fn read(
-    gpu: &Gpu,
-    buffer: &wgpu::Buffer,
-    submission_index: Option<wgpu::SubmissionIndex>,
-    mapped: &Receiver<Result<(), wgpu::BufferAsyncError>>,
-) -> Result<Vec<f32>, EngineError> {
-    let wait = wgpu::PollType::Wait { submission_index, timeout: Some(Gpu::TIMEOUT) };
+/// Waits until the device has done `submission` and all before it.
+pub(super) fn wait(gpu: &Gpu, submission: wgpu::SubmissionIndex) -> Result<(), EngineError> {
+    let wait = wgpu::PollType::Wait { submission_index: Some(submission), timeout: Some(Gpu::TIMEOUT) };
     // wgpu panics where a driver's wait fails: that is a lost device like any other, and the session is dropped after it.
     let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| gpu.device.poll(wait)));
     gpu.fault.check()?;
@@ -300,6 +309,17 @@ fn read(
     if matches!(polled, Err(wgpu::PollError::Timeout)) {
         return Err(EngineError::Timeout { seconds: Gpu::TIMEOUT.as_secs() });
     }
+    Ok(())
+}
+
+/// Waits for the device, then copies a mapped buffer out.
+pub(super) fn read(
+    gpu: &Gpu,
+    buffer: &wgpu::Buffer,
+    submission: wgpu::SubmissionIndex,
+    mapped: &Receiver<Result<(), wgpu::BufferAsyncError>>,
+) -> Result<Vec<f32>, EngineError> {
+    wait(gpu, submission)?;
     let lost = |message: String| EngineError::Lost { message };
     // Another thread's poll may have taken this callback and be about to run it.
     match mapped.recv_timeout(Gpu::TIMEOUT) {
@@ -309,6 +329,7 @@ fn read(
     }
     let view = buffer.get_mapped_range(..).map_err(|error| lost(error.to_string()))?;
     let data = bytemuck::pod_collect_to_vec(&view);
+    gpu.counts.read_back(view.len());
     drop(view);
     buffer.unmap();
     Ok(data)

@@ -106,6 +106,10 @@ impl Kernel for ConvBackwardInput {
         );
     }
 
+    fn multiply_adds(&self, items: u32) -> u64 {
+        [items, self.out, self.y_h, self.y_w, self.c, self.k, self.k].into_iter().map(u64::from).product()
+    }
+
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         let terms = (self.out * self.k * self.k + 1) as f32;
         terms * (largest(read[0]) * largest(read[1])).max(1.0) * f32::EPSILON

@@ -116,6 +116,10 @@ impl Kernel for ConvBackwardWeight {
         });
     }
 
+    fn multiply_adds(&self, _: u32) -> u64 {
+        [self.n, self.out, self.y_h, self.y_w, self.c, self.k, self.k].into_iter().map(u64::from).product()
+    }
+
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         let terms = (self.lines * self.y_w) as f32;
         terms * largest(read[1]) * largest(read[0]).max(1.0) * f32::EPSILON

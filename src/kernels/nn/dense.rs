@@ -97,6 +97,10 @@ impl Kernel for Dense {
         tasks.into_par_iter().for_each(|task| simd.run(task));
     }
 
+    fn multiply_adds(&self, items: u32) -> u64 {
+        u64::from(items) * u64::from(self.inputs) * u64::from(self.out)
+    }
+
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         let term = (largest(read[0]) * largest(read[1])).max(largest(read[2]));
         (self.inputs + 1) as f32 * term * largest(read[3]).max(1.0) * f32::EPSILON

@@ -57,6 +57,10 @@ impl Kernel for DenseBackwardInput {
         });
     }
 
+    fn multiply_adds(&self, items: u32) -> u64 {
+        [items, self.inputs, self.out].into_iter().map(u64::from).product()
+    }
+
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         (self.out + 1) as f32 * (largest(read[0]) * largest(read[1])).max(1.0) * f32::EPSILON
     }

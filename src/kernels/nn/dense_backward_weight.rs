@@ -96,6 +96,10 @@ impl Kernel for DenseBackwardWeight {
         });
     }
 
+    fn multiply_adds(&self, _: u32) -> u64 {
+        [self.n, self.inputs, self.out].into_iter().map(u64::from).product()
+    }
+
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         (self.n + 1) as f32 * (largest(read[1]) * largest(read[0]).max(1.0)).max(1.0) * f32::EPSILON
     }
