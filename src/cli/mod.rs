@@ -4,6 +4,7 @@
 //! that is success. Exit codes are those of [`Outcome`].
 
 mod align;
+mod bench;
 mod decode;
 mod detect;
 mod doctor;
@@ -43,6 +44,7 @@ const EXIT_CODES: &str = "Exit codes: 0 found, 1 nothing found, 2 bad usage or s
 #[derive(Debug, Subcommand)]
 enum Command {
     Detect(detect::DetectArgs),
+    Bench(bench::BenchArgs),
     /// Check every GPU and driver on this machine, kernel by kernel
     Doctor(doctor::DoctorArgs),
     /// Convert published weights to the safetensors file that --weights takes
@@ -89,6 +91,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
     log_to_stderr(cli.verbose, cli.quiet)?;
     match &cli.command {
         Command::Detect(args) => detect::run(args, cli.quiet).map(Into::into),
+        Command::Bench(args) => bench::run(args).map(Into::into),
         Command::Doctor(args) => doctor::run(args),
         Command::Import(args) => import::run(args),
         Command::Completions { shell } => {

@@ -71,7 +71,7 @@ impl Ended {
     }
 
     /// Asserts that nothing was found or printed, and that stderr is one line per text, containing it.
-    fn refused(&self, lines: &[&str]) {
+    pub fn refused(&self, lines: &[&str]) {
         assert_eq!(self.code, Some(2), "{}", self.stderr);
         assert_eq!(self.stdout, "");
         assert_eq!(self.stderr.lines().count(), lines.len(), "{}", self.stderr);

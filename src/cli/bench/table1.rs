@@ -1,0 +1,203 @@
+//! `mtcmcn bench table1`: the paper's comparison of nets, 12-, 24- and 48-Net against P-, R- and O-Net.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use mtcmcn::Engine;
+use mtcmcn::measure::forward_pass;
+use mtcmcn::nets::rivals::{NET12, NET24, NET24_WITH_12, NET48, NET48_WITH_24};
+use mtcmcn::nets::{Net, ONET, PNET, RNET};
+use serde_json::json;
+
+use super::args::EngineArgs;
+use super::report::{self, Named};
+use super::{complain, engines, platform, print};
+use crate::cli::{Outcome, explain};
+
+/// Compare the nets of the paper's Table 1: 300 forward passes of 12-, 24- and 48-Net against P-, R- and O-Net
+///
+/// Each net is loaded alone, its input is on the device already; after passes to warm up, the wall time from the first to the completion of
+/// the last pass is told, with a batch of one crop and of 64. The rivals run by themselves and with their branches (each sees the crop at half
+/// the size through the net before it), made of the same layers and kernels as our nets. Beside ours stand the paper's times and accuracies
+/// and those of the original paper; neither says on which device or with which batch.
+///
+/// Weights are noise: they do not change the time. Accuracies of ours are told once the nets have been trained on one list.
+#[derive(Debug, clap::Args)]
+#[command(after_help = super::args::AFTER, after_long_help = AFTER_LONG)]
+pub struct Table1Args {
+    #[command(flatten)]
+    engines: EngineArgs,
+
+    /// Crops in a batch
+    #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [1, 64], value_parser = clap::value_parser!(u32).range(1..=1024))]
+    batch: Vec<u32>,
+
+    /// Passes that are timed together
+    #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    passes: u32,
+
+    /// Passes before that
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    warm_up: u32,
+
+    /// Print JSON, one object a line
+    #[arg(long)]
+    json: bool,
+}
+
+const AFTER_LONG: &str = "\
+Exit codes: 0 measured, 2 bad usage or something could not be measured (the rest is measured all the same).
+
+With --json, one object a line on standard output:
+  {\"kind\":\"machine\", ...} as for `bench`
+  {\"kind\":\"table1\", engine, adapter|null, threads|null, group, net, rival, parameters,
+   multiply_adds, batch, passes, seconds, times_ours, paper {seconds,accuracy}|null,
+   original {seconds,accuracy}|null, accuracy|null}";
+
+/// What the paper, and the original paper, say of a net: seconds for 300 passes, accuracy in per cent.
+type Said = Option<[[f64; 2]; 2]>;
+
+struct Row {
+    group: u32,
+    label: &'static str,
+    net: Net,
+    rival: bool,
+    said: Said,
+}
+
+/// Rivals first. The paper does not say whether its 24- and 48-Net have their branches; its figures stand beside those that do.
+const ROWS: [Row; 8] = [
+    Row { group: 1, label: "12-Net", net: NET12, rival: true, said: Some([[0.041, 95.1], [0.038, 94.4]]) },
+    Row { group: 1, label: "P-Net", net: PNET, rival: false, said: Some([[0.033, 94.8], [0.031, 94.6]]) },
+    Row { group: 2, label: "24-Net alone", net: NET24, rival: true, said: None },
+    Row { group: 2, label: "24-Net with 12-Net", net: NET24_WITH_12, rival: true, said: Some([[0.745, 95.3], [0.738, 95.1]]) },
+    Row { group: 2, label: "R-Net", net: RNET, rival: false, said: Some([[0.512, 95.6], [0.458, 95.4]]) },
+    Row { group: 3, label: "48-Net alone", net: NET48, rival: true, said: None },
+    Row { group: 3, label: "48-Net with 24-Net", net: NET48_WITH_24, rival: true, said: Some([[3.602, 94.2], [3.577, 93.2]]) },
+    Row { group: 3, label: "O-Net", net: ONET, rival: false, said: Some([[1.352, 95.6], [1.347, 95.4]]) },
+];
+
+/// Measures every net on every engine at every batch.
+///
+/// # Errors
+///
+/// If nothing could be measured or results cannot be written.
+pub fn run(args: &Table1Args) -> Result<Outcome> {
+    let (passes, warm_up, threads) = (args.passes, args.warm_up, engines::threads(&args.engines));
+    let protocol = format!(
+        "{passes} forward passes after {warm_up} to warm up, input on the device, weights of noise; CPU engine on {threads} threads"
+    );
+    print(args.json, || report::heading(&platform::machine(), false, &protocol), || vec![report::machine_json(threads)])?;
+    let (mut outcome, mut any) = (Outcome::Found, false);
+    for candidate in engines::open(&args.engines) {
+        let timed = candidate.engine.and_then(|engine| one_engine(args, &engine));
+        match timed {
+            Ok(()) => any = true,
+            Err(error) => {
+                outcome = Outcome::Failed;
+                complain(&format!("{}: {}", candidate.device, explain(&error)));
+            }
+        }
+    }
+    if !any {
+        bail!("nothing could be measured");
+    }
+    Ok(outcome)
+}
+
+fn one_engine(args: &Table1Args, engine: &Engine) -> Result<()> {
+    let adapter = engine.gpu().map(|gpu| gpu.report().clone());
+    let named = Named { name: engine.name(), adapter, threads: engine.threads(), ceilings: None };
+    for &batch in &args.batch {
+        let mut times = Vec::new();
+        for row in &ROWS {
+            let mut session = forward_pass(engine, row.net, batch)?;
+            session.time_plays(args.warm_up)?;
+            times.push(session.time_plays(args.passes)?);
+        }
+        print(args.json, || text(&named, args, batch, &times), || objects(&named, args, batch, &times))?;
+    }
+    Ok(())
+}
+
+/// Time of the row over that of our net in its group.
+fn times_ours(index: usize, times: &[Duration]) -> f64 {
+    let ours = ROWS.iter().position(|row| row.group == ROWS[index].group && !row.rival).unwrap_or(index);
+    times[index].as_secs_f64() / times[ours].as_secs_f64().max(1e-9)
+}
+
+/// The same of what was said.
+fn said_ratio(index: usize, which: usize) -> Option<f64> {
+    let ours = ROWS.iter().find(|row| row.group == ROWS[index].group && !row.rival)?.said?;
+    Some(ROWS[index].said?[which][0] / ours[which][0])
+}
+
+fn text(engine: &Named, args: &Table1Args, batch: u32, times: &[Duration]) -> String {
+    let mut text = format!("\n{}, batch of {batch}\n", report::engine_line(engine));
+    let _ = writeln!(text, "  {:18} {:>11} {:>12} {:^31} {:^25} {:^25}", "", "", "", "here", "the paper", "the original paper");
+    let said = ["s", "x ours", "accuracy"].map(|name| format!("{name:>7}")).join(" ");
+    let _ = writeln!(
+        text,
+        "  {:18} {:>11} {:>12} {:>9} {:>9} {:>7} {:>4} {said:>25} {said:>25}",
+        "net", "parameters", "multiply-adds", "s", "µs a pass", "x ours", "acc."
+    );
+    for (i, (row, time)) in ROWS.iter().zip(times).enumerate() {
+        let cost = row.net.cost().map_or((0, 0), |cost| (cost.parameters, cost.multiply_adds));
+        let (seconds, each) = (time.as_secs_f64(), time.as_secs_f64() * 1e6 / f64::from(args.passes));
+        let said: Vec<String> = (0..2)
+            .map(|which| match (row.said, said_ratio(i, which)) {
+                (Some(said), Some(ratio)) => format!("{:7.3} {ratio:7.2} {:8.1}", said[which][0], said[which][1]),
+                _ => format!("{:>7} {:>7} {:>8}", "-", "-", "-"),
+            })
+            .collect();
+        let _ = writeln!(
+            text,
+            "  {:18} {:11} {:13} {seconds:9.4} {each:9.1} {:7.2} {:>4} {:>25} {:>25}",
+            row.label,
+            cost.0,
+            cost.1,
+            times_ours(i, times),
+            "-",
+            said[0],
+            said[1]
+        );
+    }
+    text
+}
+
+fn objects(engine: &Named, args: &Table1Args, batch: u32, times: &[Duration]) -> Vec<serde_json::Value> {
+    let each = ROWS.iter().zip(times).enumerate().map(|(i, (row, time))| {
+        let cost = row.net.cost().ok();
+        let said = |which: usize| row.said.map(|said| json!({ "seconds": said[which][0], "accuracy": said[which][1] }));
+        json!({
+            "kind": "table1", "engine": engine.name, "adapter": report::adapter_json(engine.adapter.as_ref()), "threads": engine.threads,
+            "group": row.group, "net": row.label, "rival": row.rival, "parameters": cost.map(|c| c.parameters),
+            "multiply_adds": cost.map(|c| c.multiply_adds), "batch": batch, "passes": args.passes, "seconds": time.as_secs_f64(),
+            "times_ours": times_ours(i, times), "paper": said(0), "original": said(1), "accuracy": null,
+        })
+    });
+    each.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_papers_ratios_are_those_of_the_spec() {
+        let ratio = |label: &str| {
+            let index = ROWS.iter().position(|row| row.label == label).expect("a row");
+            (said_ratio(index, 0).expect("said") * 100.0).round() / 100.0
+        };
+        assert_eq!((ratio("12-Net"), ratio("24-Net with 12-Net"), ratio("48-Net with 24-Net")), (1.24, 1.46, 2.66));
+        assert_eq!((ratio("P-Net"), ratio("R-Net"), ratio("O-Net")), (1.0, 1.0, 1.0));
+    }
+
+    #[test]
+    fn a_ratio_is_to_our_net_of_the_same_group() {
+        let times: Vec<Duration> = (1..=8).map(Duration::from_millis).collect();
+        let ratios: Vec<f64> = (0..8).map(|i| times_ours(i, &times)).collect();
+        assert_eq!(ratios, [0.5, 1.0, 3.0 / 5.0, 4.0 / 5.0, 1.0, 6.0 / 8.0, 7.0 / 8.0, 1.0]);
+    }
+}
