@@ -325,6 +325,10 @@ fn references(sheet: &Sheet, plane: &mut Plane, lines: &[Reference], y: &Ruler) 
         plane.draw_series([DashedPathElement::new([(from, at), (to, at)], fine(2.0), fine(3.0), stroke(INK, 1.0))])?;
         let (px, py) = plane.backend_coord(&(from, at));
         let place = [f64::from(px) / FINE + 6.0, f64::from(py) / FINE - 3.0];
+        // Legible over bars too.
+        let wide = width(sheet, &line.name, &font(10.0, INK))?;
+        let corner = |dx: f64, dy: f64| (fine(place[0] + dx), fine(place[1] + dy));
+        sheet.draw(&Rectangle::new([corner(-3.0, -12.0), corner(wide + 3.0, 1.0)], WHITE.mix(0.85).filled()))?;
         text(sheet, &line.name, &font(10.0, INK), place, (HPos::Left, VPos::Bottom))?;
     }
     Ok(())
