@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use mtcmcn::plot::{Axis, BarChart, Bars, Chart as _, Reference};
 
+use super::engines::CLAIMS;
 use super::report::{Named, ms};
 use super::run::Measured;
 
@@ -14,9 +15,9 @@ use super::run::Measured;
 ///
 /// If something cannot be written.
 pub fn write(directory: &Path, note: &str, all: &[(Named, Vec<Measured>)]) -> Result<Vec<PathBuf>> {
-    let fps = chart("Frames a second, one at a time", "frames a second", note, all, Measured::fps, [99.0, 16.0]);
+    let fps = chart("Frames a second, one at a time", "frames a second", note, all, Measured::fps, CLAIMS);
     let latency = |m: &Measured| ms(m.latency.p50);
-    let latency = chart("Median time of a frame", "ms", note, all, latency, [1000.0 / 99.0, 1000.0 / 16.0]);
+    let latency = chart("Median time of a frame", "ms", note, all, latency, CLAIMS.map(|fps| 1e3 / fps));
     let mut written = Vec::new();
     for (name, chart) in [("fps", fps), ("latency", latency)] {
         written.extend(chart.save(&directory.join(name))?);

@@ -20,7 +20,8 @@ use crate::cli::{Outcome, explain};
 /// Each net is loaded alone, its input is on the device already; after passes to warm up, the wall time from the first to the completion of
 /// the last pass is told, with a batch of one crop and of 64. The rivals run by themselves and with their branches (each sees the crop at half
 /// the size through the net before it), made of the same layers and kernels as our nets. Beside ours stand the paper's times and accuracies
-/// and those of the original paper; neither says on which device or with which batch.
+/// and those of the original paper; neither says on which device or with which batch. Columns: s for all passes, x times our net's of the same
+/// group, % accuracy.
 ///
 /// Weights are noise: they do not change the time. Accuracies of ours are told once the nets have been trained on one list.
 #[derive(Debug, clap::Args)]
@@ -135,32 +136,27 @@ fn said_ratio(index: usize, which: usize) -> Option<f64> {
 
 fn text(engine: &Named, args: &Table1Args, batch: u32, times: &[Duration]) -> String {
     let mut text = format!("\n{}, batch of {batch}\n", report::engine_line(engine));
-    let _ = writeln!(text, "  {:18} {:>11} {:>12} {:^31} {:^25} {:^25}", "", "", "", "here", "the paper", "the original paper");
-    let said = ["s", "x ours", "accuracy"].map(|name| format!("{name:>7}")).join(" ");
+    let said = ["s", "x", "%"].map(|name| format!("{name:>5}")).join(" ");
+    let _ = writeln!(text, "  {:40} {:^24}   {:^17}   {:^17}", "", "here", "the paper", "original paper");
     let _ = writeln!(
         text,
-        "  {:18} {:>11} {:>12} {:>9} {:>9} {:>7} {:>4} {said:>25} {said:>25}",
-        "net", "parameters", "multiply-adds", "s", "µs a pass", "x ours", "acc."
+        "  {:18} {:>10} {:>10} {:>8} {:>9} {:>5}   {said}   {said}",
+        "net", "parameters", "mult-adds", "s", "µs a pass", "x"
     );
     for (i, (row, time)) in ROWS.iter().zip(times).enumerate() {
         let cost = row.net.cost().map_or((0, 0), |cost| (cost.parameters, cost.multiply_adds));
         let (seconds, each) = (time.as_secs_f64(), time.as_secs_f64() * 1e6 / f64::from(args.passes));
-        let said: Vec<String> = (0..2)
-            .map(|which| match (row.said, said_ratio(i, which)) {
-                (Some(said), Some(ratio)) => format!("{:7.3} {ratio:7.2} {:8.1}", said[which][0], said[which][1]),
-                _ => format!("{:>7} {:>7} {:>8}", "-", "-", "-"),
-            })
-            .collect();
+        let [paper, original] = [0, 1].map(|which| match (row.said, said_ratio(i, which)) {
+            (Some(said), Some(ratio)) => format!("{:5.3} {ratio:5.2} {:5.1}", said[which][0], said[which][1]),
+            _ => format!("{:>5} {:>5} {:>5}", "-", "-", "-"),
+        });
         let _ = writeln!(
             text,
-            "  {:18} {:11} {:13} {seconds:9.4} {each:9.1} {:7.2} {:>4} {:>25} {:>25}",
+            "  {:18} {:10} {:10} {seconds:8.4} {each:9.1} {:5.2}   {paper}   {original}",
             row.label,
             cost.0,
             cost.1,
-            times_ours(i, times),
-            "-",
-            said[0],
-            said[1]
+            times_ours(i, times)
         );
     }
     text
