@@ -21,6 +21,8 @@ pub mod cascade;
 pub mod data;
 pub mod doctor;
 pub mod engine;
+#[cfg(feature = "cli")]
+pub mod eval;
 pub mod files;
 pub mod geometry;
 pub mod kernels;

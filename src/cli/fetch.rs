@@ -160,7 +160,7 @@ fn foreign(path: &Path) -> Option<String> {
 }
 
 /// SHA-256 over names, shapes and elements of all tensors, in the order of their names; metadata do not count.
-fn digest(weights: &Weights) -> String {
+pub fn digest(weights: &Weights) -> String {
     let mut hash = Sha256::new();
     for (name, tensor) in weights.tensors() {
         hash.update(format!("{name} {:?}\n", tensor.shape));

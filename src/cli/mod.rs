@@ -9,9 +9,12 @@ mod decode;
 mod detect;
 mod doctor;
 mod draw;
+mod eval;
 mod fetch;
 mod import;
 mod input;
+mod prefetch;
+mod settings;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
@@ -20,6 +23,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::{ArgAction, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
+use indicatif::{ProgressBar, ProgressStyle};
 use tracing_subscriber::EnvFilter;
 
 /// Face detection and alignment on any GPU, or natively on the CPU
@@ -47,6 +51,7 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Check every GPU and driver on this machine, kernel by kernel
     Doctor(doctor::DoctorArgs),
+    Eval(eval::EvalArgs),
     /// Convert published weights to the safetensors file that --weights takes
     Import(import::ImportArgs),
     /// Print a completion script for a shell
@@ -93,6 +98,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Detect(args) => detect::run(args, cli.quiet).map(Into::into),
         Command::Bench(args) => bench::run(args).map(Into::into),
         Command::Doctor(args) => doctor::run(args),
+        Command::Eval(args) => eval::run(args, cli.quiet).map(Into::into),
         Command::Import(args) => import::run(args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
@@ -135,6 +141,15 @@ fn print(bytes: &[u8]) -> Result<ExitCode> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(bytes).and_then(|()| stdout.flush()).context("writing to standard output")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A bar on stderr if someone is there to see it and there is something to wait for.
+pub fn progress(inputs: usize, quiet: bool) -> ProgressBar {
+    if quiet || inputs < 2 || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} images, {eta} left");
+    ProgressBar::new(inputs as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 /// Logs to stderr: our own events by `-v` and `-q`, other crates' (wgpu talks a lot) only from warnings up; `MTCMCN_LOG` overrides.

@@ -27,6 +27,8 @@ pub struct Pair {
     pub same: bool,
     /// From 0. A pair that is skipped does not move the others to another fold.
     pub fold: usize,
+    /// Where the list says so, from 1: its second line where it has two. 0 of a list without lines.
+    pub line: usize,
 }
 
 /// The form of a list.
@@ -114,7 +116,12 @@ fn lfw(bytes: &[u8], faults: &mut FileFaults) -> Result<Vec<Pair>, DataError> {
         let (same, in_fold) = (fields.len() == 3, place % each.saturating_mul(2));
         match images {
             Some((first, second)) => {
-                pairs.push(Pair { images: [first, second], same, fold: (place / each.saturating_mul(2)).min(folds - 1) });
+                pairs.push(Pair {
+                    images: [first, second],
+                    same,
+                    fold: (place / each.saturating_mul(2)).min(folds - 1),
+                    line: line.number,
+                });
             }
             None => faults.skipped(line.number, format!("{:?} is neither `name i j` nor `name i name j`: pair skipped", line.text))?,
         }
@@ -139,7 +146,7 @@ fn agedb(bytes: &[u8], faults: &mut FileFaults) -> Result<Vec<Pair>, DataError> 
                 continue;
             }
         };
-        pairs.push(Pair { images: [fields[0].into(), fields[1].into()], same, fold: fold_of(place, lines.len()) });
+        pairs.push(Pair { images: [fields[0].into(), fields[1].into()], same, fold: fold_of(place, lines.len()), line: line.number });
     }
     uneven(lines.len(), faults)?;
     Ok(pairs)
@@ -157,18 +164,18 @@ fn calfw(bytes: &[u8], faults: &mut FileFaults) -> Result<Vec<Pair>, DataError> 
             })
             .collect();
         match halves[..] {
-            [Some((first, same)), Some((second, also))] if same == also => found.push(([first, second], same)),
+            [Some((first, same)), Some((second, also))] if same == also => found.push(([first, second], same, two[1].number)),
             [Some(_), Some(_)] => faults.skipped(two[1].number, "a flag unlike that of the line before, its partner: pair skipped")?,
             [_] => faults.skipped(two[0].number, "an image without a partner: skipped")?,
             _ => faults.skipped(two[0].number, "this line or the next is not an image and a flag: pair skipped")?,
         }
     }
-    let all = [false, true].map(|kind| found.iter().filter(|(_, same)| *same == kind).count());
+    let all = [false, true].map(|kind| found.iter().filter(|(_, same, _)| *same == kind).count());
     let mut next = [0; 2];
-    let deal = |([first, second], same): ([&str; 2], bool)| {
+    let deal = |([first, second], same, line): ([&str; 2], bool, usize)| {
         let place = &mut next[usize::from(same)];
         *place += 1;
-        Pair { images: [first.into(), second.into()], same, fold: fold_of(*place - 1, all[usize::from(same)]) }
+        Pair { images: [first.into(), second.into()], same, fold: fold_of(*place - 1, all[usize::from(same)]), line }
     };
     let pairs = found.into_iter().map(deal).collect();
     uneven(all[0], faults)?;
@@ -178,8 +185,12 @@ fn calfw(bytes: &[u8], faults: &mut FileFaults) -> Result<Vec<Pair>, DataError> 
 
 /// The 4,000 pairs of CACD-VS: in each of ten folds 200 of one person, then 200 of two.
 pub fn cacd_vs() -> Vec<Pair> {
-    let pair =
-        |number: usize| Pair { images: [0, 1].map(|half| format!("{number:04}_{half}")), same: number % 400 < 200, fold: number / 400 };
+    let pair = |number: usize| Pair {
+        images: [0, 1].map(|half| format!("{number:04}_{half}")),
+        same: number % 400 < 200,
+        fold: number / 400,
+        line: 0,
+    };
     (0..4000).map(pair).collect()
 }
 
@@ -211,7 +222,7 @@ fn insightface(bytes: &[u8], faults: &mut FileFaults) -> Result<Vec<Pair>, DataE
             }
         };
         let images = [2 * place, 2 * place + 1].map(|image| image.to_string());
-        pairs.push(Pair { images, same, fold: fold_of(place, labels.len()) });
+        pairs.push(Pair { images, same, fold: fold_of(place, labels.len()), line: 0 });
     }
     uneven(labels.len(), faults)?;
     Ok(pairs)

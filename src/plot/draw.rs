@@ -268,7 +268,9 @@ fn curve(plane: &mut Plane, series: &Series, colour: RGBColor, [x, y]: [&Ruler; 
     for piece in places.split(|place| !(place.0.is_finite() && place.1.is_finite())) {
         // The library draws beyond the axes, so cut at them.
         for run in inside(piece, x.ends, y.ends) {
-            if series.dashed {
+            if run.len() == 1 {
+                // A dot, below.
+            } else if series.dashed {
                 let style = stroke(colour, 1.3);
                 plane.draw_series([DashedPathElement::new(run.clone(), fine(5.0), fine(3.0), style)])?;
             } else {

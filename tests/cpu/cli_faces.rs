@@ -17,7 +17,7 @@ use crate::cli::{Ended, Scratch};
 const NOISE: f32 = 0.05;
 
 /// A directory with `noise.safetensors` and images to search.
-fn scratch() -> Scratch {
+pub fn scratch() -> Scratch {
     let scratch = Scratch::new();
     let mut tensors = BTreeMap::new();
     for layer in Net::ALL.into_iter().flat_map(Net::layers) {

@@ -14,6 +14,9 @@ mod matlab;
 mod pairs;
 mod wider;
 
+#[cfg(feature = "cli")]
+pub(crate) use embeddings::{f32s, names, npy, npz};
+
 use std::path::Path;
 
 use mtcmcn::data::{DataError, Faults, FileFaults};

@@ -16,6 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("data", &["files", "geometry", "weights", "tensor"]),
     ("nets", &["weights", "kernels", "record", "tensor"]),
     ("cascade", &["nets", "weights", "kernels", "engine", "record", "tensor", "geometry"]),
+    ("eval", &["data", "geometry"]),
     ("plot", &["files"]),
     ("train", &["cascade", "nets", "weights", "kernels", "engine", "record", "tensor", "geometry", "files"]),
     ("measure", &["nets", "kernels", "engine", "record", "tensor"]),

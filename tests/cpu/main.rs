@@ -9,6 +9,10 @@ mod cli_bench;
 #[cfg(feature = "cli")]
 mod cli_faces;
 mod data;
+#[cfg(feature = "cli")]
+mod eval;
+#[cfg(feature = "cli")]
+mod eval_cli;
 mod weights;
 #[cfg(feature = "cli")]
 mod weights_corrupt;
@@ -28,6 +32,9 @@ mod nets;
 #[path = "../support/rivals.rs"]
 mod rivals;
 mod shaders;
+#[cfg(feature = "cli")]
+#[path = "../support/synthetic.rs"]
+mod synthetic;
 #[cfg(feature = "cli")]
 mod train_run;
 mod training;

@@ -2,21 +2,21 @@
 
 mod args;
 mod pictures;
-mod prefetch;
 mod report;
 
-use std::io::{self, BufWriter, IsTerminal as _, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::thread;
 
 use anyhow::{Context as _, Result};
-use indicatif::{ProgressBar, ProgressStyle};
-use mtcmcn::{Detections, Detector, Engine, Frame};
+use indicatif::ProgressBar;
+use mtcmcn::{Detections, Frame};
 
 pub use args::DetectArgs;
 
 use super::input::{self, Input};
-use super::{Outcome, decode, explain, fetch};
+use super::prefetch;
+use super::{Outcome, decode, explain, progress};
 use pictures::{Directories, Pictures};
 use report::{Format, Found, printable};
 
@@ -38,7 +38,7 @@ pub fn run(args: &DetectArgs, quiet: bool) -> Result<Outcome> {
         detect: |frame: &Frame| {
             let detector = match &mut detector {
                 Some(detector) => detector,
-                none => none.insert(open_detector(args)?),
+                none => none.insert(args.detector.open(&args.detector.load_weights()?)?),
             };
             Ok(detector.detect(frame).map_err(Into::into))
         },
@@ -50,15 +50,7 @@ pub fn run(args: &DetectArgs, quiet: bool) -> Result<Outcome> {
         outcome: Outcome::Nothing,
         header_due: true,
     };
-    run.all(&inputs, args.max_pixels())
-}
-
-fn open_detector(args: &DetectArgs) -> Result<Detector> {
-    let weights = fetch::default_weights(args.weights.as_deref())?;
-    let Ok(device) = args.device.parse();
-    let engine = Engine::open_with_threads(&device, args.threads).with_context(|| format!("--device {}", args.device))?;
-    tracing::info!("running on {}", engine.name());
-    Ok(Detector::new(engine, &weights, args.config())?)
+    run.all(&inputs, args.detector.max_pixels())
 }
 
 /// One run over all inputs. `detect` gives an outer error for what stops the run, an inner one for what spoils one frame.
@@ -135,15 +127,6 @@ impl<D: FnMut(&Frame) -> Result<Result<Detections>>, W: Write> Run<D, W> {
         let Self { out, progress, .. } = self;
         progress.suspend(|| write!(out, "{header}{text}").and_then(|()| out.flush())).context("writing results to standard output")
     }
-}
-
-/// A bar on stderr if someone is there to see it and there is something to wait for.
-fn progress(inputs: usize, quiet: bool) -> ProgressBar {
-    if quiet || inputs < 2 || !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} images, {eta} left");
-    ProgressBar::new(inputs as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 #[cfg(test)]

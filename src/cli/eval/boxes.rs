@@ -1,0 +1,185 @@
+//! `mtcmcn eval boxes`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::Args;
+use mtcmcn::data::{AnnotatedImage, Detection, Faults, json, wider};
+use mtcmcn::eval::boxes::{Image, Part, Score, coco_average_precision, score, verdicts};
+use mtcmcn::eval::curve::{precision_recall, recall_at, thinned};
+use mtcmcn::eval::matching::Verdict;
+use mtcmcn::plot::{Axis, LineChart, Series};
+
+use super::figures::{Cell, Column, Example, Figures, Role, Shape};
+use super::source::{Found, Source, is_json, predictions};
+use super::{Outcome, Output};
+
+/// Average precision on any annotated set, by face size and occlusion
+///
+/// Annotations are WIDER FACE text or JSON lines. A detection is matched to the face of highest overlap that no better one has; faces flagged
+/// invalid count neither for nor against. AP is the area under the monotone precision-recall curve through all its points.
+#[derive(Debug, Args)]
+pub struct BoxesArgs {
+    /// Annotations: WIDER FACE text form, or JSON lines
+    #[arg(value_name = "FILE")]
+    annotations: PathBuf,
+
+    /// Least overlap (IoU) of a face found; several, separated by commas, make a column each
+    #[arg(long, value_name = "IOU", value_delimiter = ',', default_values_t = [0.5], value_parser = share)]
+    iou: Vec<f64>,
+
+    /// Heights in px that part small, middle and large faces
+    #[arg(long, value_name = "PX,PX", value_delimiter = ',', default_values_t = [32.0, 96.0])]
+    heights: Vec<f64>,
+
+    /// Show the recall at these numbers of false positives over the whole set, at the first --iou
+    #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [0, 10, 100])]
+    false_positives: Vec<usize>,
+
+    #[command(flatten)]
+    source: Source,
+
+    #[command(flatten)]
+    output: Output,
+}
+
+/// An overlap: over 0 and at most 1.
+pub fn share(text: &str) -> Result<f64, String> {
+    let value: f64 = text.trim().parse().map_err(|_| "not a number".to_owned())?;
+    if value > 0.0 && value <= 1.0 { Ok(value) } else { Err("must be over 0 and at most 1".to_owned()) }
+}
+
+/// How boxes are scored.
+pub struct Rules<'a> {
+    pub ious: &'a [f64],
+    pub heights: &'a [f64],
+    pub false_positives: &'a [usize],
+    pub examples: usize,
+}
+
+/// Measures and prints.
+///
+/// # Errors
+///
+/// If annotations or detections cannot be read, or results not be written.
+pub fn run(args: &BoxesArgs, quiet: bool) -> Result<Outcome> {
+    args.output.prepare()?;
+    let mut faults = args.output.faults();
+    let annotated = read(&args.annotations, &mut faults)?;
+    let paths: Vec<String> = annotated.iter().map(|image| image.path.clone()).collect();
+    let found =
+        args.source.find(&paths, &args.annotations, &mut faults, quiet, predictions)?;
+    let rules = Rules { ious: &args.iou, heights: &args.heights, false_positives: &args.false_positives, examples: args.output.examples };
+    let mut figures = figures(&annotated, &found, &rules);
+    figures.set = args.annotations.display().to_string();
+    figures.images.clone_from(&args.source.images);
+    args.output.give(&figures, &faults)
+}
+
+/// Annotations in either form.
+///
+/// # Errors
+///
+/// If the file cannot be read.
+pub fn read(path: &Path, faults: &mut Faults) -> Result<Vec<AnnotatedImage>> {
+    Ok(if is_json(path)? { json::read_annotations(path, faults)? } else { wider::read(path, faults)? })
+}
+
+/// The parts that figures are given for: all, and those that the set has faces of.
+fn parts(annotated: &[AnnotatedImage], heights: &[f64]) -> Vec<(String, Part)> {
+    let mut parts = vec![("all".to_owned(), Part::All)];
+    let ends: Vec<f64> = [0.0].into_iter().chain(heights.iter().copied()).chain([f64::INFINITY]).collect();
+    for pair in ends.windows(2) {
+        let name = match (pair[0], pair[1]) {
+            (0.0, to) => format!("under {to} px high"),
+            (from, to) if to.is_infinite() => format!("{from} px and higher"),
+            (from, to) => format!("{from} to {to} px high"),
+        };
+        parts.push((name, Part::Height(pair[0], pair[1])));
+    }
+    let degrees: std::collections::BTreeSet<u8> =
+        annotated.iter().flat_map(|image| &image.faces).map(|face| face.attributes.occlusion).collect();
+    if degrees.len() > 1 {
+        for degree in degrees {
+            let name = ["not occluded", "partly occluded", "heavily occluded"].get(usize::from(degree)).copied().unwrap_or("occluded");
+            parts.push((name.to_owned(), Part::Occlusion(degree)));
+        }
+    }
+    parts
+}
+
+/// The figures of `found` on `annotated`.
+pub fn figures(annotated: &[AnnotatedImage], found: &Found, rules: &Rules) -> Figures {
+    let none: &[Detection] = &[];
+    let detections = |index: usize| found.images[index].as_ref().map_or(none, |image| &image.faces);
+    let images: Vec<Image> =
+        annotated.iter().enumerate().map(|(at, image)| Image { faces: &image.faces, detections: detections(at) }).collect();
+    let mut columns = vec![Column::new("faces", "faces")];
+    columns.extend(rules.ious.iter().map(|iou| Column::new(format!("ap_{}", (iou * 100.0).round()), format!("AP at {iou}"))));
+    columns.push(Column::new("ap_coco", "AP 0.5:0.95"));
+    columns.extend(rules.false_positives.iter().map(|count| Column::new(format!("recall_at_{count}"), format!("recall at {count} FP"))));
+    let mut rows = Vec::new();
+    let mut curves = Vec::new();
+    for (name, part) in parts(annotated, rules.heights) {
+        let scores: Vec<Score> = rules.ious.iter().map(|&iou| score(&images, part, iou)).collect();
+        let Some(first) = scores.first().filter(|score| score.faces > 0 || part == Part::All) else { continue };
+        let mut cells = vec![Cell::Count(first.faces)];
+        cells.extend(scores.iter().map(|score| Cell::Figure(score.average_precision())));
+        cells.push(Cell::Figure(coco_average_precision(&images, part)));
+        cells.extend(rules.false_positives.iter().map(|&count| Cell::Figure(recall_at(&first.tallies, count, first.faces))));
+        curves.push(Series::new(name.clone(), thinned(&precision_recall(&first.tallies, first.faces), [0.002, 0.01])));
+        rows.push((name, cells));
+    }
+    let iou = rules.ious.first().copied().unwrap_or(0.5);
+    let chart = LineChart {
+        title: format!("Precision and recall at IoU {iou}"),
+        note: found.origin.clone(),
+        x: Axis::new("recall").range(0.0, 1.0),
+        y: Axis::new("precision").range(0.0, 1.0),
+        series: curves,
+        references: Vec::new(),
+    };
+    let (misses, alarms) = examples(annotated, &images, iou, rules.examples);
+    Figures {
+        protocol: "boxes",
+        origin: found.origin.clone(),
+        setting: found.setting.clone(),
+        counts: vec![
+            ("images", images.len()),
+            ("faces", annotated.iter().map(|image| image.faces.len()).sum()),
+            ("detections", images.iter().map(|image| image.detections.len()).sum()),
+        ],
+        columns,
+        rows,
+        charts: vec![("precision_recall", chart)],
+        examples: vec![("Largest faces missed", misses), ("Surest false alarms", alarms)],
+        ..Figures::default()
+    }
+}
+
+/// The largest faces that no detection has, and the wrong detections of highest score.
+fn examples(annotated: &[AnnotatedImage], images: &[Image], iou: f64, count: usize) -> (Vec<Example>, Vec<Example>) {
+    let (mut misses, mut alarms) = (Vec::new(), Vec::new());
+    for ((annotated, image), verdicts) in annotated.iter().zip(images).zip(verdicts(images, Part::All, iou)) {
+        let truth = image.faces.iter().map(|face| (Role::Truth, Shape::Box(face.bounding_box)));
+        let found = image.detections.iter().map(|face| (Role::Found, Shape::Box(face.bounding_box)));
+        let marks: Vec<_> = truth.chain(found).collect();
+        let example = |focus, caption| Example { path: annotated.path.clone(), focus, caption, marks: marks.clone() };
+        for (index, face) in image.faces.iter().enumerate().filter(|(_, face)| !face.ignore) {
+            if !verdicts.contains(&Verdict::Right(index)) {
+                let b = face.bounding_box;
+                misses.push((f64::from(b.height()), example(b, format!("{:.0} x {:.0} px", b.width(), b.height()))));
+            }
+        }
+        for (detection, _) in image.detections.iter().zip(&verdicts).filter(|(_, verdict)| **verdict == Verdict::Wrong) {
+            alarms.push((detection.score, example(detection.bounding_box, format!("score {:.4}", detection.score))));
+        }
+    }
+    (worst(misses, count), worst(alarms, count))
+}
+
+/// The `count` of greatest rank, those first.
+pub fn worst(mut ranked: Vec<(f64, Example)>, count: usize) -> Vec<Example> {
+    ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
+    ranked.into_iter().take(count).map(|(_, example)| example).collect()
+}

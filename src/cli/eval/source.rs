@@ -1,0 +1,275 @@
+//! Detections of annotated images: from a file, or found now and kept so that a later run goes on where this one ended.
+
+use std::collections::{HashMap, VecDeque};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use clap::Args;
+use indicatif::ProgressBar;
+use mtcmcn::data::{Detection, Faults, ImageDetections, json, match_images, wider};
+use mtcmcn::{Detections, Detector, Face, Frame, Ticket};
+use serde::Deserialize;
+
+use super::setting::Setting;
+use crate::cli::settings::DetectorArgs;
+use crate::cli::{decode, explain, prefetch, progress};
+
+/// What is scored.
+#[derive(Debug, Clone, Args)]
+pub struct Source {
+    /// Directory that the annotated paths are relative to; its images are searched now, unless there are --detections
+    #[arg(long, value_name = "DIR", required_unless_present = "detections", help_heading = "Input")]
+    pub images: Option<PathBuf>,
+
+    /// Detections to score: JSON lines as `mtcmcn detect --json` prints them, or the protocol's own form
+    #[arg(long, value_name = "PATH", help_heading = "Input")]
+    pub detections: Option<PathBuf>,
+
+    /// Keep what is found in each image in this file (JSON lines), and do not search images again that it has; it must be of the same setting
+    #[arg(long, value_name = "FILE", conflicts_with = "detections", help_heading = "Input")]
+    pub keep: Option<PathBuf>,
+
+    /// Begin the --keep file anew
+    #[arg(long, requires = "keep", help_heading = "Input")]
+    pub redo: bool,
+
+    #[command(flatten)]
+    pub detector: DetectorArgs,
+}
+
+/// What was found, and with what.
+pub struct Found {
+    /// By annotated image; `None` if nothing is known about it.
+    pub images: Vec<Option<ImageDetections>>,
+    /// The setting of our own detector.
+    pub setting: Option<Setting>,
+    /// The same in words, or where detections come from.
+    pub origin: String,
+}
+
+impl Source {
+    /// Detections of the images `paths`. `theirs` reads a file in the protocol's own form.
+    ///
+    /// # Errors
+    ///
+    /// If nothing can be detected or read at all.
+    pub fn find(
+        &self,
+        paths: &[String],
+        annotations: &Path,
+        faults: &mut Faults,
+        quiet: bool,
+        theirs: impl FnOnce(&Path, &mut Faults) -> Result<Vec<ImageDetections>>,
+    ) -> Result<Found> {
+        let Some(file) = &self.detections else { return self.detect(paths, annotations, faults, quiet) };
+        let detected = if is_json(file)? { json::read_detections(file, faults)? } else { theirs(file, faults)? };
+        let images = match_images(paths, &detected, &mut faults.of(file))?.into_iter().map(Option::<&_>::cloned).collect();
+        Ok(Found { images, setting: kept_setting(file), origin: format!("detections of {}", file.display()) })
+    }
+
+    /// Searches the images `paths`. Those that cannot be read are faults of the file `annotations`, and count as images without detections.
+    fn detect(&self, paths: &[String], annotations: &Path, faults: &mut Faults, quiet: bool) -> Result<Found> {
+        let folder = self.images.as_deref().context("--images or --detections is needed")?;
+        ensure!(folder.is_dir(), "--images {} is not a directory", folder.display());
+        let weights = self.detector.load_weights()?;
+        let detector = self.detector.open(&weights)?;
+        let setting = Setting::new(detector.config(), &weights, &detector.engine().name().to_string());
+        let mut keeper = Keeper::open(self.keep.as_deref(), self.redo, &setting)?;
+        let mut images: Vec<Option<ImageDetections>> = paths.iter().map(|path| keeper.known.remove(path)).collect();
+        let open: Vec<(usize, PathBuf)> = images
+            .iter()
+            .enumerate()
+            .filter(|(_, known)| known.is_none())
+            .map(|(index, _)| (index, locate(folder, &paths[index])))
+            .collect();
+        let mut run = Run { detector, keeper, under_way: VecDeque::new(), images: &mut images, paths, refused: Vec::new() };
+        let bar = progress(open.len(), quiet);
+        run.all(&open, self.detector.max_pixels(), &bar)?;
+        let refused = run.refused;
+        for (index, why) in refused {
+            let what = format!("{:?} cannot be searched ({why}): counted as an image without detections", paths[index]);
+            faults.of(annotations).skipped(0, what)?;
+        }
+        let origin = setting.to_string();
+        Ok(Found { images, setting: Some(setting), origin })
+    }
+}
+
+/// Where an annotated image lies: as written, or with the extension of an image file, which some protocols leave out.
+pub fn locate(folder: &Path, path: &str) -> PathBuf {
+    let plain = folder.join(path);
+    if plain.is_file() {
+        return plain;
+    }
+    let with = |extension: &&str| folder.join(format!("{path}.{extension}"));
+    ["jpg", "jpeg", "png", "JPG", "bmp", "gif", "webp", "tif"].iter().map(with).find(|path| path.is_file()).unwrap_or(plain)
+}
+
+/// Whether `file` holds JSON lines: the first thing in it is a brace, or it is empty and says as much in any form.
+///
+/// # Errors
+///
+/// If it cannot be read.
+pub fn is_json(file: &Path) -> Result<bool> {
+    let start = start(file)?;
+    let text = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&start);
+    Ok(!file.is_dir() && text.trim_ascii_start().first().is_none_or(|first| *first == b'{'))
+}
+
+/// Whether `file` begins with `magic`, of at most 64 bytes.
+///
+/// # Errors
+///
+/// If it cannot be read.
+pub fn begins_with(file: &Path, magic: &[u8]) -> Result<bool> {
+    Ok(start(file)?.starts_with(magic))
+}
+
+/// The first bytes of `file`, at most 64; none of a directory.
+fn start(file: &Path) -> Result<Vec<u8>> {
+    let mut start = Vec::new();
+    if !file.is_dir() {
+        let read = File::open(file).and_then(|file| io::Read::read_to_end(&mut io::Read::take(file, 64), &mut start));
+        read.with_context(|| format!("cannot read {}", file.display()))?;
+    }
+    Ok(start)
+}
+
+/// Predictions in WIDER FACE's tree, `<event>/<image>.txt`.
+///
+/// # Errors
+///
+/// If `path` is no directory, or something in it cannot be read.
+pub fn predictions(path: &Path, faults: &mut Faults) -> Result<Vec<ImageDetections>> {
+    ensure!(path.is_dir(), "{} is neither JSON lines nor a directory of predictions, <event>/<image>.txt", path.display());
+    Ok(wider::read_predictions(path, faults)?)
+}
+
+/// One search over the images that are not known yet, several of them under way on the device.
+struct Run<'a> {
+    detector: Detector,
+    keeper: Keeper,
+    under_way: VecDeque<(usize, [u32; 2], Ticket)>,
+    images: &'a mut [Option<ImageDetections>],
+    paths: &'a [String],
+    refused: Vec<(usize, String)>,
+}
+
+impl Run<'_> {
+    fn all(&mut self, open: &[(usize, PathBuf)], max_pixels: u64, bar: &ProgressBar) -> Result<()> {
+        let threads = thread::available_parallelism().map_or(1, |cores| cores.get() / 2).clamp(1, 4);
+        prefetch::in_order(
+            open,
+            threads,
+            |(_, path)| decode::read(path, max_pixels),
+            |at, frame| {
+                let index = open[at].0;
+                match frame {
+                    Ok(frame) => self.submit(index, &frame)?,
+                    Err(error) => self.refused.push((index, explain(&error))),
+                }
+                bar.inc(1);
+                Ok(())
+            },
+        )?;
+        while !self.under_way.is_empty() {
+            self.collect()?;
+        }
+        bar.finish_and_clear();
+        Ok(())
+    }
+
+    fn submit(&mut self, index: usize, frame: &Frame) -> Result<()> {
+        if self.under_way.len() >= Detector::IN_FLIGHT {
+            self.collect()?;
+        }
+        let ticket = self.detector.submit(frame).with_context(|| self.paths[index].clone())?;
+        self.under_way.push_back((index, [frame.width(), frame.height()], ticket));
+        Ok(())
+    }
+
+    fn collect(&mut self) -> Result<()> {
+        let Some((index, size, ticket)) = self.under_way.pop_front() else { return Ok(()) };
+        let path = &self.paths[index];
+        let Detections { faces, truncated, .. } = self.detector.collect(ticket).with_context(|| path.clone())?;
+        if truncated {
+            tracing::warn!("{path}: more candidates than there is room for; faces may be missing");
+        }
+        let face = |face: &Face| Detection { bounding_box: face.bounding_box, score: face.score.into(), landmarks: Some(face.landmarks) };
+        let found = ImageDetections { path: path.clone(), size: Some(size), faces: faces.iter().map(face).collect(), truncated, line: 0 };
+        self.keeper.keep(&found)?;
+        self.images[index] = Some(found);
+        Ok(())
+    }
+}
+
+#[derive(Deserialize)]
+struct Kept {
+    setting: Option<Setting>,
+}
+
+fn setting_of(line: &str) -> Option<Setting> {
+    serde_json::from_str::<Kept>(line).ok()?.setting
+}
+
+/// The setting that all lines of a file agree on, if it was kept by a run of ours.
+fn kept_setting(file: &Path) -> Option<Setting> {
+    let text = fs::read_to_string(file).ok()?;
+    let mut settings = text.lines().filter(|line| !line.trim().is_empty()).map(setting_of);
+    let first = settings.next()??;
+    settings.all(|other| other.as_ref() == Some(&first)).then_some(first)
+}
+
+/// A file with a line for every finished image, each written at once.
+struct Keeper {
+    file: Option<(PathBuf, File)>,
+    known: HashMap<String, ImageDetections>,
+    /// `,"setting":{...}}` and the end of the line.
+    tail: String,
+}
+
+impl Keeper {
+    fn open(path: Option<&Path>, redo: bool, setting: &Setting) -> Result<Self> {
+        let tail = format!(",\"setting\":{}}}\n", serde_json::to_string(setting)?);
+        let Some(path) = path else { return Ok(Self { file: None, known: HashMap::new(), tail }) };
+        let text = match fs::read(path) {
+            Ok(_) if redo => Vec::new(),
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(error).with_context(|| format!("--keep {}", path.display())),
+        };
+        // A line without an end is what a killed run left of its last image.
+        let whole = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+        for (number, line) in (1..).zip(String::from_utf8_lossy(&text[..whole]).lines()) {
+            let Some(kept) = setting_of(line) else {
+                bail!(
+                    "--keep {}: line {number} was not written by mtcmcn eval; give another file, or --redo to begin this one anew",
+                    path.display()
+                )
+            };
+            let differences = setting.differences(&kept);
+            let advice = "give another file, or --redo to begin this one anew";
+            ensure!(differences.is_empty(), "--keep {}: line {number} has {differences}; {advice}", path.display());
+        }
+        let mut faults = Faults::lenient();
+        let known = json::parse_detections(&text[..whole], &mut faults.of(path))?;
+        // An empty file is noted as odd, but here it is how every run begins.
+        if let Some(fault) = faults.list().iter().find(|fault| fault.skipped) {
+            bail!("--keep {fault}; give another file, or --redo to begin this one anew");
+        }
+        let failed = || format!("--keep {}", path.display());
+        let file = OpenOptions::new().create(true).append(true).open(path).with_context(failed)?;
+        file.set_len(whole as u64).with_context(failed)?;
+        Ok(Self { file: Some((path.to_owned(), file)), known: known.into_iter().map(|image| (image.path.clone(), image)).collect(), tail })
+    }
+
+    fn keep(&mut self, image: &ImageDetections) -> Result<()> {
+        let Some((path, file)) = &mut self.file else { return Ok(()) };
+        let line = json::detection_line(image);
+        let open = line.trim_end().strip_suffix('}').context("a JSON object ends with a brace")?;
+        file.write_all(format!("{open}{}", self.tail).as_bytes()).with_context(|| format!("--keep {}", path.display()))
+    }
+}

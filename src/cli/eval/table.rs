@@ -1,0 +1,189 @@
+//! `mtcmcn eval table`: the accuracy table of the README, from a folder of photos.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use mtcmcn::Config;
+use mtcmcn::data::{AnnotatedImage, Faults};
+use mtcmcn::eval::matching::Verdict;
+use mtcmcn::eval::{aflw as landmarks, boxes as precision};
+use serde_json::{Value, json};
+
+use super::source::{Found, Source};
+use super::{aflw, boxes};
+use crate::cli::settings::DetectorArgs;
+use crate::cli::{Outcome, print};
+
+/// Accuracy on three small sets as one table in Markdown, a column for each weights file
+///
+/// AP is measured with thresholds 0.6/0.35/0.01, so that the curve reaches far; landmarks and false alarms with the default thresholds.
+#[derive(Debug, Args)]
+pub struct TableArgs {
+    /// Directory with `cmu_mit`, `wider_style/val` and `facepoint/val`
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+
+    /// Weights to measure; may be given several times. If not given, those that `mtcmcn detect` takes
+    #[arg(long, value_name = "FILE")]
+    weights: Vec<PathBuf>,
+
+    /// What to run on, as for `mtcmcn detect`
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    device: String,
+
+    /// Print JSON instead
+    #[arg(long)]
+    json: bool,
+}
+
+/// Thresholds for curves.
+const FAR: [f32; 3] = [0.6, 0.35, 0.01];
+
+/// One row: set, measure, name in JSON, and a value for each weights file.
+struct Row {
+    set: String,
+    measure: &'static str,
+    key: &'static str,
+    values: Vec<(f64, String)>,
+}
+
+/// One column being measured.
+struct Bench<'a> {
+    args: &'a TableArgs,
+    weights: Option<PathBuf>,
+    quiet: bool,
+    faults: &'a mut Faults,
+}
+
+impl Bench<'_> {
+    fn find(&mut self, images: &str, annotated: &[AnnotatedImage], min_face: f64, thresholds: [f32; 3]) -> Result<Found> {
+        let source = Source {
+            images: Some(self.args.data.join(images)),
+            detections: None,
+            keep: None,
+            redo: false,
+            detector: DetectorArgs::fixed(&self.args.device, self.weights.clone(), min_face, thresholds),
+        };
+        let paths: Vec<String> = annotated.iter().map(|image| image.path.clone()).collect();
+        let folder = self.args.data.join(images);
+        source.find(&paths, &folder, self.faults, self.quiet, |_, _| Ok(Vec::new()))
+    }
+}
+
+/// Measures and prints.
+///
+/// # Errors
+///
+/// If a set is not there or nothing can be detected.
+pub fn run(args: &TableArgs, quiet: bool) -> Result<Outcome> {
+    let mut faults = Faults::lenient();
+    let read = |path: &str, faults: &mut Faults| boxes::read(&args.data.join(path), faults).with_context(|| format!("the set {path}"));
+    let cmu = read("cmu_mit/cmu_mit_bbx_gt.txt", &mut faults)?;
+    let wider = read("wider_style/val/wider_face_val_bbx_gt.txt", &mut faults)?;
+    let points = aflw::read(&args.data.join("facepoint/val/imageList.txt"), aflw::Form::Facepoint, &mut faults)?;
+    let columns: Vec<Option<PathBuf>> = if args.weights.is_empty() { vec![None] } else { args.weights.iter().cloned().map(Some).collect() };
+    let mut rows = rows(&cmu, &wider, &points);
+    let mut heads = Vec::new();
+    let mut engine = String::new();
+    for weights in columns {
+        let name = weights.as_ref().map_or("published".into(), |path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned());
+        let bench = Bench { args, weights, quiet, faults: &mut faults };
+        let (values, found) = measure(bench, &cmu, &wider, &points)?;
+        rows.iter_mut().zip(values).for_each(|(row, value)| row.values.push(value));
+        let setting = found.setting.context("the detector ran")?;
+        heads.push(format!("{name} ({})", setting.weights()));
+        engine = setting.engine().to_owned();
+    }
+    for fault in faults.list() {
+        if fault.skipped { tracing::error!("{fault}") } else { tracing::warn!("{fault}") }
+    }
+    print(if args.json { json_text(&rows, &heads, &engine)? } else { markdown(&rows, &heads, &engine) }.as_bytes())?;
+    Ok(if faults.skipped() > 0 { Outcome::Failed } else { Outcome::Found })
+}
+
+fn rows(cmu: &[AnnotatedImage], wider: &[AnnotatedImage], points: &[AnnotatedImage]) -> Vec<Row> {
+    let faces = |set: &[AnnotatedImage]| set.iter().map(|image| image.faces.len()).sum::<usize>();
+    let named = |name: &str, set: &[AnnotatedImage]| format!("{name}, {} faces", faces(set));
+    let empty = face_free(cmu).len() + face_free(wider).len();
+    let row = |set: String, measure, key| Row { set, measure, key, values: Vec::new() };
+    vec![
+        row(named("cmu_mit", cmu), "AP at IoU 0.3", "cmu_mit_ap_30"),
+        row(named("wider_style/val", wider), "AP at IoU 0.5", "wider_style_ap_50"),
+        row(named("facepoint/val", points), "mean error of five points / distance of the eyes", "facepoint_mean_error"),
+        row("facepoint/val".to_owned(), "faces missed", "facepoint_misses"),
+        row(format!("{empty} photos without a face"), "false alarms", "false_alarms"),
+    ]
+}
+
+fn face_free(set: &[AnnotatedImage]) -> Vec<AnnotatedImage> {
+    set.iter().filter(|image| image.faces.is_empty()).cloned().collect()
+}
+
+/// A value for each row, and what it was found with.
+fn measure(
+    mut bench: Bench,
+    cmu: &[AnnotatedImage],
+    wider: &[AnnotatedImage],
+    points: &[AnnotatedImage],
+) -> Result<(Vec<(f64, String)>, Found)> {
+    const CMU: &str = "cmu_mit/images";
+    const WIDER: &str = "wider_style/val/images";
+    let default = Config::default();
+    let plain = |value: f64| (value, format!("{value:.3}"));
+    let count = |value: usize| (value as f64, value.to_string());
+    let mut values = Vec::new();
+    for (images, set, min_face, iou) in [(CMU, cmu, 16.0, 0.3), (WIDER, wider, 20.0, 0.5)] {
+        let found = bench.find(images, set, min_face, FAR)?;
+        values.push(plain(precision::score(&images_of(set, &found), precision::Part::All, iou).average_precision()));
+    }
+    let found = bench.find("facepoint/val", points, default.min_face_px, default.thresholds)?;
+    let compared = points.iter().zip(&found.images).flat_map(|(image, detections)| {
+        let detections = detections.as_ref().map_or(&[][..], |image| &image.faces);
+        image.faces.iter().map(move |face| landmarks::compare(face, detections, 0.5))
+    });
+    let score = landmarks::score(&compared.collect::<Vec<_>>());
+    values.push((score.mean, format!("{:.4} ± {:.4}", score.mean, score.standard_error)));
+    values.push(count(score.misses));
+    let mut alarms = 0;
+    for (images, set) in [(CMU, cmu), (WIDER, wider)] {
+        let empty = face_free(set);
+        let found = bench.find(images, &empty, default.min_face_px, default.thresholds)?;
+        let verdicts = precision::verdicts(&images_of(&empty, &found), precision::Part::All, 0.5);
+        alarms += verdicts.iter().flatten().filter(|verdict| **verdict == Verdict::Wrong).count();
+    }
+    values.push(count(alarms));
+    Ok((values, found))
+}
+
+fn images_of<'a>(set: &'a [AnnotatedImage], found: &'a Found) -> Vec<precision::Image<'a>> {
+    let image = |(annotated, found): (&'a AnnotatedImage, &'a Option<mtcmcn::data::ImageDetections>)| precision::Image {
+        faces: &annotated.faces,
+        detections: found.as_ref().map_or(&[], |found| &found.faces),
+    };
+    set.iter().zip(&found.images).map(image).collect()
+}
+
+fn markdown(rows: &[Row], heads: &[String], engine: &str) -> String {
+    let mut text = format!("| set | measure | {} |\n| --- | --- |{}\n", heads.join(" | "), " --- |".repeat(heads.len()));
+    for row in rows {
+        let values: Vec<&str> = row.values.iter().map(|(_, text)| text.as_str()).collect();
+        let _ = writeln!(text, "| {} | {} | {} |", row.set, row.measure, values.join(" | "));
+    }
+    let Config { thresholds: [p, r, o], min_face_px, factor, .. } = Config::default();
+    let [far_p, far_r, far_o] = FAR;
+    let _ = writeln!(
+        text,
+        "\nAP: thresholds {far_p}/{far_r}/{far_o}, min face {min_face_px} px (cmu_mit 16 px). Otherwise: thresholds {p}/{r}/{o}, min face \
+         {min_face_px} px. Factor {factor}; {engine}; mtcmcn {}.",
+        env!("CARGO_PKG_VERSION")
+    );
+    text
+}
+
+fn json_text(rows: &[Row], heads: &[String], engine: &str) -> Result<String> {
+    let row = |row: &Row| json!({"set": row.set, "measure": row.measure, "key": row.key, "values": row.values.iter().map(|(value, _)| value).collect::<Vec<_>>()});
+    let rows: Vec<Value> = rows.iter().map(row).collect();
+    Ok(serde_json::to_string(&json!({"weights": heads, "engine": engine, "version": env!("CARGO_PKG_VERSION"), "rows": rows}))? + "\n")
+}
