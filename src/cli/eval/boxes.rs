@@ -67,8 +67,7 @@ pub fn run(args: &BoxesArgs, quiet: bool) -> Result<Outcome> {
     let mut faults = args.output.faults();
     let annotated = read(&args.annotations, &mut faults)?;
     let paths: Vec<String> = annotated.iter().map(|image| image.path.clone()).collect();
-    let found =
-        args.source.find(&paths, &args.annotations, &mut faults, quiet, predictions)?;
+    let found = args.source.find(&paths, &args.annotations, &mut faults, quiet, predictions)?;
     let rules = Rules { ious: &args.iou, heights: &args.heights, false_positives: &args.false_positives, examples: args.output.examples };
     let mut figures = figures(&annotated, &found, &rules);
     figures.set = args.annotations.display().to_string();
