@@ -33,7 +33,8 @@ macro_rules! for_each_kernel {
         $visit!($crate::kernels::nn::Prelu);
         $visit!($crate::kernels::nn::Dropout);
         $visit!($crate::kernels::nn::PreluBackward);
-        $visit!($crate::kernels::nn::MaxPoolBackward);
+        $visit!($crate::kernels::nn::PreluPool);
+        $visit!($crate::kernels::nn::PreluPoolBackward);
         $visit!($crate::kernels::nn::ConvFlip);
         $visit!($crate::kernels::nn::ConvBackwardInput);
         $visit!($crate::kernels::nn::ConvBackwardWeight);

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use super::layer::{Activation, Layer, Net, NetError, Packed};
 use crate::kernels::nn::{
-    Conv, ConvBackwardInput, ConvBackwardWeight, ConvFlip, Dense, DenseBackwardInput, DenseBackwardWeight, Dropout, MaxPool,
-    MaxPoolBackward, Prelu, PreluBackward,
+    Conv, ConvBackwardInput, ConvBackwardWeight, ConvFlip, Dense, DenseBackwardInput, DenseBackwardWeight, Dropout, Prelu, PreluBackward,
+    PreluPool, PreluPoolBackward,
 };
 use crate::kernels::train::{Clear, Reduce};
 use crate::record::{Recording, Slot};
@@ -19,6 +19,13 @@ struct Pair {
     value: Slot,
     d: Slot,
     len: u32,
+}
+
+impl Pair {
+    fn new(recording: &mut Recording, label: &str, len: u32) -> Self {
+        let mut slot = |label: String| recording.slot(label, len as usize);
+        Self { value: slot(label.to_owned()), d: slot(format!("d{label}")), len }
+    }
 }
 
 /// What an optimizer updates: one packed tensor of one layer.
@@ -39,12 +46,10 @@ pub struct Parameter {
 /// One layer as it was recorded.
 #[derive(Debug)]
 enum Taped {
-    /// `z` is what comes before the activation; of `linear` heads it is `y`.
-    Conv { x: Pair, shape: Shape, k: u32, z: Pair, y: Pair, out: Shape, parameters: [Pair; 3], linear: bool },
+    /// `z` is what comes before the activation, of shape `out`; of `linear` heads it is `y`. `y` is pooled if the next layer says so.
+    Conv { x: Pair, shape: Shape, k: u32, z: Pair, y: Pair, out: Shape, parameters: [Pair; 3], linear: bool, pooled: Option<(u32, Shape)> },
     /// Likewise, with dropout between `z` and the activation.
     Dense { x: Pair, shape: Shape, z: Pair, y: Pair, out: Shape, parameters: [Pair; 3], linear: bool, dropout: Option<Dropout> },
-    /// No parameters.
-    MaxPool { x: Pair, shape: Shape, k: u32, stride: u32, y: Pair, out: Shape },
 }
 
 /// A training pass over a batch of fixed size: slots and tape.
@@ -180,9 +185,9 @@ impl Training {
         Ok(all)
     }
 
+    /// Values whose gradient is added up.
     fn pair(&mut self, recording: &mut Recording, label: &str, len: u32) -> Pair {
-        let mut slot = |label: String| recording.slot(label, len as usize);
-        let pair = Pair { value: slot(label.to_owned()), d: slot(format!("d{label}")), len };
+        let pair = Pair::new(recording, label, len);
         self.gradients.push(pair);
         pair
     }
@@ -202,63 +207,86 @@ impl Training {
 
     /// Layer `i` forward; returns the shape of its result.
     fn forward(&mut self, recording: &mut Recording, weights: &Weights, i: usize, shape: &Shape, dropout: f64) -> Result<Shape, NetError> {
-        let (layer, x, label) = (self.net.layers[i], self.output, format!("{}.{i}", self.net.name));
-        let packed = self.net.packed(i, &shape.with(1, shape.c())?, weights)?;
+        let layer = self.net.layers[i];
         let out = layer.output(shape)?;
-        let taped = match (layer, &packed) {
-            (Layer::MaxPool { k, stride }, _) => {
-                let y = self.pair(recording, &label, out.elements());
-                let (kernel, table, _) = MaxPool::new(shape, k, stride)?;
-                let levels = recording.table("levels", table);
-                recording.push(kernel, &[x.value, levels, y.value]);
-                self.output = y;
-                Taped::MaxPool { x, shape: shape.clone(), k, stride, y, out: out.clone() }
+        let packed = self.net.packed(i, &shape.with(1, shape.c())?, weights)?;
+        let taped = match &packed {
+            None => {
+                let pooled = matches!(self.tape.last(), Some(Taped::Conv { pooled: Some(_), .. }));
+                assert!(pooled, "{}: {layer:?} is trained behind a convolution only, in steps of 2", self.net.name);
+                self.packed.push(None);
+                return Ok(out);
             }
-            (_, None) => unreachable!("only pooling has no parameters"),
-            (layer, Some(packed)) => {
-                let parameters = self.tensors(recording, packed);
-                let linear = matches!(layer, Layer::Heads(_));
-                let y = self.pair(recording, &label, out.elements());
-                let z = if linear { y } else { self.pair(recording, &format!("{label}.z"), out.elements()) };
-                let [weight, bias, slope] = parameters.map(|pair| pair.value);
-                // Its kernel is linear here: the activation is a step of its own.
-                let ones = recording.table("linear", vec![1.0_f32.to_bits(); parameters[1].len as usize]);
-                let taped = if packed.dense {
-                    recording.push(Dense::new(shape.n(), shape.item(), out.c()), &[x.value, weight, bias, ones, z.value]);
-                    let dropout = (dropout > 0.0 && !linear).then(|| Dropout::new(out.elements(), dropout));
-                    if let Some(dropout) = dropout {
-                        recording.push(dropout, &[self.schedule, z.value]);
-                    }
-                    Taped::Dense { x, shape: shape.clone(), z, y, out: out.clone(), parameters, linear, dropout }
-                } else {
-                    let k = if let Layer::Conv { k, .. } = layer { k } else { 1 };
-                    let (kernel, table, _) = Conv::new(shape, out.c(), k)?;
-                    let levels = recording.table("levels", table);
-                    recording.push(kernel, &[x.value, weight, bias, ones, levels, z.value]);
-                    Taped::Conv { x, shape: shape.clone(), k, z, y, out: out.clone(), parameters, linear }
-                };
-                if !linear {
-                    recording.push(Prelu::new(&out), &[z.value, slope, y.value]);
-                }
-                self.output = y;
-                taped
-            }
+            Some(packed) if packed.dense => self.dense(recording, packed, i, shape, dropout)?,
+            Some(packed) => self.conv(recording, packed, i, shape)?,
         };
         self.tape.push(taped);
         self.packed.push(packed);
         Ok(out)
     }
+
+    fn dense(&mut self, recording: &mut Recording, packed: &Packed, i: usize, shape: &Shape, dropout: f64) -> Result<Taped, NetError> {
+        let (layer, x, label) = (self.net.layers[i], self.output, format!("{}.{i}", self.net.name));
+        let (out, linear) = (layer.output(shape)?, matches!(layer, Layer::Heads(_)));
+        let parameters = self.tensors(recording, packed);
+        let [weight, bias, slope] = parameters.map(|pair| pair.value);
+        let y = self.pair(recording, &label, out.elements());
+        let z = if linear { y } else { self.pair(recording, &format!("{label}.z"), out.elements()) };
+        let ones = ones(recording, parameters[1]);
+        recording.push(Dense::new(shape.n(), shape.item(), out.c()), &[x.value, weight, bias, ones, z.value]);
+        let dropout = (dropout > 0.0 && !linear).then(|| Dropout::new(out.elements(), dropout));
+        if let Some(dropout) = dropout {
+            recording.push(dropout, &[self.schedule, z.value]);
+        }
+        if !linear {
+            recording.push(Prelu::new(&out), &[z.value, slope, y.value]);
+        }
+        self.output = y;
+        Ok(Taped::Dense { x, shape: shape.clone(), z, y, out, parameters, linear, dropout })
+    }
+
+    /// A convolution, with the pooling behind it.
+    fn conv(&mut self, recording: &mut Recording, packed: &Packed, i: usize, shape: &Shape) -> Result<Taped, NetError> {
+        let (layer, x, label) = (self.net.layers[i], self.output, format!("{}.{i}", self.net.name));
+        let (out, linear) = (layer.output(shape)?, matches!(layer, Layer::Heads(_)));
+        let parameters = self.tensors(recording, packed);
+        let [weight, bias, slope] = parameters.map(|pair| pair.value);
+        let k = if let Layer::Conv { k, .. } = layer { k } else { 1 };
+        let pool = match self.net.layers.get(i + 1) {
+            Some(&Layer::MaxPool { k, stride: 2 }) => Some(PreluPool::new(&out, k)?),
+            _ => None,
+        };
+        let y = self.pair(recording, &label, pool.as_ref().map_or(out.elements(), |(_, pooled)| pooled.elements()));
+        let z = match &pool {
+            _ if linear => y,
+            // Its gradient is written, not added to.
+            Some(_) => Pair::new(recording, &format!("{label}.z"), out.elements()),
+            None => self.pair(recording, &format!("{label}.z"), out.elements()),
+        };
+        let (kernel, table, _) = Conv::new(shape, out.c(), k)?;
+        let (ones, levels) = (ones(recording, parameters[1]), recording.table("levels", table));
+        recording.push(kernel, &[x.value, weight, bias, ones, levels, z.value]);
+        let mut pooled = None;
+        if let Some((kernel, shape)) = pool {
+            recording.push(kernel, &[z.value, slope, y.value]);
+            pooled = Some((kernel.side(), shape));
+        } else if !linear {
+            recording.push(Prelu::new(&out), &[z.value, slope, y.value]);
+        }
+        self.output = y;
+        Ok(Taped::Conv { x, shape: shape.clone(), k, z, y, out, parameters, linear, pooled })
+    }
+}
+
+/// Slopes that make a layer's kernel linear: the activation is a step of its own.
+fn ones(recording: &mut Recording, bias: Pair) -> Slot {
+    recording.table("linear", vec![1.0_f32.to_bits(); bias.len as usize])
 }
 
 impl Taped {
     /// The same layer backward: from the gradient of its result to those of its parameters and, unless it is the `first`, of its input.
     fn backward(&self, recording: &mut Recording, training: &Training, first: bool) -> Result<(), NetError> {
         match self {
-            Self::MaxPool { x, shape, k, stride, y, out } => {
-                if !first {
-                    recording.push(MaxPoolBackward::new(shape, out, *k, *stride), &[x.value, y.d, x.d]);
-                }
-            }
             Self::Dense { x, shape, z, y, out, parameters: [weight, bias, slope], linear, dropout } => {
                 if !linear {
                     prelu_backward(recording, training.scratch, out, *z, *y, *slope);
@@ -272,9 +300,14 @@ impl Taped {
                     recording.push(DenseBackwardInput::new(n, inputs, out.c()), &[z.d, weight.value, x.d]);
                 }
             }
-            Self::Conv { x, shape, k, z, y, out, parameters: [weight, bias, slope], linear } => {
+            Self::Conv { x, shape, k, z, y, out, parameters: [weight, bias, slope], linear, pooled } => {
                 let scratch = training.scratch;
-                if !linear {
+                if let Some((side, to)) = pooled {
+                    let kernel = PreluPoolBackward::new(out, to, *side);
+                    recording.grow(scratch.slope, (out.c() * kernel.slabs()) as usize);
+                    recording.push(kernel, &[z.value, slope.value, y.d, z.d, scratch.slope]);
+                    recording.push(Reduce::slabs_first(kernel.slabs(), out.c()), &[scratch.slope, slope.d]);
+                } else if !linear {
                     prelu_backward(recording, scratch, out, *z, *y, *slope);
                 }
                 let kernel = ConvBackwardWeight::new(shape.c(), out, *k);

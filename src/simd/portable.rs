@@ -97,6 +97,11 @@ impl Vector for F32x4 {
     }
 
     #[inline(always)]
+    fn where_equal(self, other: Self, yes: Self) -> Self {
+        Self(std::array::from_fn(|i| if self.0[i] == other.0[i] { yes.0[i] } else { 0.0 }))
+    }
+
+    #[inline(always)]
     fn interleave(self, other: Self) -> [Self; 2] {
         let ([a, b, c, d], [e, f, g, h]) = (self.0, other.0);
         [Self([a, e, b, f]), Self([c, g, d, h])]

@@ -63,6 +63,9 @@ pub(crate) trait Vector: Copy {
     /// `v > 0 ? v : slope v`; NaN stays.
     fn prelu(self, slope: Self) -> Self;
 
+    /// `self == other ? yes : 0`.
+    fn where_equal(self, other: Self, yes: Self) -> Self;
+
     /// Lanes of both in turn: `a0 b0 a1 b1 ...`, the first half and the second.
     fn interleave(self, other: Self) -> [Self; 2];
 

@@ -4,8 +4,8 @@
 //! linear in what is varied, this is exact but for rounding, however large `h` is.
 
 use mtcmcn::kernels::nn::{
-    Conv, ConvBackwardInput, ConvBackwardWeight, ConvFlip, Dense, DenseBackwardInput, DenseBackwardWeight, MaxPool, MaxPoolBackward, Prelu,
-    PreluBackward,
+    Conv, ConvBackwardInput, ConvBackwardWeight, ConvFlip, Dense, DenseBackwardInput, DenseBackwardWeight, Prelu, PreluBackward, PreluPool,
+    PreluPoolBackward,
 };
 use mtcmcn::kernels::train::{CrossEntropy, CrossEntropyBackward, Kind, Mine, Reduce, SquaredError, SquaredErrorBackward, TARGETS, Task};
 use mtcmcn::record::{Access, Kernel};
@@ -131,30 +131,35 @@ fn prelu() {
 }
 
 #[test]
-fn max_pool() {
-    for (shape, k, stride) in [([1, 1, 1, 1], 2, 2), ([2, 3, 22, 22], 3, 2), ([3, 10, 9, 13], 2, 2), ([1, 2, 5, 70], 3, 2)] {
-        let x_shape = Shape::new(shape).unwrap();
-        let (forward, table, y_shape) = MaxPool::new(&x_shape, k, stride).unwrap();
-        // All different by more than the step.
-        let len = x_shape.elements() as usize;
+fn prelu_and_max_pool() {
+    for (shape, k) in [([1, 1, 1, 1], 2), ([2, 3, 22, 22], 3), ([3, 10, 9, 13], 2), ([1, 2, 5, 70], 3), ([80, 2, 4, 33], 2)] {
+        let z_shape = Shape::new(shape).unwrap();
+        let (forward, y_shape) = PreluPool::new(&z_shape, k).unwrap();
+        let (len, h) = (z_shape.elements() as usize, 0.0625);
+        // Positive activations all different by more than the step; and few of them, so that negative ones win windows too.
         let mut order: Vec<usize> = (0..len).collect();
         let keys = noise(len, 1);
         order.sort_by(|a, b| keys[*a].total_cmp(&keys[*b]));
-        let mut x = vec![0.0; len];
-        order.iter().enumerate().for_each(|(rank, place)| x[*place] = rank as f32 * 0.25);
-        let (r, table, h) = (noise(y_shape.elements() as usize, 3), words(&table), 0.0625);
-        let y = |x: &[f32]| twin(&forward, &[x, &table], 0.0).remove(0);
-        let got = twin(&MaxPoolBackward::new(&x_shape, &y_shape, k, stride), &[&x, &r], 0.0).remove(0);
-        compare("input", &x, &got, h, rounding(&y(&x), &r, h), |x| weighted(&y(x), &r));
+        let mut z = vec![0.0; len];
+        order.iter().enumerate().for_each(|(rank, place)| z[*place] = (rank as f32 - (0.9 * len as f32).floor()) * 0.5 + 0.25);
+        let slope: Vec<f32> = (0..shape[1]).map(|c| 0.5 + 0.25 * c as f32 / shape[1] as f32).collect();
+        let r = noise(y_shape.elements() as usize, 3);
+        let y = |z: &[f32], slope: &[f32]| twin(&forward, &[z, slope], 0.0).remove(0);
+        let tolerance = rounding(&y(&z, &slope), &r, h);
+        let kernel = PreluPoolBackward::new(&z_shape, &y_shape, k);
+        let got = twin(&kernel, &[&z, &slope, &r], 0.0);
+        compare("input", &z, &got[0], h, tolerance, |z| weighted(&y(z, &slope), &r));
+        let sums = twin(&Reduce::slabs_first(kernel.slabs(), z_shape.c()), &[&got[1]], 0.0).remove(0);
+        compare("slope", &slope, &sums, h, tolerance, |slope| weighted(&y(&z, slope), &r));
     }
 }
 
 #[test]
 fn of_equal_values_the_first_in_raster_order_takes_the_gradient() {
     let shape = Shape::new([1, 1, 2, 2]).unwrap();
-    let (_, _, y) = MaxPool::new(&shape, 2, 2).unwrap();
-    for (x, want) in [([5.0, 5.0, 5.0, 5.0], [1.0, 0.0, 0.0, 0.0]), ([1.0, 2.0, 2.0, 0.0], [0.0, 1.0, 0.0, 0.0])] {
-        assert_eq!(twin(&MaxPoolBackward::new(&shape, &y, 2, 2), &[&x, &[1.0]], 0.0)[0], want);
+    let (_, y) = PreluPool::new(&shape, 2).unwrap();
+    for (z, want) in [([5.0, 5.0, 5.0, 5.0], [1.0, 0.0, 0.0, 0.0]), ([1.0, 2.0, 2.0, 0.0], [0.0, 1.0, 0.0, 0.0])] {
+        assert_eq!(twin(&PreluPoolBackward::new(&shape, &y, 2), &[&z, &[0.5], &[1.0]], 0.0)[0], want);
     }
 }
 
@@ -162,7 +167,6 @@ fn of_equal_values_the_first_in_raster_order_takes_the_gradient() {
 fn gradients_accumulate() {
     let shape = Shape::new([1, 1, 1, 1]).unwrap();
     assert_eq!(twin(&PreluBackward::new(&shape), &[&[1.0], &[0.5], &[2.0]], 3.0)[0], [5.0]);
-    assert_eq!(twin(&MaxPoolBackward::new(&shape, &shape, 2, 2), &[&[1.0], &[2.0]], 3.0)[0], [5.0]);
     assert_eq!(twin(&DenseBackwardInput::new(1, 1, 1), &[&[2.0], &[1.0, 0.0, 0.0, 0.0]], 3.0)[0], [5.0]);
     assert_eq!(twin(&DenseBackwardWeight::new(1, 1, 1), &[&[1.0], &[2.0]], 3.0)[0][0], 5.0);
     assert_eq!(twin(&Reduce::slabs_first(2, 1), &[&[1.0, 1.0]], 3.0)[0], [5.0]);

@@ -13,9 +13,10 @@ mod halve;
 mod join;
 mod lrn;
 mod max_pool;
-mod max_pool_backward;
 mod prelu;
 mod prelu_backward;
+mod prelu_pool;
+mod prelu_pool_backward;
 
 pub use conv::Conv;
 pub use conv_backward_input::ConvBackwardInput;
@@ -29,9 +30,10 @@ pub use halve::Halve;
 pub use join::Join;
 pub use lrn::Lrn;
 pub use max_pool::MaxPool;
-pub use max_pool_backward::MaxPoolBackward;
 pub use prelu::Prelu;
 pub use prelu_backward::PreluBackward;
+pub use prelu_pool::PreluPool;
+pub use prelu_pool_backward::PreluPoolBackward;
 
 use conv::{GROUP, grid};
 

@@ -54,6 +54,7 @@ impl Kernel for Prelu {
                     x.iter().zip(&read[1][..c]).zip(y).for_each(|((x, a), y)| *y = if *x > 0.0 { *x } else { a * x });
                 } else {
                     for ((x, a), y) in x.chunks_exact(plane).zip(read[1]).zip(y.chunks_exact_mut(plane)) {
+                        let a = *a;
                         x.iter().zip(y).for_each(|(x, y)| *y = if *x > 0.0 { *x } else { a * x });
                     }
                 }
