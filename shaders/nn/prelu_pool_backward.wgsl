@@ -8,8 +8,7 @@
 //   dslope  f32[slabs, c]        write  partial sums, for `reduce`
 //
 // A gather over blocks of 2 x 2 elements, which at most four windows cover: those that start at the block and at the blocks above and to
-// the left. One invocation per slab (a column of blocks of `items` items) and channel goes down the blocks and keeps what the next needs.
-// Twin: src/kernels/nn/prelu_pool_backward.rs.
+// the left. One invocation per slab (a column of blocks of `items` items) and channel. Twin: src/kernels/nn/prelu_pool_backward.rs.
 
 override K: u32;
 
@@ -25,23 +24,9 @@ struct PreluPoolBackward {
 }
 
 // Five neighbours of a row, activated: the two before the block, its own, and the one behind. Absent ones win nothing.
-struct Row {
-    left: vec2f,
-    own: vec2f,
-    behind: f32,
-}
-
-// The first maxima of two neighbouring windows so far, and where they are: counted row by row of three.
-struct Best {
-    value: vec2f,
-    at: vec2u,
-}
-
-// Two neighbouring windows: where their first maximum is, and their gradient.
-struct Windows {
-    winner: vec2u,
-    dy: vec2f,
-}
+struct Row { left: vec2f, own: vec2f, behind: f32 }
+// Two neighbouring windows: their first maximum, where it is (counted row by row of three), and their gradient.
+struct Windows { best: vec2f, at: vec2u, dy: vec2f }
 
 @group(0) @binding(0) var<uniform> p: PreluPoolBackward;
 @group(0) @binding(1) var<storage, read> z: array<f32>;
@@ -62,14 +47,14 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     var sum = 0.0;
     for (var item = first; item < min(first + p.items, p.n); item++) {
         let plane = item * p.c + id.y;
-        var above = Windows(vec2u(0u), vec2f(0.0));
+        var above = Windows(vec2f(0.0), vec2u(0u), vec2f(0.0));
         var row = load(plane, 0u, block, a);
         for (var i = 0u; i < (p.z_h + 1u) / 2u; i++) {
             let next = load(plane, 2u * i + 1u, block, a);
             let last = load(plane, 2u * i + 2u, block, a);
             let here = windows(plane, i, block, row, next, last);
             let d = shares(above, here);
-            sum += pass(plane, 2u * i, block, d.xy, a) + pass(plane, 2u * i + 1u, block, d.zw, a);
+            sum += write(plane, 2u * i, block, d.xy, a) + write(plane, 2u * i + 1u, block, d.zw, a);
             above = here;
             row = last;
         }
@@ -90,38 +75,39 @@ fn load(plane: u32, i: u32, block: u32, a: f32) -> Row {
 
 // The windows of row `i` that start at the block to the left and at this one.
 fn windows(plane: u32, i: u32, block: u32, r0: Row, r1: Row, r2: Row) -> Windows {
-    var best = Best(vec2f(r0.left.x, r0.own.x), vec2u(0u));
-    best = larger(best, vec2f(r0.left.y, r0.own.y), 1u);
-    if K > 2u { best = larger(best, vec2f(r0.own.x, r0.behind), 2u); }
-    best = larger(best, vec2f(r1.left.x, r1.own.x), 3u);
-    best = larger(best, vec2f(r1.left.y, r1.own.y), 4u);
+    var w = Windows(vec2f(r0.left.x, r0.own.x), vec2u(0u), vec2f(0.0));
+    w = larger(w, vec2f(r0.left.y, r0.own.y), 1u);
+    if K > 2u { w = larger(w, vec2f(r0.own.x, r0.behind), 2u); }
+    w = larger(w, vec2f(r1.left.x, r1.own.x), 3u);
+    w = larger(w, vec2f(r1.left.y, r1.own.y), 4u);
     if K > 2u {
-        best = larger(best, vec2f(r1.own.x, r1.behind), 5u);
-        best = larger(best, vec2f(r2.left.x, r2.own.x), 6u);
-        best = larger(best, vec2f(r2.left.y, r2.own.y), 7u);
-        best = larger(best, vec2f(r2.own.x, r2.behind), 8u);
+        w = larger(w, vec2f(r1.own.x, r1.behind), 5u);
+        w = larger(w, vec2f(r2.left.x, r2.own.x), 6u);
+        w = larger(w, vec2f(r2.left.y, r2.own.y), 7u);
+        w = larger(w, vec2f(r2.own.x, r2.behind), 8u);
     }
     let j = vec2u(block - 1u, block);
     let place = (plane * p.y_h + min(i, p.y_h - 1u)) * p.y_w + min(j, vec2u(p.y_w - 1u));
     let there = (j < vec2u(p.y_w)) & vec2<bool>(i < p.y_h);
-    return Windows(best.at, select(vec2f(0.0), vec2f(dy[place.x], dy[place.y]), there));
+    w.dy = select(vec2f(0.0), vec2f(dy[place.x], dy[place.y]), there);
+    return w;
 }
 
-fn larger(best: Best, v: vec2f, at: u32) -> Best {
-    return Best(select(best.value, v, v > best.value), select(best.at, vec2u(at), v > best.value));
+fn larger(w: Windows, v: vec2f, at: u32) -> Windows {
+    return Windows(select(w.best, v, v > w.best), select(w.at, vec2u(at), v > w.best), w.dy);
 }
 
 // What each element of the block gets.
 fn shares(above: Windows, here: Windows) -> vec4f {
-    let own = select(vec4f(0.0), vec4f(here.dy.y), vec4u(here.winner.y) == vec4u(0u, 1u, 3u, 4u));
-    let left = select(vec2f(0.0), vec2f(here.dy.x), vec2u(here.winner.x) == vec2u(2u, 5u));
-    let top = select(vec2f(0.0), vec2f(above.dy.y), vec2u(above.winner.y) == vec2u(6u, 7u));
-    let corner = select(0.0, above.dy.x, above.winner.x == 8u);
+    let own = select(vec4f(0.0), vec4f(here.dy.y), vec4u(here.at.y) == vec4u(0u, 1u, 3u, 4u));
+    let left = select(vec2f(0.0), vec2f(here.dy.x), vec2u(here.at.x) == vec2u(2u, 5u));
+    let top = select(vec2f(0.0), vec2f(above.dy.y), vec2u(above.at.y) == vec2u(6u, 7u));
+    let corner = select(0.0, above.dy.x, above.at.x == 8u);
     return vec4f(corner + top.x + left.x + own.x, top.y + own.y, left.y + own.z, own.w);
 }
 
 // Writes two neighbours of the block's row `i` and returns their part of the slope's gradient.
-fn pass(plane: u32, i: u32, block: u32, d: vec2f, a: f32) -> f32 {
+fn write(plane: u32, i: u32, block: u32, d: vec2f, a: f32) -> f32 {
     if i >= p.z_h { return 0.0; }
     let at = (plane * p.z_h + i) * p.z_w + 2u * block;
     let v = z[at];
