@@ -1,13 +1,17 @@
 // crop: cuts candidates out of the frame, zero outside it, and resamples them to side x side (spec 3.2, 3.4)
 //
-//   frame       u32[frame_h, frame_w]       read   pixels, R in the low byte
-//   candidates  Candidate[first + n]        read   integer corners
-//   y           f32[n, 3, side, side]       write  normalised pixels of candidates first.., mirrored left to right if asked
+//   frames      u32[images, frame_h, frame_w]  read   pixels, R in the low byte
+//   candidates  Candidate[images, capacity]    read   integer corners
+//   counters    Counter[lists, images]         read
+//   y           f32[n, 3, side, side]          write  normalised pixels of candidates first.., mirrored left to right if asked
 //
-// One invocation per item and pixel, three channels each. A box without area gives zero pixels.
-// Twin: src/kernels/image/crop.rs. Snippets: taps, boxes.
+// The candidates of all images count in a row. One invocation per item and pixel, three channels each. A box without area gives zero pixels.
+// Twin: src/kernels/image/crop.rs. Snippets: taps, images, boxes, counter.
 
 struct Crop {
+    images: u32,
+    capacity: u32,
+    list: u32,
     frame_w: u32,
     frame_h: u32,
     n: u32,
@@ -18,9 +22,10 @@ struct Crop {
 }
 
 @group(0) @binding(0) var<uniform> p: Crop;
-@group(0) @binding(1) var<storage, read> frame: array<u32>;
+@group(0) @binding(1) var<storage, read> frames: array<u32>;
 @group(0) @binding(2) var<storage, read> candidates: array<Candidate>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read> counters: array<Counter>;
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u) {
@@ -30,7 +35,9 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let pixel = id.x % plane;
     var column = pixel % p.side;
     if p.mirror == 1u { column = p.side - 1u - column; }
-    let corners = vec4i(candidates[p.first + item].corners);
+    let owner = image_of(p.first + item, p.list, p.images);
+    let corners = vec4i(candidates[owner.x * p.capacity + owner.y].corners);
+    let origin = owner.x * p.frame_h * p.frame_w;
     let size = corners.zw - corners.xy + 1;
     var sum = vec3f(0.0);
     if all(size > vec2i(0)) {
@@ -44,7 +51,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         for (var i = top; i <= bottom; i++) {
             var line = vec3f(0.0);
             for (var j = left; j <= right; j++) {
-                let texel = frame[u32(i) * p.frame_w + u32(j)];
+                let texel = frames[origin + u32(i) * p.frame_w + u32(j)];
                 let rgb = vec3f(f32(texel & 255u), f32((texel >> 8u) & 255u), f32((texel >> 16u) & 255u));
                 line += tap_weight(columns, u32(j - corners.x + 1), u32(size.x), p.side) * rgb;
             }

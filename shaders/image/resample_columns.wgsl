@@ -1,12 +1,13 @@
 // resample_columns: the horizontal half: y[c, band row, i] = (sum_j weight_j * x[c, band row, j] - 127.5) / 128
 //
-//   x      f32[3, x_plane]   read   result of resample_rows
-//   bands  Band[bands]       read   the same table
-//   y      f32[3, y_plane]   write  normalised pixels, the bands of the pyramid laid end to end; every element written once
+//   x      f32[images, 3, x_plane]   read   result of resample_rows
+//   bands  Band[bands]               read   the same table
+//   y      f32[images, 3, y_plane]   write  normalised pixels, the bands of the pyramid laid end to end; every element written once
 //
-// One invocation per output pixel, three channels each. Twin: src/kernels/image/resample_columns.rs. Snippets: taps.
+// One invocation per output pixel, three channels each, images along y. Twin: src/kernels/image/resample_columns.rs. Snippets: taps.
 
 struct ResampleColumns {
+    images: u32,
     frame_w: u32,
     bands: u32,
     x_plane: u32,
@@ -35,7 +36,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     while i > 0u && id.x < bands[i].x { i--; }
     let band = bands[i];
     let inside = id.x - band.x;
-    let start = (band.row + inside / band.level_w) * p.frame_w;
+    let start = id.y * 3u * p.x_plane + (band.row + inside / band.level_w) * p.frame_w;
     let t = taps(inside % band.level_w, p.frame_w, band.level_w, p.bilinear);
     var sum = vec3f(0.0);
     for (var j = t.first; j <= t.last; j++) {
@@ -43,7 +44,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         sum += tap_weight(t, j, p.frame_w, band.level_w) * vec3f(x[at], x[p.x_plane + at], x[2u * p.x_plane + at]);
     }
     let normal = (sum - 127.5) * 0.0078125;
-    y[id.x] = normal.x;
-    y[p.y_plane + id.x] = normal.y;
-    y[2u * p.y_plane + id.x] = normal.z;
+    let at = id.y * 3u * p.y_plane + id.x;
+    y[at] = normal.x;
+    y[p.y_plane + at] = normal.y;
+    y[2u * p.y_plane + at] = normal.z;
 }

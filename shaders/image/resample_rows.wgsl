@@ -1,12 +1,13 @@
 // resample_rows: the vertical half of resampling a frame to pyramid bands: y[c, band row, column] = sum_j weight_j * frame[j, column, c]
 //
-//   frame  u32[frame_h, frame_w]   read   pixels, R in the low byte, then G, B, A
-//   bands  Band[bands]             read   rows of pyramid levels to make
-//   y      f32[3, y_plane]         write  byte values 0..255, one frame_w-wide image per band; every element written once
+//   frames  u32[images, frame_h, frame_w]  read   pixels, R in the low byte, then G, B, A
+//   bands   Band[bands]                    read   rows of pyramid levels to make
+//   y       f32[images, 3, y_plane]        write  byte values 0..255, one frame_w-wide image per band; every element written once
 //
-// One invocation per band row and column, three channels each. Twin: src/kernels/image/resample_rows.rs. Snippets: taps.
+// One invocation per band row and column, three channels each, images along y. Twin: src/kernels/image/resample_rows.rs. Snippets: taps.
 
 struct ResampleRows {
+    images: u32,
     frame_w: u32,
     frame_h: u32,
     bands: u32,
@@ -24,7 +25,7 @@ struct Band {
 }
 
 @group(0) @binding(0) var<uniform> p: ResampleRows;
-@group(0) @binding(1) var<storage, read> frame: array<u32>;
+@group(0) @binding(1) var<storage, read> frames: array<u32>;
 @group(0) @binding(2) var<storage, read> bands: array<Band>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
@@ -39,11 +40,12 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let t = taps(band.first + row - band.row, p.frame_h, band.level_h, p.bilinear);
     var sum = vec3f(0.0);
     for (var j = t.first; j <= t.last; j++) {
-        let texel = frame[j * p.frame_w + column];
+        let texel = frames[(id.y * p.frame_h + j) * p.frame_w + column];
         let rgb = vec3f(f32(texel & 255u), f32((texel >> 8u) & 255u), f32((texel >> 16u) & 255u));
         sum += tap_weight(t, j, p.frame_h, band.level_h) * rgb;
     }
-    y[id.x] = sum.x;
-    y[p.y_plane + id.x] = sum.y;
-    y[2u * p.y_plane + id.x] = sum.z;
+    let at = id.y * 3u * p.y_plane + id.x;
+    y[at] = sum.x;
+    y[p.y_plane + at] = sum.y;
+    y[2u * p.y_plane + at] = sum.z;
 }

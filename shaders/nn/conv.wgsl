@@ -32,10 +32,11 @@ struct Conv {
 @group(0) @binding(6) var<storage, read_write> y: array<f32>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u) {
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) workgroup: vec3u) {
     let item = id.x / p.tiles;
     if item >= p.n { return; }
-    let group = id.y;
+    // Of the workgroup, so that a compiler sees that all invocations read the same weights.
+    let group = workgroup.y;
     let tile = id.x % p.tiles;
     let level = level_of(tile, p.levels);
     let column = (tile - level.tile) % level.columns * 4u;

@@ -1,12 +1,14 @@
-// arguments: dispatch sizes of the counted steps of a stage, from the number of candidates
+// arguments: dispatch sizes of the counted steps of a stage, from the number of candidates of several images
 //
-//   count  Counter        read
-//   steps  Row[rows]      read
-//   sizes  vec4u[rows]    write  workgroups x, y, 1, then the number of items itself
+//   counters  Counter[lists, images]  read
+//   steps     Row[rows]               read
+//   sizes     vec4u[rows]             write  workgroups x, y, 1, then the number of items itself
 //
-// One invocation per row. Twin: src/kernels/select/arguments.rs. Snippets: counter.
+// One invocation per row. With one image the settle kernel does it. Twin: src/kernels/select/arguments.rs. Snippets: counter.
 
 struct Arguments {
+    images: u32,
+    list: u32,
     rows: u32,
 }
 
@@ -20,15 +22,17 @@ struct Row {
 }
 
 @group(0) @binding(0) var<uniform> p: Arguments;
-@group(0) @binding(1) var<storage, read> count: Counter;
+@group(0) @binding(1) var<storage, read> counters: array<Counter>;
 @group(0) @binding(2) var<storage, read> steps: array<Row>;
 @group(0) @binding(3) var<storage, read_write> sizes: array<vec4u>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u) {
     if id.x >= p.rows { return; }
+    var held = 0u;
+    for (var image = 0u; image < p.images; image++) { held += counters[p.list * p.images + image].held; }
     let row = steps[id.x];
-    let items = min(max(count.held, row.first) - row.first, row.most);
+    let items = min(max(held, row.first) - row.first, row.most);
     let invocations = (items + row.together - 1u) / row.together * row.per_item;
     sizes[id.x] = vec4u((invocations + row.width - 1u) / row.width, row.groups_y, 1u, items);
 }

@@ -6,21 +6,29 @@ use std::sync::{Arc, Weak};
 
 use super::Config;
 use super::found::{DetectError, Detections, Frame, StageCounts, Ticket, face};
-use super::plan::{Budget, Counters, Plan};
+use super::plan::{Budget, Plan};
 use super::pyramid::{self, Level};
+use super::stage::ListId;
 use crate::engine::{Engine, EngineError, Flight, Outputs, Session};
 use crate::kernels::select::{Counter, Faces};
 use crate::nets::{ONET, PNET, RNET};
 use crate::record::{Recording, Slot};
 use crate::weights::Weights;
 
-/// The cascade for one frame size, ready to play.
+/// The cascade for some frames of one size, ready to play.
 struct Prepared {
-    size: [u32; 2],
+    key: Key,
     session: Session,
-    frame: Slot,
+    frames: Slot,
     faces: Slot,
-    counters: Counters,
+    counters: Slot,
+}
+
+/// Frames that are searched at once: how many, and their columns and rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Key {
+    images: u32,
+    size: [u32; 2],
 }
 
 /// A submitted frame.
@@ -31,10 +39,10 @@ struct Pending {
 }
 
 enum State {
-    /// Being searched by the session for frames of `size`.
-    Flying { size: [u32; 2], flight: Flight },
+    /// Being searched by the session for `key`.
+    Flying { key: Key, flight: Flight },
     /// Searched.
-    Landed(Result<Detections, DetectError>),
+    Landed(Result<Vec<Detections>, DetectError>),
 }
 
 /// Finds faces in frames.
@@ -56,6 +64,8 @@ const READY: usize = 2;
 impl Detector {
     /// Frames under way at most.
     pub const IN_FLIGHT: usize = 3;
+    /// Frames that [`Detector::detect_batch`] searches together on a GPU.
+    pub const TOGETHER: usize = 8;
 
     /// A detector that runs on `engine` with `weights`.
     ///
@@ -102,12 +112,7 @@ impl Detector {
     ///
     /// As [`Detector::detect`]; what goes wrong later is told by [`Detector::collect`].
     pub fn submit(&mut self, frame: &Frame) -> Result<Ticket, DetectError> {
-        let ticket = Ticket(Arc::new(()));
-        self.pending.retain(|pending| matches!(pending.state, State::Flying { .. }) || pending.ticket.strong_count() > 0);
-        let levels = pyramid::levels(frame.width, frame.height, &self.config);
-        let state = if levels.is_empty() { State::Landed(Ok(Detections::default())) } else { self.start(frame, &levels)? };
-        self.pending.push_back(Pending { ticket: Arc::downgrade(&ticket.0), state });
-        Ok(ticket)
+        self.submit_all(std::slice::from_ref(frame))
     }
 
     /// Waits for a frame that was submitted and returns what was found, as [`Detector::detect`] would.
@@ -116,6 +121,21 @@ impl Detector {
     ///
     /// As [`Detector::detect`]; [`DetectError::ForeignTicket`] for one of another detector.
     pub fn collect(&mut self, ticket: Ticket) -> Result<Detections, DetectError> {
+        self.collect_all(ticket).and_then(|mut found| found.pop().ok_or(DetectError::ForeignTicket))
+    }
+
+    /// Frames of one size, searched together.
+    fn submit_all(&mut self, frames: &[Frame]) -> Result<Ticket, DetectError> {
+        let ticket = Ticket(Arc::new(()));
+        self.pending.retain(|pending| matches!(pending.state, State::Flying { .. }) || pending.ticket.strong_count() > 0);
+        let levels = frames.first().map_or_else(Vec::new, |frame| pyramid::levels(frame.width, frame.height, &self.config));
+        let state =
+            if levels.is_empty() { State::Landed(Ok(vec![Detections::default(); frames.len()])) } else { self.start(frames, &levels)? };
+        self.pending.push_back(Pending { ticket: Arc::downgrade(&ticket.0), state });
+        Ok(ticket)
+    }
+
+    fn collect_all(&mut self, ticket: Ticket) -> Result<Vec<Detections>, DetectError> {
         let Ticket(mark) = ticket;
         let mine = |pending: &Pending| std::ptr::eq(pending.ticket.as_ptr(), Arc::as_ptr(&mark));
         let index = self.pending.iter().position(mine).ok_or(DetectError::ForeignTicket)?;
@@ -142,24 +162,44 @@ impl Detector {
         })
     }
 
-    /// Searches `frames` together; results in their order, equal to those of [`Detector::detect`].
+    /// Searches `frames` and returns what was found in their order, equal to what [`Detector::detect`] finds in each. On a GPU neighbours of
+    /// one size are searched together, [`Detector::TOGETHER`] at a time: small frames alone cannot keep a large GPU busy.
     ///
     /// # Errors
     ///
     /// As [`Detector::detect`], for the first frame that cannot be searched.
     pub fn detect_batch(&mut self, frames: &[Frame]) -> Result<Vec<Detections>, DetectError> {
-        self.detect_stream(frames).collect()
+        let together = if self.engine.gpu().is_some() { Self::TOGETHER } else { 1 };
+        let same = frames.chunk_by(|a, b| (a.width, a.height) == (b.width, b.height));
+        // Of what does not fill a batch each frame goes alone: a recording for every number would have to be made and kept.
+        let parts = same.flat_map(|same| {
+            let (whole, rest) = same.split_at(same.len() / together * together);
+            whole.chunks(together).chain(rest.chunks(1))
+        });
+        let (mut found, mut under_way) = (Vec::with_capacity(frames.len()), VecDeque::new());
+        for part in parts {
+            if under_way.len() >= Self::IN_FLIGHT
+                && let Some(ticket) = under_way.pop_front()
+            {
+                found.extend(self.collect_all(ticket)?);
+            }
+            under_way.push_back(self.submit_all(part)?);
+        }
+        for ticket in under_way {
+            found.extend(self.collect_all(ticket)?);
+        }
+        Ok(found)
     }
 
-    fn start(&mut self, frame: &Frame, levels: &[Level]) -> Result<State, DetectError> {
+    fn start(&mut self, frames: &[Frame], levels: &[Level]) -> Result<State, DetectError> {
         let flying = |pending: &Pending| matches!(pending.state, State::Flying { .. });
         if self.pending.iter().filter(|pending| flying(pending)).count() >= Self::IN_FLIGHT
             && let Some(oldest) = self.pending.iter().position(flying)
         {
             self.land(oldest);
         }
-        let size = [frame.width, frame.height];
-        let prepared = match self.ready.iter().position(|prepared| prepared.size == size) {
+        let key = Key { images: frames.len() as u32, size: [frames[0].width, frames[0].height] };
+        let prepared = match self.ready.iter().position(|prepared| prepared.key == key) {
             Some(i) => self.ready.remove(i),
             None => {
                 // Room first: a large frame's buffers should not have to fit beside another's.
@@ -167,14 +207,17 @@ impl Detector {
                     (0..self.pending.len()).for_each(|index| self.land(index));
                     self.ready.drain(..(self.ready.len() + 1).saturating_sub(READY));
                 }
-                self.prepare(size, levels)?
+                self.prepare(key, levels)?
             }
         };
         self.ready.push(prepared);
         let prepared = self.ready.last_mut().expect("just pushed");
-        prepared.session.write(prepared.frame, &frame.rgba);
+        match frames {
+            [frame] => prepared.session.write(prepared.frames, &frame.rgba),
+            frames => prepared.session.write(prepared.frames, &frames.iter().flat_map(|frame| &frame.rgba).copied().collect::<Vec<_>>()),
+        }
         match prepared.session.submit() {
-            Ok(flight) => Ok(State::Flying { size, flight }),
+            Ok(flight) => Ok(State::Flying { key, flight }),
             Err(error) => {
                 (0..self.pending.len()).for_each(|index| self.land(index));
                 self.ready.clear();
@@ -186,10 +229,10 @@ impl Detector {
     /// Waits for the pending frame at `index`, if it is under way. After a failure nothing stays ready: the next frame starts afresh.
     fn land(&mut self, index: usize) {
         let pending = &mut self.pending[index];
-        let State::Flying { size, .. } = pending.state else { return };
+        let State::Flying { key, .. } = pending.state else { return };
         let lost = State::Landed(Err(EngineError::Lost { message: "an earlier frame failed".to_owned() }.into()));
         let State::Flying { flight, .. } = std::mem::replace(&mut pending.state, lost) else { return };
-        let Some(prepared) = self.ready.iter_mut().find(|prepared| prepared.size == size) else { return };
+        let Some(prepared) = self.ready.iter_mut().find(|prepared| prepared.key == key) else { return };
         let result = match prepared.session.collect(flight) {
             Ok(outputs) => prepared.faces(&outputs),
             Err(error) => Err(error.into()),
@@ -207,13 +250,13 @@ impl Detector {
     /// As [`Detector::detect`]; [`DetectError::FrameTooSmall`] for a frame that no face fits in.
     pub fn session(&self, frame: &Frame) -> Result<Session, DetectError> {
         let levels = pyramid::levels(frame.width, frame.height, &self.config);
-        let mut prepared = self.prepare([frame.width, frame.height], &levels)?;
-        prepared.session.write(prepared.frame, &frame.rgba);
+        let mut prepared = self.prepare(Key { images: 1, size: [frame.width, frame.height] }, &levels)?;
+        prepared.session.write(prepared.frames, &frame.rgba);
         Ok(prepared.session)
     }
 
-    fn prepare(&self, size: [u32; 2], levels: &[Level]) -> Result<Prepared, DetectError> {
-        let [width, height] = size;
+    fn prepare(&self, key: Key, levels: &[Level]) -> Result<Prepared, DetectError> {
+        let [width, height] = key.size;
         let pixels = u64::from(width) * u64::from(height);
         if levels.is_empty() {
             return Err(DetectError::FrameTooSmall { width, height, min_face_px: self.config.min_face_px });
@@ -221,43 +264,45 @@ impl Detector {
         if pixels > 1 << 30 || !pyramid::fits_taps(width, height, levels, self.config.resampling) {
             return Err(DetectError::FrameTooLarge { width, height, min_face_px: self.config.min_face_px });
         }
-        match self.load(&self.engine, size, levels) {
+        match self.load(&self.engine, key, levels) {
             // A frame that a device cannot hold is searched all the same.
             Err(DetectError::Engine(error @ (EngineError::TooLarge { .. } | EngineError::OutOfMemory { .. }))) => {
                 tracing::warn!("{width} x {height} pixels are searched on the CPU: {error}");
-                self.load(&Engine::cpu(), size, levels)
+                self.load(&Engine::cpu(), key, levels)
             }
             other => other,
         }
     }
 
-    fn load(&self, engine: &Engine, size: [u32; 2], levels: &[Level]) -> Result<Prepared, DetectError> {
+    fn load(&self, engine: &Engine, key: Key, levels: &[Level]) -> Result<Prepared, DetectError> {
         let budget = if engine.gpu().is_some() { Budget::GPU } else { Budget::CPU };
-        let Plan { recording, frame, faces, counters } = Plan::new(size, levels, &self.weights, &self.config, budget)?;
+        let Plan { recording, frames, faces, counters } = Plan::new(key.images, key.size, levels, &self.weights, &self.config, budget)?;
         let session = engine.load(recording)?;
-        Ok(Prepared { size, session, frame, faces, counters })
+        Ok(Prepared { key, session, frames, faces, counters })
     }
 }
 
 impl Prepared {
-    fn faces(&self, outputs: &Outputs) -> Result<Detections, DetectError> {
+    /// What was found in each image.
+    fn faces(&self, outputs: &Outputs) -> Result<Vec<Detections>, DetectError> {
         let output = |slot: Slot| outputs.iter().find(|(other, _)| *other == slot).map_or(&[][..], |(_, data)| data);
-        let counters = self.counters.map(|slot| Counter::read(output(slot)));
-        let last = counters[6];
-        if last.fault != 0 {
-            return Err(DetectError::NotANumber);
-        }
-        let [cells, level_nms, merged, rnet, rnet_nms, onet, _] = counters.map(|counter| counter.wanted);
-        let words = &output(self.faces)[..last.held as usize * Faces::WORDS];
-        if words.iter().any(|word| !word.is_finite()) {
-            return Err(DetectError::NotANumber);
-        }
-        let faces = words.chunks_exact(Faces::WORDS).map(face).collect();
-        Ok(Detections {
-            faces,
+        let (faces, counters, images) = (output(self.faces), output(self.counters), self.key.images);
+        let image = |(image, faces): (usize, &[f32])| {
+            let counter = |list: ListId| Counter::at(counters, list as u32, images, image);
+            let last = counter(ListId::Faces);
+            let words = &faces[..last.held as usize * Faces::WORDS];
+            if last.fault != 0 || words.iter().any(|word| !word.is_finite()) {
+                return Err(DetectError::NotANumber);
+            }
             // The last list is as long as the caller wants it.
-            truncated: counters[..6].iter().any(|counter| counter.held < counter.wanted),
-            counts: StageCounts { cells, level_nms, merged, rnet, rnet_nms, onet, faces: last.held },
-        })
+            let lists = [ListId::Cells, ListId::LevelNms, ListId::Merged, ListId::Rnet, ListId::RnetNms, ListId::Onet].map(counter);
+            let [cells, level_nms, merged, rnet, rnet_nms, onet] = lists.map(|counter| counter.wanted);
+            Ok(Detections {
+                faces: words.chunks_exact(Faces::WORDS).map(face).collect(),
+                truncated: lists.iter().any(|counter| counter.held < counter.wanted),
+                counts: StageCounts { cells, level_nms, merged, rnet, rnet_nms, onet, faces: last.held },
+            })
+        };
+        faces.chunks_exact(faces.len() / images as usize).enumerate().map(image).collect()
     }
 }

@@ -1,14 +1,14 @@
 //! The whole cascade for one frame size as one recording.
 
 use super::pyramid::{self, Level};
-use super::stage::{NmsRule, Stages};
+use super::stage::{ListId, Stages, Verdict};
 use super::{Capacity, Config};
-use crate::kernels::select::Faces;
+use crate::kernels::select::{Faces, NmsRule};
 use crate::nets::{NetError, ONET, PNET, RNET};
 use crate::record::{Recording, Slot};
 use crate::weights::Weights;
 
-/// How much memory one pass may take, in elements of its largest buffer and in crops.
+/// How much memory one pass may take, in elements of its largest buffer and in crops; and the kind of kernels.
 #[derive(Debug, Clone, Copy)]
 pub struct Budget {
     /// P-Net's largest buffer, elements.
@@ -17,29 +17,28 @@ pub struct Budget {
     pub rnet: u32,
     /// Crops that O-Net takes at once.
     pub onet: u32,
+    /// Weights in uniform buffers where they fit.
+    pub uniforms: bool,
 }
 
 impl Budget {
-    /// A GPU wants few large dispatches; the largest buffer (R-Net's first activations, 54 KB a crop) stays under the 128 MiB that every
+    /// A GPU wants few large dispatches; the largest buffer (O-Net's second activations, 113 KB a crop) stays under the 128 MiB that every
     /// device binds.
-    pub const GPU: Self = Self { elements: 24 << 20, rnet: 1024, onet: 256 };
+    pub const GPU: Self = Self { elements: 24 << 20, rnet: 4096, onet: 1024, uniforms: true };
     /// A CPU wants activations that stay in cache.
-    pub const CPU: Self = Self { elements: 2 << 20, rnet: 64, onet: 16 };
+    pub const CPU: Self = Self { elements: 2 << 20, rnet: 64, onet: 16, uniforms: false };
 }
-
-/// Counters after each step of the cascade, in order: cells, level NMS, merged, R-Net, R-Net NMS, O-Net, faces.
-pub type Counters = [Slot; 7];
 
 /// A recorded cascade.
 pub struct Plan {
     /// The steps.
     pub recording: Recording,
-    /// Packed pixels go here.
-    pub frame: Slot,
-    /// `[max_faces, 16]` faces come out here.
+    /// Packed pixels of all images go here.
+    pub frames: Slot,
+    /// `[images, max_faces, 16]` faces come out here.
     pub faces: Slot,
-    /// How many candidates each step left.
-    pub counters: Counters,
+    /// How many candidates each step left: counters `[LISTS, images]`.
+    pub counters: Slot,
 }
 
 /// Room per stage for a frame whose pyramid has `cells` cells: several times what photos full of faces need.
@@ -49,46 +48,49 @@ pub fn capacity(cells: u64) -> Capacity {
 }
 
 impl Plan {
-    /// Records the cascade of spec section 3 for frames of `[width, height]` with these pyramid levels.
+    /// Records the cascade of spec section 3 for `images` frames of `[width, height]` at once, with these pyramid levels.
     ///
     /// # Errors
     ///
     /// [`NetError`] if weights do not fit, or a pass is too large to index.
-    pub fn new(size: [u32; 2], levels: &[Level], weights: &Weights, config: &Config, budget: Budget) -> Result<Self, NetError> {
+    pub fn new(
+        images: u32,
+        size: [u32; 2],
+        levels: &[Level],
+        weights: &Weights,
+        config: &Config,
+        budget: Budget,
+    ) -> Result<Self, NetError> {
         let cells = levels.iter().map(|level| u64::from(level.cells().area())).sum();
         let room = config.capacity.unwrap_or_else(|| capacity(cells));
-        let mut stages = Stages::new(config, room, size);
-        let [pnet, rnet, onet] = [PNET, RNET, ONET].map(|net| net.forward(&mut stages.recording, weights));
-        let (passes, corners) = pyramid::passes(levels, size[0], budget.elements);
-        let union = |threshold, same_tag| NmsRule { threshold, smaller: false, same_tag };
+        let mut stages = Stages::new(config, room, images, size);
+        let [pnet, rnet, onet] = [PNET, RNET, ONET].map(|net| net.fused(&mut stages.recording, weights, budget.uniforms));
+        let (pnet, rnet, onet) = (pnet?, rnet?, onet?);
+        let (passes, corners) = pyramid::passes(levels, size[0], budget.elements / u64::from(images));
+        let union = NmsRule { threshold: 0.7, smaller: false, same_tag: false };
+        let smaller = NmsRule { smaller: true, ..union };
+        let [second, third] = [(&rnet, RNET.side, 1, budget.rnet), (&onet, ONET.side, 2, budget.onet)]
+            .map(|(net, side, stage, chunk)| Verdict { net, side, threshold: config.thresholds[stage], chunk, regress: stage == 2 });
 
-        let cells = stages.propose(&pnet?, &passes, corners)?;
-        let by_level = stages.sort(cells, "cells by level", room.candidates, true);
-        stages.nms(by_level, union(0.5, true));
-        let level_nms = stages.sort(by_level, "level NMS", room.candidates, false);
-        stages.nms(level_nms, union(0.7, false));
-        let merged = stages.sort(level_nms, "merged", room.rnet, false);
-        let crops = stages.refine(merged, "R-Net", 0.0, true);
+        let cells = stages.propose(&pnet, &passes, corners)?;
+        stages.suppress(cells, levels.len() as u32, 0.5);
+        let ids = [ListId::LevelNms, ListId::Merged];
+        let (crops, open) = stages.settle(cells, union, "R-Net", ids, (room.rnet, Some(0.0)));
+        let (by_rnet, _, steps) = stages.judge(crops, "R-Net scored", second)?;
+        stages.close(open, Some(steps));
+        let ids = [ListId::Rnet, ListId::RnetNms];
+        let (crops, open) = stages.settle(by_rnet, union, "O-Net", ids, (room.onet, Some(1.0)));
+        let (by_onet, landmarks, steps) = stages.judge(crops, "O-Net scored", third)?;
+        stages.close(open, Some(steps));
+        let (best, open) = stages.settle(by_onet, smaller, "faces", [ListId::Onet, ListId::Faces], (config.max_faces, None));
+        stages.close(open, None);
 
-        let (scored, _) = stages.judge(crops, &rnet?, RNET.side, config.thresholds[1], budget.rnet)?;
-        let by_rnet = stages.sort(scored, "R-Net passed", room.rnet, false);
-        stages.nms(by_rnet, union(0.7, false));
-        let rnet_nms = stages.sort(by_rnet, "R-Net NMS", room.onet, false);
-        let crops = stages.refine(rnet_nms, "O-Net", 1.0, true);
-
-        let (scored, landmarks) = stages.judge(crops, &onet?, ONET.side, config.thresholds[2], budget.onet)?;
-        let by_onet = stages.sort(scored, "O-Net passed", room.onet, false);
-        let refined = stages.refine(by_onet, "refined", 1.0, false);
-        stages.nms(refined, NmsRule { threshold: 0.7, smaller: true, same_tag: false });
-        let best = stages.sort(refined, "faces", config.max_faces, false);
-
-        let frame = stages.frame();
+        let (frames, counters) = (stages.frames(), stages.counters);
         let mut recording = stages.recording;
-        let faces = recording.slot("faces", config.max_faces as usize * Faces::WORDS);
+        let faces = recording.slot("faces", (images * config.max_faces) as usize * Faces::WORDS);
         recording.output(faces);
-        let kernel = Faces::new(config.max_faces, crops.capacity);
-        recording.push(kernel, &[best.candidates, best.count, crops.candidates, landmarks, faces]);
-        let counters = [cells, level_nms, merged, by_rnet, rnet_nms, by_onet, best].map(|list| list.count);
-        Ok(Self { recording, frame, faces, counters })
+        let kernel = Faces::new(images, best.id as u32, config.max_faces, crops.capacity);
+        recording.push(kernel, &[best.candidates, counters, crops.candidates, landmarks, faces]);
+        Ok(Self { recording, frames, faces, counters })
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Config, Resampling};
 use crate::kernels::image::Band;
+use crate::kernels::nn::Propose;
 use crate::kernels::select::CellBand;
 use crate::tensor::Extent;
 
@@ -75,6 +76,8 @@ pub struct Pass {
     pub cells: Vec<CellBand>,
     /// Cells of all bands.
     pub cell_count: u32,
+    /// Tiles of cells of all bands.
+    pub tiles: u32,
 }
 
 impl Pass {
@@ -97,8 +100,19 @@ impl Pass {
         let cell = self.cell_count;
         self.cell_count += cell_rows.len() as u32 * cells.w;
         self.bands.push(Band { row: rows, rows: last - first, first, level_h: level.extent.h, level_w: level.extent.w, x });
-        let band = CellBand { cell, width: cells.w, row: cell_rows.start, tag: tag as u32, columns: corner, rows: corner + cells.w };
-        self.cells.push(band);
+        let across = cells.w.div_ceil(Propose::TILE.w);
+        let place = CellBand {
+            tile: self.tiles,
+            across,
+            cell,
+            width: cells.w,
+            row: cell_rows.start,
+            tag: tag as u32,
+            columns: corner,
+            rows: corner + cells.w,
+        };
+        self.tiles += across * cell_rows.len() as u32;
+        self.cells.push(place);
     }
 }
 

@@ -3,80 +3,115 @@
 use super::pyramid::Pass;
 use super::{Capacity, Config, Resampling};
 use crate::kernels::image::{Crop, ResampleColumns, ResampleRows};
-use crate::kernels::select::{Candidate, Counter, Decode, Hits, Nms, Overlap, Refine, Scan, Score, Sort, counted};
-use crate::nets::{Forward, NetError};
+use crate::kernels::nn::Propose;
+use crate::kernels::select::{Arguments, Candidate, CountedSteps, Counter, Decode, Judge, NmsRule, Rank, Row, Settle, Suppress, counted};
+use crate::nets::{Fused, NetError, Scratch, Tail};
 use crate::record::{Kernel as _, Recording, Slot};
 use crate::tensor::Shape;
 
-/// Candidates in a slot, how many in another, how many at most.
+/// Lists of candidates, by number: rows of the table of counters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListId {
+    /// P-Net's cells over the threshold.
+    Cells,
+    /// Kept by NMS inside each level.
+    LevelNms,
+    /// Kept by NMS across levels: R-Net's crops.
+    Merged,
+    /// Over R-Net's threshold.
+    Rnet,
+    /// Kept by NMS: O-Net's crops.
+    RnetNms,
+    /// Over O-Net's threshold.
+    Onet,
+    /// Kept by NMS.
+    Faces,
+}
+
+/// How many lists there are.
+pub const LISTS: usize = 7;
+
+/// Candidates of every image in a slot, at most so many each.
 #[derive(Debug, Clone, Copy)]
 pub struct List {
-    /// `[capacity]` candidates.
+    /// `[images, capacity]` candidates.
     pub candidates: Slot,
-    /// Their counter.
-    pub count: Slot,
     /// Most it can hold.
     pub capacity: u32,
+    /// Which counters are its own.
+    pub id: ListId,
 }
 
-impl List {
-    fn new(recording: &mut Recording, label: &str, capacity: u32) -> Self {
-        let candidates = recording.slot(format!("{label} candidates"), capacity as usize * Candidate::WORDS);
-        let count = counter(recording, label);
-        Self { candidates, count, capacity }
-    }
-}
-
-/// A counter that the host reads after every play.
-fn counter(recording: &mut Recording, label: &str) -> Slot {
-    let slot = recording.slot(format!("{label} count"), Counter::WORDS);
-    recording.output(slot);
-    slot
-}
-
-/// Overlap that NMS tolerates.
+/// A net's stage, to be recorded by [`Stages::judge`].
 #[derive(Debug, Clone, Copy)]
-pub struct NmsRule {
-    /// Largest tolerated overlap.
+pub struct Verdict<'a> {
+    /// The net.
+    pub net: &'a Fused,
+    /// Side of its crops, px.
+    pub side: u32,
+    /// Face probability needed.
     pub threshold: f32,
-    /// Of the smaller box instead of the union.
-    pub smaller: bool,
-    /// Only candidates of one tag suppress each other.
-    pub same_tag: bool,
+    /// Crops at once.
+    pub chunk: u32,
+    /// Whether boxes are moved by their regression before NMS.
+    pub regress: bool,
+}
+
+/// A step that waits for those that it counts.
+#[derive(Debug)]
+pub struct Open {
+    position: usize,
+    kernel: Settle,
+    list: List,
+    settled: List,
 }
 
 /// Writes stages into a recording.
 pub struct Stages<'a> {
     /// Where steps go.
     pub recording: Recording,
+    /// Lengths of all lists, `[LISTS, images]`.
+    pub counters: Slot,
     config: &'a Config,
     capacity: Capacity,
-    frame: Slot,
+    images: u32,
+    frames: Slot,
     frame_size: [u32; 2],
-    /// Flags of the list at hand, and its overlap bits: shared by all lists.
+    scratch: Scratch,
+    /// Of the list at hand, shared by all: flags, order, overlap bits.
     keep: Slot,
-    overlap: Slot,
+    order: Slot,
+    rows: Slot,
 }
 
 impl<'a> Stages<'a> {
-    /// Stages over frames of `frame_size`.
-    pub fn new(config: &'a Config, capacity: Capacity, frame_size: [u32; 2]) -> Self {
+    /// Stages over `images` frames of `frame_size`.
+    pub fn new(config: &'a Config, capacity: Capacity, images: u32, frame_size: [u32; 2]) -> Self {
         let mut recording = Recording::new();
-        let frame = recording.slot("frame", (frame_size[0] * frame_size[1]) as usize);
-        recording.input(frame);
-        let longest = capacity.candidates.max(capacity.rnet).max(capacity.onet);
-        let keep = recording.slot("keep flags", longest as usize);
-        let overlap = recording.slot("overlap bits", 1);
-        Self { recording, config, capacity, frame, frame_size, keep, overlap }
+        let frames = recording.slot("frames", (images * frame_size[0] * frame_size[1]) as usize);
+        recording.input(frames);
+        let longest = images as usize * capacity.candidates.max(capacity.rnet).max(capacity.onet) as usize;
+        let keep = recording.slot("keep flags", longest);
+        let order = recording.slot("order", longest);
+        let rows = recording.slot("overlap bits", 1);
+        let counters = recording.slot("counters", LISTS * images as usize * Counter::WORDS);
+        recording.output(counters);
+        let scratch = Scratch::default();
+        Self { recording, counters, config, capacity, images, frames, frame_size, scratch, keep, order, rows }
     }
 
-    /// The frame's slot: packed pixels.
-    pub fn frame(&self) -> Slot {
-        self.frame
+    /// The frames' slot: packed pixels.
+    pub fn frames(&self) -> Slot {
+        self.frames
     }
 
     fn bilinear(&self) -> bool {
         self.config.resampling == Resampling::Bilinear
+    }
+
+    fn list(&mut self, label: &str, capacity: u32, id: ListId) -> List {
+        let candidates = self.recording.slot(format!("{label} candidates"), (self.images * capacity) as usize * Candidate::WORDS);
+        List { candidates, capacity, id }
     }
 
     /// P-Net over every pass: all cells over the threshold, in order of cells.
@@ -84,91 +119,128 @@ impl<'a> Stages<'a> {
     /// # Errors
     ///
     /// [`NetError::Shape`] if a pass is too large to index.
-    pub fn propose(&mut self, net: &Forward, passes: &[Pass], corners: Vec<f32>) -> Result<List, NetError> {
-        let (threshold, capacity) = (self.config.thresholds[0], self.capacity.candidates);
-        let bilinear = self.bilinear();
+    pub fn propose(&mut self, net: &Fused, passes: &[Pass], corners: Vec<f32>) -> Result<List, NetError> {
+        let (threshold, images, bilinear) = (self.config.thresholds[0], self.images, self.bilinear());
+        let list = self.list("cells", self.capacity.candidates, ListId::Cells);
+        let Tail::Propose { parameters } = net.tail() else { unreachable!("P-Net has no dense layer") };
         let r = &mut self.recording;
-        let candidates = r.slot("cells candidates", capacity as usize * Candidate::WORDS);
         let corners = r.constant("corners of cells", corners);
-        let [rows, x, counts, offsets] = ["resampled rows", "pyramid", "hits", "offsets"].map(|label| r.slot(label, 1));
-        let mut count = r.table("empty list", vec![0; Counter::WORDS]);
+        let [rows, heads, counts] = ["resampled rows", "heads of cells", "counts of blocks"].map(|label| r.slot(label, 1));
+        let mut before = r.table("empty lists", vec![0; images as usize * Counter::WORDS]);
         for (i, pass) in passes.iter().enumerate() {
             let bands = r.table("bands", bytemuck::cast_slice(&pass.bands).to_vec());
             let cell_bands = r.table("bands of cells", bytemuck::cast_slice(&pass.cells).to_vec());
-            let shape = Shape::ragged(1, 3, pass.extents())?;
-            let vertical = ResampleRows::new(self.frame_size, &pass.bands, bilinear);
+            let shape = Shape::ragged(images, 3, pass.extents())?;
+            let vertical = ResampleRows::new(images, self.frame_size, &pass.bands, bilinear);
             r.grow(rows, vertical.sizes()[2]);
-            r.push(vertical, &[self.frame, bands, rows]);
-            r.grow(x, shape.elements() as usize);
-            r.push(ResampleColumns::new(self.frame_size[0], &pass.bands, bilinear), &[rows, bands, x]);
-            let (heads, out) = net.record(r, x, &shape)?;
-            let (cells, blocks) = (out.plane(), out.plane().div_ceil(Hits::BLOCK));
-            r.grow(counts, blocks as usize);
-            r.grow(offsets, blocks as usize);
-            r.push(Hits::new(cells, threshold), &[heads, counts]);
+            r.push(vertical, &[self.frames, bands, rows]);
+            let x = self.scratch.slot(r, 0, shape.elements());
+            r.push(ResampleColumns::new(images, self.frame_size[0], &pass.bands, bilinear), &[rows, bands, x]);
+            let (x, shape) = net.record(r, &mut self.scratch, x, &shape)?;
+            let (propose, levels, cells) = Propose::new(&shape, threshold)?;
+            let levels = r.table("levels", levels);
+            r.grow(heads, propose.sizes()[3]);
+            r.grow(counts, propose.sizes()[4]);
+            r.push(propose, &[x, parameters, levels, heads, counts]);
+            // Passes but the last count in a table of their own.
             let last = i + 1 == passes.len();
-            let after = if last { counter(r, "cells") } else { r.slot(format!("cells count {i}"), Counter::WORDS) };
-            r.push(Scan::new(blocks, capacity), &[counts, count, offsets, after]);
-            count = after;
-            let decode = Decode::new(cells, threshold, pass.cells.len() as u32, capacity);
-            r.push(decode, &[heads, offsets, cell_bands, corners, candidates, self.keep]);
+            let after = if last { self.counters } else { r.slot(format!("cells after pass {i}"), images as usize * Counter::WORDS) };
+            let size = [cells.plane(), pass.tiles, pass.cells.len() as u32];
+            let decode = Decode::new(images, size, list.capacity, if last { list.id as u32 } else { 0 }, threshold);
+            r.push(decode, &[heads, counts, cell_bands, corners, before, list.candidates, self.keep, after]);
+            before = after;
         }
-        Ok(List { candidates, count, capacity })
+        Ok(list)
     }
 
-    /// The kept ones of `list`, best first, at most `room`.
-    pub fn sort(&mut self, list: List, label: &str, room: u32, by_tag: bool) -> List {
-        let sorted = List::new(&mut self.recording, label, room);
-        let kernel = Sort::new(list.capacity, room, by_tag);
-        self.recording.push(kernel, &[list.candidates, self.keep, list.count, sorted.candidates, sorted.count]);
-        sorted
+    fn rank(&mut self, list: List, rule: NmsRule) {
+        let rank = Rank::new(self.images, list.capacity, list.id as u32, rule);
+        self.recording.grow(self.rows, rank.sizes()[4]);
+        self.recording.push(rank, &[list.candidates, self.keep, self.counters, self.order, self.rows]);
     }
 
-    /// Marks what NMS keeps of a sorted `list`.
-    pub fn nms(&mut self, list: List, rule: NmsRule) {
-        let overlap = Overlap::new(list.capacity, rule.threshold, rule.smaller, rule.same_tag);
-        self.recording.grow(self.overlap, (list.capacity * list.capacity.div_ceil(32)) as usize);
-        self.recording.push(overlap, &[list.candidates, list.count, self.overlap]);
-        self.recording.push(Nms::new(list.capacity), &[self.overlap, list.count, self.keep]);
+    /// NMS inside each of `levels` levels: clears flags.
+    pub fn suppress(&mut self, list: List, levels: u32, threshold: f32) {
+        self.rank(list, NmsRule { threshold, smaller: false, same_tag: true });
+        let suppress = Suppress::new(self.images, list.capacity, list.id as u32, levels);
+        self.recording.push(suppress, &[list.candidates, self.counters, self.order, self.rows, self.keep]);
     }
 
-    /// Applies the box regression of the last net; `square` makes boxes ready to be cropped.
-    pub fn refine(&mut self, list: List, label: &str, extra: f32, square: bool) -> List {
-        let candidates = self.recording.slot(format!("{label} candidates"), list.capacity as usize * Candidate::WORDS);
-        self.recording.push(Refine::new(list.capacity, extra, square), &[list.candidates, list.count, candidates]);
-        List { candidates, ..list }
+    /// NMS over the flagged ones of `list`, counted as `middle`; those kept are list `to`, best first, at most `room`. Squared, with `extra`
+    /// added to the width of a box, they are crops. The step itself is recorded by [`Stages::close`], when the steps are known that wait for
+    /// the number of crops.
+    pub fn settle(
+        &mut self,
+        list: List,
+        rule: NmsRule,
+        label: &str,
+        [middle, to]: [ListId; 2],
+        (room, extra): (u32, Option<f32>),
+    ) -> (List, Open) {
+        self.rank(list, rule);
+        let settled = self.list(label, room, to);
+        let kernel = Settle::new(self.images, list.capacity, room, [list.id, middle, to].map(|id| id as u32));
+        let kernel = extra.map_or(kernel, |extra| kernel.squared(extra));
+        (settled, Open { position: self.recording.steps().len(), kernel, list, settled })
     }
 
-    /// Runs a net over the crops of `list`, `chunk` at a time, and marks those over `threshold`; returns the scored list and, with 16
-    /// outputs, its landmarks `[capacity, 10]`.
+    /// Records what [`Stages::settle`] left open, before what came since; it writes the dispatch sizes of `steps`.
+    pub fn close(&mut self, open: Open, steps: Option<CountedSteps>) {
+        let Open { position, mut kernel, list, settled } = open;
+        let r = &mut self.recording;
+        let (table, sizes) = match steps {
+            Some(steps) => (steps.table, steps.sizes),
+            None => (r.table("no steps", vec![0; Row::WORDS]), r.slot("no sizes", 1)),
+        };
+        match steps {
+            Some(steps) if self.images == 1 => kernel = kernel.counting(steps.rows),
+            Some(steps) => {
+                r.insert(position, Arguments::new(self.images, settled.id as u32, steps.rows), &[self.counters, table, sizes]);
+            }
+            None => {}
+        }
+        let slots = [list.candidates, self.keep, self.order, self.rows, table, settled.candidates, self.counters, sizes];
+        r.insert(position, kernel, &slots);
+    }
+
+    /// Runs a net over the crops of `list` and flags those over the threshold; returns the scored list, counted as that of the crops, the
+    /// landmarks `[images, capacity, 10]` of a net that gives any, and the steps that wait for their sizes.
     ///
     /// # Errors
     ///
     /// [`NetError::Shape`] if a chunk is too large to index.
-    pub fn judge(&mut self, list: List, net: &Forward, side: u32, threshold: f32, chunk: u32) -> Result<(List, Slot), NetError> {
-        let (frame_size, bilinear, outputs) = (self.frame_size, self.bilinear(), net.outputs());
-        let (frame, keep) = (self.frame, self.keep);
-        let mirror = self.config.mirror_landmarks && outputs == Score::WITH_LANDMARKS;
-        let r = &mut self.recording;
-        let scored = r.slot("scored candidates", list.capacity as usize * Candidate::WORDS);
-        let landmarks = r.slot("landmarks", if outputs == Score::WITH_LANDMARKS { list.capacity as usize * 10 } else { 1 });
-        let chunk = chunk.min(list.capacity);
-        let shape = Shape::new([chunk, 3, side, side])?;
-        let x = r.slot("crops", shape.elements() as usize);
-        let mirror_net = mirror.then(|| net.fork(r));
-        counted(r, list.count, list.capacity, chunk, |r, first| {
-            let n = chunk.min(list.capacity - first);
+    pub fn judge(&mut self, list: List, label: &str, verdict: Verdict<'_>) -> Result<(List, Slot, CountedSteps), NetError> {
+        let Tail::Judge { weight, parameters, hidden, outputs } = verdict.net.tail() else {
+            unreachable!("R- and O-Net have a dense layer")
+        };
+        let with_landmarks = outputs == Judge::WITH_LANDMARKS;
+        let scored = self.list(label, list.capacity, list.id);
+        let all = (self.images * list.capacity) as usize;
+        let room = if with_landmarks { all * 10 } else { 1 };
+        let (landmarks, mirrored) = (self.recording.slot("landmarks", room), self.recording.slot("landmarks of mirrored crops", room));
+        let mirror = self.config.mirror_landmarks && with_landmarks;
+        let (lists_of, frame_size, bilinear) = ([self.images, list.capacity, list.id as u32], self.frame_size, self.bilinear());
+        let (most, side) = (self.images * list.capacity, verdict.side);
+        let chunk = verdict.chunk.min(most);
+        let Self { recording, scratch, frames, counters, keep, .. } = self;
+        let steps = counted(recording, most, chunk, |r, first| {
+            let n = chunk.min(most - first);
             let shape = Shape::new([n, 3, side, side])?;
-            let run = |r: &mut Recording, net: &Forward, mirrored| {
-                r.push(Crop::new(frame_size, first, n, side, bilinear, mirrored), &[frame, list.candidates, x]);
-                net.record(r, x, &shape).map(|(heads, _)| heads)
-            };
-            let heads = run(r, net, false)?;
-            let mirrored = mirror_net.as_ref().map_or(Ok(heads), |net| run(r, net, true))?;
-            let score = Score::new(list.capacity, [first, n], outputs, threshold, mirror);
-            r.push(score, &[list.candidates, list.count, heads, mirrored, scored, keep, landmarks]);
+            let x = scratch.slot(r, 0, shape.elements());
+            // Mirrored crops first: what they write beside their landmarks is written again.
+            for mirrored_pass in if mirror { &[true, false][..] } else { &[false] } {
+                let crop = Crop::new(lists_of, frame_size, [first, n], side, bilinear);
+                let crop = if *mirrored_pass { crop.mirrored() } else { crop };
+                r.push(crop, &[*frames, list.candidates, *counters, x]);
+                let (y, shape) = verdict.net.record(r, scratch, x, &shape)?;
+                let judge = Judge::new(lists_of, [first, n], [shape.item(), hidden, outputs], verdict.threshold);
+                let judge = if verdict.regress { judge.regressing() } else { judge };
+                let judge = if mirror && !mirrored_pass { judge.mirrored() } else { judge };
+                let [from, to] = if *mirrored_pass { [landmarks, mirrored] } else { [mirrored, landmarks] };
+                r.push(judge, &[y, weight, parameters, list.candidates, *counters, from, scored.candidates, *keep, to]);
+            }
             Ok::<_, NetError>(())
         })?;
-        Ok((List { candidates: scored, ..list }, landmarks))
+        Ok((scored, landmarks, steps))
     }
 }

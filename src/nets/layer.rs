@@ -87,6 +87,16 @@ struct Parameters {
     slope: Slot,
 }
 
+/// What the weights say of a layer.
+pub(super) struct Tensors {
+    pub name: &'static str,
+    pub weight: Tensor,
+    pub bias: Vec<f32>,
+    pub slope: Vec<f32>,
+    /// The layer is a dense one, or heads after one.
+    pub dense: bool,
+}
+
 /// A net's forward pass inside one recording: its parameters, and one slot per layer for activations, shared by all its passes.
 #[derive(Debug, Clone)]
 pub struct Forward {
@@ -213,34 +223,7 @@ impl Net {
 
     /// Tensors of layer `i`, whose input is `x`, as its kernel reads them; `None` for pooling.
     pub(super) fn packed(self, i: usize, x: &Shape, weights: &Weights) -> Result<Option<Packed>, NetError> {
-        let get = |layer: &str, part: &str, shape: &[u32]| {
-            let shape: Vec<usize> = shape.iter().map(|&size| size as usize).collect();
-            weights.tensor(&format!("{}.{layer}.{part}", self.name), &shape)
-        };
-        let dense = self.layers[..=i].iter().any(|layer| matches!(layer, Layer::Dense { .. }));
-        let (name, weight, bias, slope) = match self.layers[i] {
-            Layer::MaxPool { .. } | Layer::Lrn => return Ok(None),
-            Layer::Conv { name, out, .. } | Layer::Dense { name, out } => (
-                name,
-                get(name, "weight", &self.weight_shape(i, x, out))?.clone(),
-                get(name, "bias", &[out])?.data.clone(),
-                match self.activation {
-                    Activation::PRelu => get(name, "slope", &[out])?.data.clone(),
-                    Activation::Relu => vec![0.0; out as usize],
-                },
-            ),
-            Layer::Heads(heads) => {
-                let mut joined = Tensor { shape: vec![0, x.c() as usize], data: Vec::new() };
-                let mut bias = Vec::new();
-                for &(head, out) in heads {
-                    joined.data.extend_from_slice(&get(head, "weight", &self.weight_shape(i, x, out))?.data);
-                    bias.extend_from_slice(&get(head, "bias", &[out])?.data);
-                }
-                joined.shape[0] = bias.len();
-                let linear = vec![1.0; bias.len()];
-                ("heads", joined, bias, linear)
-            }
-        };
+        let Some(Tensors { name, weight, bias, slope, dense }) = self.unpacked(i, x, weights)? else { return Ok(None) };
         let heads = if let Layer::Heads(heads) = self.layers[i] { heads } else { &[] };
         let shape = weight.shape.clone();
         let (weight, bias, slope) = if dense {
@@ -249,6 +232,38 @@ impl Net {
             (Conv::pack(&weight), Conv::pad(&bias), Conv::pad(&slope))
         };
         Ok(Some(Packed { name, dense, shape, heads, weight, bias, slope }))
+    }
+
+    /// The tensors of layer `i`, whose input is `x`, heads side by side; `None` for a layer that has none.
+    pub(super) fn unpacked(self, i: usize, x: &Shape, weights: &Weights) -> Result<Option<Tensors>, NetError> {
+        let get = |layer: &str, part: &str, shape: &[u32]| {
+            let shape: Vec<usize> = shape.iter().map(|&size| size as usize).collect();
+            weights.tensor(&format!("{}.{layer}.{part}", self.name), &shape)
+        };
+        let dense = self.layers[..=i].iter().any(|layer| matches!(layer, Layer::Dense { .. }));
+        match self.layers[i] {
+            Layer::MaxPool { .. } | Layer::Lrn => Ok(None),
+            Layer::Conv { name, out, .. } | Layer::Dense { name, out } => {
+                let weight = get(name, "weight", &self.weight_shape(i, x, out))?.clone();
+                let bias = get(name, "bias", &[out])?.data.clone();
+                let slope = match self.activation {
+                    Activation::PRelu => get(name, "slope", &[out])?.data.clone(),
+                    Activation::Relu => vec![0.0; out as usize],
+                };
+                Ok(Some(Tensors { name, weight, bias, slope, dense }))
+            }
+            Layer::Heads(heads) => {
+                let mut weight = Tensor { shape: vec![0, x.c() as usize], data: Vec::new() };
+                let mut bias = Vec::new();
+                for &(head, out) in heads {
+                    weight.data.extend_from_slice(&get(head, "weight", &self.weight_shape(i, x, out))?.data);
+                    bias.extend_from_slice(&get(head, "bias", &[out])?.data);
+                }
+                weight.shape[0] = bias.len();
+                let slope = vec![1.0; bias.len()];
+                Ok(Some(Tensors { name: "heads", weight, bias, slope, dense }))
+            }
+        }
     }
 }
 

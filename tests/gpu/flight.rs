@@ -87,3 +87,11 @@ fn a_device_lost_with_frames_in_flight_fails_each_of_them() {
     }
     assert!(matches!(detector.detect(&frames[0]), Err(DetectError::Engine(EngineError::Lost { .. }))));
 }
+
+#[test]
+fn a_frame_of_640_x_480_takes_at_most_32_dispatches() {
+    let frame = Frame::from_rgba(640, 480, vec![0; 640 * 480 * 4]).expect("as many bytes as pixels");
+    let session = detector(engine()).session(&frame).expect("a recording");
+    let names: Vec<&str> = session.recording().steps().iter().map(|step| step.kernel.name()).collect();
+    assert!(names.len() <= 32, "{} dispatches: {names:?}", names.len());
+}

@@ -105,7 +105,7 @@ fn every_step_and_every_list_of_the_gpu_cascade_equals_the_twins() {
         let [mut own, mut twin] = [name, "twin"].map(|name| detector(name).session(&frame).unwrap());
         own.play().unwrap();
         twin.play().unwrap();
-        for label in ["cells by level", "level NMS", "merged", "R-Net", "R-Net NMS", "O-Net", "faces"] {
+        for label in ["cells", "R-Net", "R-Net scored", "O-Net", "O-Net scored", "faces"] {
             let label = format!("{label} candidates");
             let (own, twin) = (list(&own, &label), list(&twin, &label));
             for (i, (own, twin)) in own.iter().zip(&twin).enumerate() {

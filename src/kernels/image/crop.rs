@@ -1,24 +1,43 @@
 //! Crops of candidates for R- and O-Net.
 
+use std::ops::Range;
+
 use super::resample_rows::sample_frame;
 use super::taps::{most_taps, taps};
 use super::{normal, rgb};
-use crate::kernels::select::Candidate;
+use crate::kernels::select::{Candidate, Counter, image_of};
 use crate::kernels::{Sample, Samples, wgsl};
 use crate::record::{Binding, Kernel, Work};
 use crate::simd::{Bands, CropPixels, Simd, Taps};
 
 crate::uniform! {
-    /// Candidates cut out of the frame, zero outside it, at `side x side` pixels.
+    /// Candidates cut out of their frames, zero outside them, at `side x side` pixels.
     ///
-    /// Reads the packed frame and `candidates: [first + n]`; writes `y: [n, 3, side, side]`, normalised.
-    pub struct Crop { frame_w: u32, frame_h: u32, n: u32, first: u32, side: u32, bilinear: u32, mirror: u32 }
+    /// Reads the packed frames, `candidates: [images, capacity]` and the [`Counter`]s; writes `y: [n, 3, side, side]`, normalised, of
+    /// candidates `first .. first + n` of all images in a row.
+    pub struct Crop {
+        images: u32, capacity: u32, list: u32, frame_w: u32, frame_h: u32, n: u32, first: u32, side: u32, bilinear: u32, mirror: u32,
+    }
 }
 
 impl Crop {
-    /// Crops of candidates `first .. first + n` of a frame `[width, height]`.
-    pub fn new([frame_w, frame_h]: [u32; 2], first: u32, n: u32, side: u32, bilinear: bool, mirror: bool) -> Self {
-        Self { frame_w, frame_h, n, first, side, bilinear: u32::from(bilinear), mirror: u32::from(mirror) }
+    /// Crops of candidates `first .. first + n` of list number `list` of each image, of at most `capacity`, from frames `[width, height]`.
+    pub fn new([images, capacity, list]: [u32; 3], [frame_w, frame_h]: [u32; 2], [first, n]: [u32; 2], side: u32, bilinear: bool) -> Self {
+        Self { images, capacity, list, frame_w, frame_h, n, first, side, bilinear: u32::from(bilinear), mirror: 0 }
+    }
+
+    /// Mirrored left to right.
+    #[must_use]
+    pub fn mirrored(self) -> Self {
+        Self { mirror: 1, ..self }
+    }
+
+    /// Frame and candidate of an item.
+    fn source<'a>(&self, item: u32, read: &[&'a [f32]]) -> (&'a [u32], &'a Candidate) {
+        let (frames, candidates) = (bytemuck::cast_slice::<f32, u32>(read[0]), Candidate::list(read[1]));
+        let (image, place) = image_of(self.first + item, read[2], self.list, self.images);
+        let size = (self.frame_w * self.frame_h) as usize;
+        (&frames[image * size..][..size], &candidates[image * self.capacity as usize + place.min(self.capacity - 1) as usize])
     }
 
     /// Taps of output element `i` along one axis: frame positions and weights, only those inside the frame.
@@ -95,9 +114,9 @@ impl Crop {
 
 impl Kernel for Crop {
     const NAME: &'static str = "crop";
-    const WGSL: &'static [&'static str] = wgsl!("image/crop", "shared/taps", "shared/boxes");
+    const WGSL: &'static [&'static str] = wgsl!("image/crop", "shared/taps", "shared/images", "shared/boxes", "shared/counter");
     const WORKGROUP: [u32; 3] = [64, 1, 1];
-    const BINDINGS: &'static [Binding] = &[Binding::READ_U32, Binding::READ, Binding::WRITE];
+    const BINDINGS: &'static [Binding] = &[Binding::READ_U32, Binding::READ, Binding::READ_U32, Binding::WRITE];
     const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
 
     fn work(&self) -> Work {
@@ -105,29 +124,33 @@ impl Kernel for Crop {
     }
 
     fn sizes(&self) -> Vec<usize> {
-        let frame = (self.frame_w * self.frame_h) as usize;
-        vec![frame, (self.first + self.n) as usize * Candidate::WORDS, (self.n * 3 * self.side * self.side) as usize]
+        let (frames, list) = ((self.images * self.frame_w * self.frame_h) as usize, (self.images * self.capacity) as usize);
+        let y = (self.n * 3 * self.side * self.side) as usize;
+        vec![frames, list * Candidate::WORDS, Counter::size(self.list, self.images), y]
     }
 
     fn reference(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
-        let candidates = &Candidate::list(read[1])[self.first as usize..];
-        let size = (3 * self.side * self.side) as usize;
-        for (y, candidate) in write[0].chunks_mut(size).zip(candidates).take(items as usize) {
-            self.item(bytemuck::cast_slice(read[0]), candidate, y);
+        for (y, item) in write[0].chunks_mut((3 * self.side * self.side) as usize).zip(0..items) {
+            let (frame, candidate) = self.source(item, read);
+            self.item(frame, candidate, y);
         }
     }
 
     fn native(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
-        let candidates = &Candidate::list(read[1])[self.first as usize..];
-        let size = (3 * self.side * self.side) as usize;
-        let mut weights = Weights::default();
-        for (y, candidate) in write[0].chunks_mut(size).zip(candidates).take(items as usize) {
-            self.item_by_rows(bytemuck::cast_slice(read[0]), candidate, y, &mut weights);
-        }
+        self.native_part(0..items, read, write);
     }
 
     fn apart(&self) -> Option<Vec<usize>> {
-        Some(vec![0, Candidate::WORDS, (3 * self.side * self.side) as usize])
+        Some(vec![0, 0, 0, (3 * self.side * self.side) as usize])
+    }
+
+    fn native_part(&self, items: Range<u32>, read: &[&[f32]], write: &mut [&mut [f32]]) {
+        let crops = write[0].chunks_mut((3 * self.side * self.side) as usize);
+        let mut weights = Weights::default();
+        for (y, item) in crops.zip(items) {
+            let (frame, candidate) = self.source(item, read);
+            self.item_by_rows(frame, candidate, y, &mut weights);
+        }
     }
 
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
@@ -152,11 +175,23 @@ impl Samples for Crop {
             [17, 3, 41, 26],
         ];
         let list: Vec<Candidate> = boxes.iter().map(|b| Candidate::new(b.map(|v| v as f32), 0.5, 0.0)).collect();
-        [(24, 0, 9, false, false), (48, 2, 5, false, true), (24, 0, 1, true, false), (1, 0, 9, true, true)]
-            .map(|(side, first, n, bilinear, mirror)| Sample {
-                kernel: Self::new(frame, first, n, side, bilinear, mirror),
-                read: vec![sample_frame(frame, 3), bytemuck::cast_slice(&list).to_vec()],
-            })
-            .to_vec()
+        let all = boxes.len() as u32;
+        [
+            ([1, all, 0], 24, [0, 9], false, false),
+            ([1, all, 0], 48, [2, 5], false, true),
+            ([1, all, 0], 24, [0, 1], true, false),
+            ([3, 3, 1], 1, [0, 7], true, true),
+        ]
+        .map(|(lists_of, side, chunk, bilinear, mirror)| {
+            let kernel = Self::new(lists_of, frame, chunk, side, bilinear);
+            let [images, capacity, last] = lists_of;
+            let frames = (0..images).flat_map(|image| sample_frame(frame, 3 + u64::from(image))).collect();
+            // Of several images the first holds one candidate less.
+            let held = (0..images).map(|image| if images > 1 && image == 0 { capacity - 1 } else { capacity }).map(Counter::of);
+            let counters: Vec<Counter> = (0..=last).flat_map(|_| held.clone()).collect();
+            let read = vec![frames, bytemuck::cast_slice(&list).to_vec(), bytemuck::cast_slice(&counters).to_vec()];
+            Sample { kernel: if mirror { kernel.mirrored() } else { kernel }, read }
+        })
+        .to_vec()
     }
 }

@@ -13,16 +13,16 @@ use crate::tensor::noise;
 crate::uniform! {
     /// Normalised pyramid bands from rows of the frame's width.
     ///
-    /// Reads `x: [3, rows of all bands, frame_w]` of byte values and `bands: [Band]`; writes `y: [3, bands laid end to end]`.
-    pub struct ResampleColumns { frame_w: u32, bands: u32, x_plane: u32, y_plane: u32, bilinear: u32 }
+    /// Reads `x: [images, 3, rows of all bands, frame_w]` of byte values and `bands: [Band]`; writes `y: [images, 3, bands laid end to end]`.
+    pub struct ResampleColumns { images: u32, frame_w: u32, bands: u32, x_plane: u32, y_plane: u32, bilinear: u32 }
 }
 
 impl ResampleColumns {
-    /// `bands` from a frame `frame_w` wide.
-    pub fn new(frame_w: u32, bands: &[Band], bilinear: bool) -> Self {
+    /// `bands` from each of `images` frames `frame_w` wide.
+    pub fn new(images: u32, frame_w: u32, bands: &[Band], bilinear: bool) -> Self {
         let rows: u32 = bands.iter().map(|band| band.rows).sum();
         let y_plane = bands.iter().map(|band| band.rows * band.level_w).sum();
-        Self { frame_w, bands: bands.len() as u32, x_plane: rows * frame_w, y_plane, bilinear: u32::from(bilinear) }
+        Self { images, frame_w, bands: bands.len() as u32, x_plane: rows * frame_w, y_plane, bilinear: u32::from(bilinear) }
     }
 }
 
@@ -37,11 +37,12 @@ impl Kernel for ResampleColumns {
     const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
 
     fn work(&self) -> Work {
-        Work::linear(self.y_plane)
+        Work { rows: self.images, ..Work::linear(self.y_plane) }
     }
 
     fn sizes(&self) -> Vec<usize> {
-        vec![self.x_plane as usize * 3, self.bands as usize * 6, self.y_plane as usize * 3]
+        let planes = self.images as usize * 3;
+        vec![self.x_plane as usize * planes, self.bands as usize * 6, self.y_plane as usize * planes]
     }
 
     fn reference(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
@@ -50,7 +51,7 @@ impl Kernel for ResampleColumns {
             for (row, column) in (0..band.rows).flat_map(|row| (0..band.level_w).map(move |column| (row, column))) {
                 let start = ((band.row + row) * self.frame_w) as usize;
                 let at = (band.x + row * band.level_w + column) as usize;
-                for c in 0..3 {
+                for c in 0..3 * self.images as usize {
                     let line = &read[0][c * self.x_plane as usize + start..];
                     let taps = taps(column, self.frame_w, band.level_w, self.bilinear == 1);
                     let sum: f64 = taps.map(|(j, weight)| weight * f64::from(line[j])).sum();
@@ -77,7 +78,8 @@ impl Kernel for ResampleColumns {
             .collect();
         let (stride, simd) = (self.frame_w as usize, Simd::chosen());
         let mut tasks = Vec::new();
-        for (mut y, x) in write[0].chunks_mut(self.y_plane as usize).zip(read[0].chunks(self.x_plane as usize)).take(3) {
+        let planes = write[0].chunks_mut(self.y_plane as usize).zip(read[0].chunks(self.x_plane as usize));
+        for (mut y, x) in planes.take(3 * self.images as usize) {
             for (band, bands) in bands.iter().zip(&weights) {
                 for first in (0..band.rows).step_by(ROWS as usize) {
                     let rows = ROWS.min(band.rows - first);
@@ -105,9 +107,9 @@ impl Samples for ResampleColumns {
             .iter()
             .flat_map(|&(frame_w, level)| {
                 let bands = sample_bands(level);
-                [false, true].map(|bilinear| {
-                    let kernel = Self::new(frame_w, &bands, bilinear);
-                    let x = noise(kernel.x_plane as usize * 3, 2).iter().map(|x| 127.5 + 127.5 * x).collect();
+                [(1, false), (2, true)].map(|(images, bilinear)| {
+                    let kernel = Self::new(images, frame_w, &bands, bilinear);
+                    let x = noise(kernel.x_plane as usize * 3 * images as usize, 2).iter().map(|x| 127.5 + 127.5 * x).collect();
                     Sample { kernel, read: vec![x, words(bytemuck::cast_slice(&bands).iter().copied())] }
                 })
             })

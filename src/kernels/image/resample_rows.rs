@@ -12,19 +12,41 @@ use crate::tensor::noise;
 crate::uniform! {
     /// Byte-valued rows of pyramid bands, as wide as the frame.
     ///
-    /// Reads the packed frame and `bands: [Band]`; writes `y: [3, rows of all bands, frame_w]`.
-    pub struct ResampleRows { frame_w: u32, frame_h: u32, bands: u32, y_plane: u32, bilinear: u32 }
+    /// Reads the packed frames and `bands: [Band]`; writes `y: [images, 3, rows of all bands, frame_w]`.
+    pub struct ResampleRows { images: u32, frame_w: u32, frame_h: u32, bands: u32, y_plane: u32, bilinear: u32 }
 }
 
 impl ResampleRows {
-    /// Rows of `bands` from a frame of `frame_w x frame_h`.
-    pub fn new([frame_w, frame_h]: [u32; 2], bands: &[Band], bilinear: bool) -> Self {
+    /// Rows of `bands` from each of `images` frames of `frame_w x frame_h`.
+    pub fn new(images: u32, [frame_w, frame_h]: [u32; 2], bands: &[Band], bilinear: bool) -> Self {
         let rows: u32 = bands.iter().map(|band| band.rows).sum();
-        Self { frame_w, frame_h, bands: bands.len() as u32, y_plane: rows * frame_w, bilinear: u32::from(bilinear) }
+        Self { images, frame_w, frame_h, bands: bands.len() as u32, y_plane: rows * frame_w, bilinear: u32::from(bilinear) }
     }
 
     fn line(&self, band: &Band, row: u32) -> impl Iterator<Item = (usize, f64)> {
         taps(band.first + row, self.frame_h, band.level_h, self.bilinear == 1)
+    }
+}
+
+impl ResampleRows {
+    /// One image, a row at a time.
+    fn image_by_rows(&self, frame: &[u32], bands: &[Band], y: &mut [f32]) {
+        let width = self.frame_w as usize;
+        let (red, rest) = y.split_at_mut(self.y_plane as usize);
+        let (green, blue) = rest.split_at_mut(self.y_plane as usize);
+        let simd = Simd::chosen();
+        let mut taps = Taps::default();
+        let mut lines = Vec::new();
+        for band in bands {
+            for row in 0..band.rows {
+                lines.push(taps.len());
+                taps.push(self.line(band, row).map(|(j, weight)| (j, weight as f32)));
+            }
+        }
+        let planes = red.par_chunks_mut(width).zip(green.par_chunks_mut(width)).zip(blue.par_chunks_mut(width));
+        planes.zip(lines).with_min_len(16).for_each(|(((red, green), blue), line)| {
+            simd.run(SumRows { pixels: frame, stride: width, left: 0, taps: taps.get(line), planes: [red, green, blue] });
+        });
     }
 }
 
@@ -36,49 +58,36 @@ impl Kernel for ResampleRows {
     const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
 
     fn work(&self) -> Work {
-        Work::linear(self.y_plane)
+        Work { rows: self.images, ..Work::linear(self.y_plane) }
     }
 
     fn sizes(&self) -> Vec<usize> {
-        vec![(self.frame_w * self.frame_h) as usize, self.bands as usize * 6, self.y_plane as usize * 3]
+        let images = self.images as usize;
+        vec![images * (self.frame_w * self.frame_h) as usize, self.bands as usize * 6, images * self.y_plane as usize * 3]
     }
 
     fn reference(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
-        let (frame, bands): (&[u32], &[Band]) = (bytemuck::cast_slice(read[0]), bytemuck::cast_slice(read[1]));
+        let (frames, bands): (&[u32], &[Band]) = (bytemuck::cast_slice(read[0]), bytemuck::cast_slice(read[1]));
         let (width, plane) = (self.frame_w as usize, self.y_plane as usize);
-        for band in &bands[..self.bands as usize] {
-            for row in 0..band.rows {
-                for column in 0..width {
-                    let mut sum = [0.0; 3];
-                    for (j, weight) in self.line(band, row) {
-                        let texel = rgb(frame[j * width + column]);
-                        (0..3).for_each(|c| sum[c] += weight * texel[c]);
-                    }
-                    let at = (band.row + row) as usize * width + column;
-                    (0..3).for_each(|c| write[0][c * plane + at] = sum[c] as f32);
+        for (frame, y) in frames.chunks(width * self.frame_h as usize).zip(write[0].chunks_mut(3 * plane)).take(self.images as usize) {
+            let rows = bands[..self.bands as usize].iter().flat_map(|band| (0..band.rows).map(move |row| (band, row)));
+            for ((band, row), column) in rows.flat_map(|row| (0..width).map(move |column| (row, column))) {
+                let mut sum = [0.0; 3];
+                for (j, weight) in self.line(band, row) {
+                    let texel = rgb(frame[j * width + column]);
+                    (0..3).for_each(|c| sum[c] += weight * texel[c]);
                 }
+                let at = (band.row + row) as usize * width + column;
+                (0..3).for_each(|c| y[c * plane + at] = sum[c] as f32);
             }
         }
     }
 
     fn native(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
-        let (frame, bands): (&[u32], &[Band]) = (bytemuck::cast_slice(read[0]), bytemuck::cast_slice(read[1]));
-        let width = self.frame_w as usize;
-        let (red, rest) = write[0].split_at_mut(self.y_plane as usize);
-        let (green, blue) = rest.split_at_mut(self.y_plane as usize);
-        let simd = Simd::chosen();
-        let mut taps = Taps::default();
-        let mut lines = Vec::new();
-        for band in &bands[..self.bands as usize] {
-            for row in 0..band.rows {
-                lines.push(taps.len());
-                taps.push(self.line(band, row).map(|(j, weight)| (j, weight as f32)));
-            }
-        }
-        let planes = red.par_chunks_mut(width).zip(green.par_chunks_mut(width)).zip(blue.par_chunks_mut(width));
-        planes.zip(lines).with_min_len(16).for_each(|(((red, green), blue), line)| {
-            simd.run(SumRows { pixels: frame, stride: width, left: 0, taps: taps.get(line), planes: [red, green, blue] });
-        });
+        let (frames, bands): (&[u32], &[Band]) = (bytemuck::cast_slice(read[0]), bytemuck::cast_slice(read[1]));
+        let (pixels, planes) = ((self.frame_w * self.frame_h) as usize, 3 * self.y_plane as usize);
+        let images = frames.chunks(pixels).zip(write[0].chunks_mut(planes)).take(self.images as usize);
+        images.for_each(|(frame, y)| self.image_by_rows(frame, &bands[..self.bands as usize], y));
     }
 
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
@@ -95,9 +104,12 @@ impl Samples for ResampleRows {
             .iter()
             .flat_map(|&(frame, [w, h])| {
                 let bands = sample_bands([w, h]);
-                [false, true].map(|bilinear| Sample {
-                    kernel: Self::new(frame, &bands, bilinear),
-                    read: vec![sample_frame(frame, 1), words(bytemuck::cast_slice(&bands).iter().copied())],
+                [(1, false), (2, true)].map(|(images, bilinear)| Sample {
+                    kernel: Self::new(images, frame, &bands, bilinear),
+                    read: vec![
+                        (0..images).flat_map(|image| sample_frame(frame, u64::from(image) + 1)).collect(),
+                        words(bytemuck::cast_slice(&bands).iter().copied()),
+                    ],
                 })
             })
             .collect()

@@ -35,31 +35,42 @@ enum Part<'a> {
     Rows(ConvRows<'a>),
 }
 
+impl Part<'_> {
+    fn play(self) {
+        match self {
+            Self::Map(map) => Simd::chosen().run(map),
+            Self::Rows(rows) => Simd::chosen().run(rows),
+        }
+    }
+}
+
 impl Convolve<'_> {
     /// The first `items` items, to `y: [n, out, y_plane]`. One item alone is shared among threads; several are left to the caller's.
     pub fn run(self, items: u32, y: &mut [f32]) {
-        let simd = Simd::chosen();
-        let transformed = self.transform(simd);
-        let play = |part| match part {
-            Part::Map(map) => simd.run(map),
-            Part::Rows(rows) => simd.run(rows),
-        };
+        let transformed = self.transform();
         let mut parts = Vec::new();
         for (item, y) in y.chunks_exact_mut((self.out * self.y_plane) as usize).take(items as usize).enumerate() {
             self.parts(item, y, transformed.as_ref(), &mut parts);
             if self.n > 1 {
-                parts.drain(..).for_each(play);
+                parts.drain(..).for_each(Part::play);
             }
         }
-        parts.into_par_iter().for_each(play);
+        parts.into_par_iter().for_each(Part::play);
+    }
+
+    /// The first item, on the caller's thread, with weights that were transformed before.
+    pub fn run_here(self, transformed: Option<&Transformed>, y: &mut [f32]) {
+        let mut parts = Vec::new();
+        self.parts(0, y, transformed, &mut parts);
+        parts.into_iter().for_each(Part::play);
     }
 
     /// Transformed weights, if some level is worth it.
-    fn transform(&self, simd: Simd) -> Option<Transformed> {
+    pub fn transform(&self) -> Option<Transformed> {
         let (c, out, k) = (self.c as usize, self.out as usize, self.k as usize);
         let pays = |level: &Level| Transform::pays(k, c, out, [level.x_h + 1 - self.k, level.x_w + 1 - self.k].map(|side| side as usize));
         let padded = out.next_multiple_of(GROUP);
-        self.levels.iter().any(pays).then(|| simd.run(Transform { c, padded, weight: self.weight }))
+        self.levels.iter().any(pays).then(|| Simd::chosen().run(Transform { c, padded, weight: self.weight }))
     }
 
     /// Cuts the levels of one item into rows, and gives each piece to a micro-kernel.

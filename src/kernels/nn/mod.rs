@@ -4,6 +4,8 @@ mod conv;
 mod conv_backward_input;
 mod conv_backward_weight;
 mod conv_flip;
+mod conv_pool;
+mod conv_uniform;
 mod convolve;
 mod dense;
 mod dense_backward_input;
@@ -17,11 +19,14 @@ mod prelu;
 mod prelu_backward;
 mod prelu_pool;
 mod prelu_pool_backward;
+mod propose;
 
 pub use conv::Conv;
 pub use conv_backward_input::ConvBackwardInput;
 pub use conv_backward_weight::ConvBackwardWeight;
 pub use conv_flip::ConvFlip;
+pub use conv_pool::ConvPool;
+pub use conv_uniform::ConvUniform;
 pub use dense::Dense;
 pub use dense_backward_input::DenseBackwardInput;
 pub use dense_backward_weight::DenseBackwardWeight;
@@ -34,6 +39,7 @@ pub use prelu::Prelu;
 pub use prelu_backward::PreluBackward;
 pub use prelu_pool::PreluPool;
 pub use prelu_pool_backward::PreluPoolBackward;
+pub use propose::Propose;
 
 use conv::{GROUP, grid};
 

@@ -1,14 +1,14 @@
 //! Dispatch sizes of counted steps.
 
-use super::Counter;
+use super::{Counter, lists};
 use crate::kernels::{Sample, Samples, wgsl, words};
 use crate::record::{Binding, Counted, Kernel, Recording, Slot, Work};
 
 crate::uniform! {
-    /// Workgroups and items of counted steps, from the length of their list.
+    /// Workgroups and items of counted steps, from the lengths of their lists.
     ///
-    /// Reads a [`Counter`] and `steps: [Row]`; writes `sizes: [rows]` of `[x, y, 1, items]`.
-    pub struct Arguments { rows: u32 }
+    /// Reads the [`Counter`]s and `steps: [Row]`; writes `sizes: [rows]` of `[x, y, 1, items]`.
+    pub struct Arguments { images: u32, list: u32, rows: u32 }
 }
 
 /// One counted step.
@@ -29,6 +29,33 @@ pub struct Row {
     pub most: u32,
 }
 
+impl Row {
+    /// Four-byte words of a row.
+    pub const WORDS: usize = 6;
+
+    /// The rows in a slot.
+    pub(super) fn list(slot: &[f32]) -> &[Self] {
+        bytemuck::cast_slice(slot)
+    }
+
+    /// `[x, y, 1, items]` of each of `rows` for `held` candidates.
+    pub(super) fn sizes(rows: &[Self], held: u32, sizes: &mut [f32]) {
+        for (row, sizes) in rows.iter().zip(sizes.chunks_mut(4)) {
+            let items = held.saturating_sub(row.first).min(row.most);
+            let invocations = items.div_ceil(row.together) * row.per_item;
+            let size = [invocations.div_ceil(row.width), row.groups_y, 1, items];
+            sizes.copy_from_slice(&size.map(f32::from_bits));
+        }
+    }
+}
+
+impl Arguments {
+    /// For `rows` steps that work on list number `list` of each image.
+    pub fn new(images: u32, list: u32, rows: u32) -> Self {
+        Self { images, list, rows }
+    }
+}
+
 impl Kernel for Arguments {
     const NAME: &'static str = "arguments";
     const WGSL: &'static [&'static str] = wgsl!("select/arguments", "shared/counter");
@@ -41,37 +68,41 @@ impl Kernel for Arguments {
     }
 
     fn sizes(&self) -> Vec<usize> {
-        vec![Counter::WORDS, self.rows as usize * 6, self.rows as usize * 4]
+        vec![Counter::size(self.list, self.images), self.rows as usize * Row::WORDS, self.rows as usize * 4]
     }
 
     fn reference(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
-        let held = Counter::read(read[0]).held;
-        let rows: &[Row] = bytemuck::cast_slice(read[1]);
-        for (row, sizes) in rows.iter().zip(write[0].chunks_mut(4)).take(self.rows as usize) {
-            let items = held.saturating_sub(row.first).min(row.most);
-            let invocations = items.div_ceil(row.together) * row.per_item;
-            let size = [invocations.div_ceil(row.width), row.groups_y, 1, items];
-            sizes.copy_from_slice(&size.map(f32::from_bits));
-        }
+        let held = (0..self.images as usize).map(|image| Counter::held(read[0], self.list, self.images, image)).sum();
+        Row::sizes(&Row::list(read[1])[..self.rows as usize], held, write[0]);
     }
 }
 
-/// Records `body` once per chunk of at most `chunk` of the `capacity` candidates that `count` counts, with the first of the chunk. Kernels
-/// with an item dimension get their dispatch size from the device; a chunk without candidates costs empty dispatches.
+/// Counted steps: their [`Row`]s, how many, and where their dispatch sizes go.
+#[derive(Debug, Clone, Copy)]
+pub struct CountedSteps {
+    /// `[rows]` of [`Row`].
+    pub table: Slot,
+    /// Rows.
+    pub rows: u32,
+    /// `[rows]` of `[x, y, 1, items]`.
+    pub sizes: Slot,
+}
+
+/// Records `body` once per chunk of at most `chunk` of the `most` candidates that there can be, with the first of the chunk. Kernels with an
+/// item dimension will get their dispatch size from the device, where [`Arguments`] or [`super::Settle`] must write it before; a chunk
+/// without candidates costs empty dispatches.
 ///
 /// # Errors
 ///
 /// Those of `body`.
 pub fn counted<E>(
     recording: &mut Recording,
-    count: Slot,
-    capacity: u32,
+    most: u32,
     chunk: u32,
     mut body: impl FnMut(&mut Recording, u32) -> Result<(), E>,
-) -> Result<(), E> {
-    let start = recording.steps().len();
+) -> Result<CountedSteps, E> {
     let mut steps = Vec::new();
-    for first in (0..capacity).step_by(chunk as usize) {
+    for first in (0..most).step_by(chunk as usize) {
         let from = recording.steps().len();
         body(recording, first)?;
         for position in from..recording.steps().len() {
@@ -83,23 +114,23 @@ pub fn counted<E>(
     }
     let rows: Vec<Row> = steps.iter().map(|(_, row)| *row).collect();
     let table = recording.table("counted steps", bytemuck::cast_slice(&rows).to_vec());
-    let slot = recording.slot("dispatch sizes", rows.len() * 4);
+    let sizes = recording.slot("dispatch sizes", rows.len() * 4);
     for (index, (position, _)) in steps.iter().enumerate() {
-        recording.count(*position, Counted { slot, index });
+        recording.count(*position, Counted { slot: sizes, index });
     }
-    recording.insert(start, Arguments { rows: rows.len() as u32 }, &[count, table, slot]);
-    Ok(())
+    Ok(CountedSteps { table, rows: rows.len() as u32, sizes })
 }
 
 impl Samples for Arguments {
     fn samples() -> Vec<Sample<Self>> {
         let row = Row { per_item: 66, together: 1, groups_y: 2, width: 64, first: 0, most: 100 };
         let four = Row { per_item: 32, together: 4, first: 100, ..row };
-        [(0, 1), (1, 2), (100, 3), (137, 2), (1000, 65)]
-            .map(|(held, rows): (u32, usize)| {
+        [(1, 0, 1), (2, 1, 2), (3, 100, 3), (1, 137, 2), (8, 1000, 65)]
+            .map(|(images, held, rows): (u32, u32, usize)| {
                 let table: Vec<Row> = [row, four].into_iter().cycle().take(rows).collect();
                 let table = words(bytemuck::cast_slice(&table).iter().copied());
-                Sample { kernel: Self { rows: rows as u32 }, read: vec![Counter::of(held).words(), table] }
+                let counters = lists(&[vec![3; images as usize], (0..images).map(|image| held / images + image % 2).collect()]);
+                Sample { kernel: Self::new(images, 1, rows as u32), read: vec![counters, table] }
             })
             .to_vec()
     }

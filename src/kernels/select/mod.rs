@@ -1,26 +1,22 @@
-//! Kernels that choose candidates: decode, compaction, sort, NMS, regression. Boxes are 1-based inclusive pixel corners (spec section 3).
+//! Kernels that choose candidates: decode, ranking, NMS, regression. Boxes are 1-based inclusive pixel corners (spec section 3).
+//!
+//! Lists of several images lie side by side, `[images, capacity]`; their lengths in one table of [`Counter`]s, `[lists, images]`.
 
 mod arguments;
 mod decode;
 mod faces;
-mod hits;
-mod nms;
-mod overlap;
-mod refine;
-mod scan;
-mod score;
-mod sort;
+mod judge;
+mod rank;
+mod settle;
+mod suppress;
 
-pub use arguments::{Arguments, Row, counted};
+pub use arguments::{Arguments, CountedSteps, Row, counted};
 pub use decode::{CellBand, Decode};
 pub use faces::Faces;
-pub use hits::Hits;
-pub use nms::Nms;
-pub use overlap::Overlap;
-pub use refine::Refine;
-pub use scan::Scan;
-pub use score::Score;
-pub use sort::Sort;
+pub use judge::Judge;
+pub use rank::Rank;
+pub use settle::Settle;
+pub use suppress::Suppress;
 
 use crate::tensor::noise;
 
@@ -98,23 +94,80 @@ impl Counter {
         bytemuck::cast_slice(slot)[0]
     }
 
-    fn write(self, slot: &mut [f32]) {
-        bytemuck::cast_slice_mut(slot)[0] = self;
+    /// Elements of a table of counters up to list number `list`.
+    pub(in crate::kernels) fn size(list: u32, images: u32) -> usize {
+        ((list + 1) * images) as usize * Self::WORDS
     }
 
-    fn words(self) -> Vec<f32> {
-        bytemuck::cast_slice(&[self]).to_vec()
+    /// That of list number `list` of an image.
+    pub fn at(counters: &[f32], list: u32, images: u32, image: usize) -> Self {
+        bytemuck::cast_slice(counters)[(list * images) as usize + image]
     }
+
+    /// [`Counter::held`] of a list.
+    fn held(counters: &[f32], list: u32, images: u32, image: usize) -> u32 {
+        Self::at(counters, list, images, image).held
+    }
+
+    fn put(counters: &mut [f32], list: u32, images: u32, image: usize, counter: Self) {
+        bytemuck::cast_slice_mut(counters)[(list * images) as usize + image] = counter;
+    }
+}
+
+/// A table of counters for samples: by list and image, how many are held.
+fn lists(held: &[Vec<u32>]) -> Vec<f32> {
+    let counters: Vec<Counter> = held.iter().flatten().map(|&held| Counter::of(held)).collect();
+    bytemuck::cast_slice(&counters).to_vec()
+}
+
+/// Overlap that NMS tolerates.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NmsRule {
+    /// Largest tolerated overlap.
+    pub threshold: f32,
+    /// Of the smaller box instead of the union.
+    pub smaller: bool,
+    /// Only candidates of one tag suppress each other.
+    pub same_tag: bool,
+}
+
+/// Greedy NMS, the twin of `shared/greedy.wgsl`: which of the candidates in `order` are kept. `rows` are bits by place, `words` a row, of
+/// which `used` are written.
+fn greedy(order: &[u32], rows: &[u32], words: usize, used: std::ops::Range<usize>) -> Vec<bool> {
+    let mut gone = vec![0_u32; used.end];
+    let mut keep = |&i: &u32| {
+        let i = i as usize;
+        let kept = gone[i / 32] >> (i % 32) & 1 == 0;
+        if kept {
+            let row = &rows[i * words..][..words];
+            used.clone().for_each(|w| gone[w] |= row[w]);
+        }
+        kept
+    };
+    order.iter().map(&mut keep).collect()
+}
+
+/// Image and place in its list of item number `item`, the items of all images in a row: the twin of `shared/images.wgsl`.
+pub(super) fn image_of(item: u32, counters: &[f32], list: u32, images: u32) -> (usize, u32) {
+    let mut place = item;
+    for image in 0..images as usize - 1 {
+        let held = Counter::held(counters, list, images, image);
+        if place < held {
+            return (image, place);
+        }
+        place -= held;
+    }
+    (images as usize - 1, place)
 }
 
 /// Softmax over the two class logits. In f32 like the nets' own softmax: near 1 many scores round to the same value, and ties are settled
 /// by place; a finer result would order them otherwise.
-fn face_probability(background: f32, face: f32) -> f32 {
+pub(super) fn face_probability(background: f32, face: f32) -> f32 {
     1.0 / (1.0 + (background - face).exp())
 }
 
 /// What a probability in f32 may be off: WGSL allows `exp` 3 + 2|x| ulp, which p (1 - p) damps to under 2 ε, and a division 2.5 ulp.
-const PROBABILITY_TOLERANCE: f32 = 6.0 * f32::EPSILON;
+pub(super) const PROBABILITY_TOLERANCE: f32 = 6.0 * f32::EPSILON;
 
 /// `n` candidates on a small integer grid, so that many overlap, with many equal scores, for samples.
 fn sample_list(n: usize, seed: u64) -> Vec<Candidate> {
@@ -128,18 +181,4 @@ fn sample_list(n: usize, seed: u64) -> Vec<Candidate> {
             c
         })
         .collect()
-}
-
-/// The same, best first.
-fn sorted_list(n: usize, seed: u64) -> Vec<Candidate> {
-    let mut list = sample_list(n, seed);
-    list.sort_by(|a, b| b.score.total_cmp(&a.score));
-    list
-}
-
-/// A list padded to `capacity`, as slot contents.
-fn slot(list: &[Candidate], capacity: usize) -> Vec<f32> {
-    let mut words: Vec<f32> = bytemuck::cast_slice(list).to_vec();
-    words.resize(capacity * Candidate::WORDS, -7.0);
-    words
 }

@@ -7,7 +7,7 @@ use mtcmcn::kernels::image::Band;
 use mtcmcn::kernels::nn::Level;
 use mtcmcn::kernels::select::{Candidate, CellBand, Counter, Row};
 use mtcmcn::kernels::{Sample, Samples};
-use mtcmcn::record::{Access, Element};
+use mtcmcn::record::{Access, Binding, Element};
 use naga::{AddressSpace, GlobalVariable, Module, ScalarKind, StorageAccess, TypeInner};
 
 use super::{source, validate};
@@ -34,8 +34,8 @@ fn known() -> Vec<Known> {
         known!(Counter as "Counter" in [], held, wanted, fault),
         known!(Level as "Level" in [], tile, columns, x, x_h, x_w, y, y_h, y_w),
         known!(Band as "Band" in ["resample_rows", "resample_columns"], row, rows, first, level_h, level_w, x),
-        known!(CellBand as "Band" in ["decode"], cell, width, row, tag, columns, rows),
-        known!(Row as "Row" in ["arguments"], per_item, together, groups_y, width, first, most),
+        known!(CellBand as "Band" in ["decode"], tile, across, cell, width, row, tag, columns, rows),
+        known!(Row as "Row" in ["arguments", "settle"], per_item, together, groups_y, width, first, most),
     ]
 }
 
@@ -43,6 +43,7 @@ fn known() -> Vec<Known> {
 const MOST_INVOCATIONS: u32 = 256;
 const MOST_WORKGROUP_BYTES: u32 = 16 << 10;
 const MOST_STORAGE_BUFFERS: usize = 8;
+const MOST_UNIFORM_BYTES: u32 = 64 << 10;
 
 /// Where `source` and the Rust side of `K` disagree.
 fn faults<K: Samples>(source: &str) -> Vec<String> {
@@ -63,7 +64,7 @@ fn faults<K: Samples>(source: &str) -> Vec<String> {
     }
     uniform::<K>(&module, bound[0], &mut found);
     for (global, binding) in bound[1..].iter().zip(K::BINDINGS) {
-        storage(&module, global, binding.access, binding.element, &mut found);
+        storage(&module, global, *binding, &mut found);
         structs::<K>(&module, global, &mut found);
     }
     if !K::BINDINGS.is_sorted_by_key(|binding| binding.access != Access::Read) {
@@ -96,8 +97,9 @@ fn entry_point<K: Samples>(module: &Module, found: &mut Vec<String>) {
     if bytes > MOST_WORKGROUP_BYTES {
         found.push(format!("{bytes} bytes of workgroup memory, {MOST_WORKGROUP_BYTES} are sure"));
     }
-    if K::BINDINGS.len() > MOST_STORAGE_BUFFERS {
-        found.push(format!("{} storage buffers, {MOST_STORAGE_BUFFERS} are sure", K::BINDINGS.len()));
+    let buffers = K::BINDINGS.iter().filter(|binding| !binding.uniform).count();
+    if buffers > MOST_STORAGE_BUFFERS {
+        found.push(format!("{buffers} storage buffers, {MOST_STORAGE_BUFFERS} are sure"));
     }
 }
 
@@ -129,20 +131,25 @@ fn uniform<K: Samples>(module: &Module, global: &GlobalVariable, found: &mut Vec
     }
 }
 
-fn storage(module: &Module, global: &GlobalVariable, access: Access, element: Element, found: &mut Vec<String>) {
+fn storage(module: &Module, global: &GlobalVariable, binding: Binding, found: &mut Vec<String>) {
     let name = global.name.as_deref().unwrap_or_default();
-    let want = if access == Access::Read { StorageAccess::LOAD } else { StorageAccess::LOAD | StorageAccess::STORE };
-    if global.space != (AddressSpace::Storage { access: want }) {
-        found.push(format!("{name} is {:?} in WGSL, {access:?} in BINDINGS", global.space));
+    let access = if binding.access == Access::Read { StorageAccess::LOAD } else { StorageAccess::LOAD | StorageAccess::STORE };
+    let want = if binding.uniform { AddressSpace::Uniform } else { AddressSpace::Storage { access } };
+    if global.space != want {
+        found.push(format!("{name} is {:?} in WGSL, {binding:?} in BINDINGS", global.space));
     }
-    let want = match element {
+    let bytes = module.types[global.ty].inner.size(module.to_ctx());
+    if binding.uniform && bytes > MOST_UNIFORM_BYTES {
+        found.push(format!("{name} has {bytes} bytes, a uniform {MOST_UNIFORM_BYTES}"));
+    }
+    let want = match binding.element {
         Element::F32 => ScalarKind::Float,
         Element::U32 => ScalarKind::Uint,
     };
     let mut kinds = Vec::new();
     scalars(module, global.ty, &mut kinds);
     if kinds.is_empty() || kinds.iter().any(|kind| *kind != (want, 4)) {
-        found.push(format!("{name} holds {kinds:?}, BINDINGS say {element:?}"));
+        found.push(format!("{name} holds {kinds:?}, BINDINGS say {:?}", binding.element));
     }
 }
 
@@ -202,8 +209,8 @@ fn rust_and_wgsl_agree_on_every_binding() {
 
 #[test]
 fn planted_faults_are_found() {
-    use mtcmcn::kernels::nn::Conv;
-    use mtcmcn::kernels::select::{Hits, Scan, Sort};
+    use mtcmcn::kernels::nn::{Conv, ConvPool, Propose};
+    use mtcmcn::kernels::select::{Arguments, Rank, Settle};
     fn planted<K: Samples>(from: &str, to: &str) -> usize {
         let (good, bad) = (source::<K>(), source::<K>().replacen(from, to, 1));
         assert_ne!(good, bad, "nothing to replace");
@@ -217,16 +224,18 @@ fn planted_faults_are_found() {
     assert_eq!(planted::<Conv>("    y_w: u32,", "    y_w: u32, y_d: u32,"), 2);
     assert_eq!(planted::<Conv>("@binding(6)", "@binding(7)"), 1);
     assert_eq!(planted::<Conv>("fn main(", "fn start("), 1);
-    assert_eq!(planted::<Sort>("tag: f32,", "tag: u32,"), 2, "it is in two bindings");
-    assert_eq!(planted::<Sort>("by_tag: u32,", "by_tag: f32,"), 1, "does not compile");
+    assert_eq!(planted::<Settle>("tag: f32,", "tag: u32,"), 2, "it is in two bindings");
+    assert_eq!(planted::<Rank>("same_tag: u32,", "same_tag: f32,"), 1, "does not compile");
     assert_eq!(planted::<Conv>("    k: u32,", "    k: f32,"), 1);
-    assert_eq!(planted::<Hits>("array<u32, 256>", "array<u32, 4097>"), 1);
+    assert_eq!(planted::<Propose>("array<u32, 64>", "array<u32, 4097>"), 1);
+    assert_eq!(planted::<ConvPool>("array<vec4f, 256>", "array<vec4f, 4097>"), 1);
+    assert_eq!(planted::<ConvPool>("var<uniform> parameters", "var<storage, read> parameters"), 1);
     assert_eq!(
-        planted::<Scan>(
+        planted::<Settle>(
             "@builtin(local_invocation_index) lane: u32",
             "@builtin(local_invocation_index) lane: u32, @builtin(num_workgroups) n: vec3u"
         ),
         1
     );
-    assert_eq!(planted::<Scan>("    capacity: u32,", "    capacity: f32,"), 1, "does not compile");
+    assert_eq!(planted::<Arguments>("    images: u32,", "    images: f32,"), 1, "does not compile");
 }

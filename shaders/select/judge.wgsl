@@ -1,0 +1,132 @@
+// judge: the last layers of a net over its crops, and its verdict (spec 2.2, 2.3, 3.5): dense layer and PReLU, linear heads, softmax;
+// probability, offsets and landmarks go into the list
+//
+//   x           f32[n, inputs]                read     activations of crops first..
+//   weight      vec4f[inputs, quads]          read     of the dense layer, as nn/dense packs them
+//   parameters  vec4f[1280]                   uniform  bias [quads], slope [quads], weights of the heads [hidden, outs], their bias [outs]
+//   candidates  Candidate[images, capacity]   read     the crops' boxes
+//   counters    Counter[lists, images]        read
+//   mirrored    f32[images, capacity, 10]     read     landmarks of mirrored crops, used with `mirror`
+//   scored      Candidate[images, capacity]   update   score, offsets, tag = place in the list; corners as they were, or moved with `regress`
+//   keep        u32[images, capacity]         update   1 over the threshold, 0 not (or a box without area), 2 NaN
+//   landmarks   f32[images, capacity, 10]     update   x0..x4, y0..y4 in units of the box, if there are 16 outputs
+//
+// One workgroup per 8 crops. An invocation sums four hidden values of all 8 over a share of the inputs; shares are added in order.
+// Twin: src/kernels/select/judge.rs. Snippets: images, boxes, counter, probability.
+
+struct Judge {
+    images: u32,
+    capacity: u32,
+    list: u32,
+    n: u32,
+    first: u32,
+    inputs: u32,
+    quads: u32,  // of hidden values: a divisor of 64
+    outs: u32,   // quads of outputs: 2, or 4 with landmarks
+    mirror: u32,
+    regress: u32,
+    threshold: f32,
+}
+
+@group(0) @binding(0) var<uniform> p: Judge;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> weight: array<vec4f>;
+@group(0) @binding(3) var<uniform> parameters: array<vec4f, 1280>;
+@group(0) @binding(4) var<storage, read> candidates: array<Candidate>;
+@group(0) @binding(5) var<storage, read> counters: array<Counter>;
+@group(0) @binding(6) var<storage, read> mirrored: array<f32>;
+@group(0) @binding(7) var<storage, read_write> scored: array<Candidate>;
+@group(0) @binding(8) var<storage, read_write> keep: array<u32>;
+@group(0) @binding(9) var<storage, read_write> landmarks: array<f32>;
+
+var<workgroup> hidden: array<vec4f, 512>; // [8, quads]
+var<workgroup> outputs: array<vec4f, 32>;  // [8, outs]
+
+fn landmark(at: u32, k: u32, own: vec2f, partner: u32) {
+    var point = own;
+    if p.mirror == 1u {
+        // In the mirror left and right change places.
+        point = (point + vec2f(1.0 - mirrored[at + partner], mirrored[at + 5u + partner])) * 0.5;
+    }
+    landmarks[at + k] = point.x;
+    landmarks[at + 5u + k] = point.y;
+}
+
+fn verdict(item: u32, at: u32) {
+    let owner = image_of(p.first + item, p.list, p.images);
+    if owner.y >= counters[p.list * p.images + owner.x].held { return; }
+    let i = owner.x * p.capacity + owner.y;
+    let a = outputs[at];
+    let b = outputs[at + 1u];
+    var c = candidates[i];
+    let size = c.corners.zw - c.corners.xy + 1.0;
+    c.score = face_probability(a.x, a.y);
+    c.offsets = vec4f(a.zw, b.xy);
+    c.tag = f32(owner.y);
+    let good = c.score > p.threshold && all(size > vec2f(0.0));
+    let fault = is_nan(c.score);
+    keep[i] = select(select(0u, 1u, good), 2u, fault);
+    if fault { c.score = 0.0; }
+    if p.regress == 1u { c.corners += c.offsets * size.xyxy; }
+    scored[i] = c;
+    if p.outs < 4u { return; }
+    let y = outputs[at + 2u];
+    let z = outputs[at + 3u];
+    landmark(i * 10u, 0u, vec2f(b.z, y.w), 1u);
+    landmark(i * 10u, 1u, vec2f(b.w, z.x), 0u);
+    landmark(i * 10u, 2u, vec2f(y.x, z.y), 2u);
+    landmark(i * 10u, 3u, vec2f(y.y, z.z), 4u);
+    landmark(i * 10u, 4u, vec2f(y.z, z.w), 3u);
+}
+
+// Sums of one quad for four items, to those of the shares before.
+fn add(at: u32, sums: mat4x4f, last: bool, first: bool) {
+    let slope = parameters[p.quads + at % p.quads];
+    add_one(at, sums[0], slope, last, first);
+    add_one(at + p.quads, sums[1], slope, last, first);
+    add_one(at + 2u * p.quads, sums[2], slope, last, first);
+    add_one(at + 3u * p.quads, sums[3], slope, last, first);
+}
+
+fn add_one(at: u32, sum: vec4f, slope: vec4f, last: bool, first: bool) {
+    let v = sum + select(hidden[at], parameters[at % p.quads], first);
+    hidden[at] = select(v, select(slope * v, v, v > vec4f(0.0)), last);
+}
+
+@compute @workgroup_size(128)
+fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) workgroup: vec3u) {
+    let item = workgroup.x * 8u;
+    let shares = 128u / p.quads;
+    let quad = lane % p.quads;
+    let share = lane / p.quads;
+    // Items beyond the last repeat it; their results are dropped below.
+    let r = min(vec4u(item) + vec4u(0u, 1u, 2u, 3u), vec4u(p.n - 1u)) * p.inputs;
+    let s = min(vec4u(item) + vec4u(4u, 5u, 6u, 7u), vec4u(p.n - 1u)) * p.inputs;
+    var a = mat4x4f(); // hidden values of the first four items
+    var b = mat4x4f();
+    for (var i = share * p.inputs / shares; i < (share + 1u) * p.inputs / shares; i++) {
+        let w = weight[i * p.quads + quad];
+        a += mat4x4f(w * x[r.x + i], w * x[r.y + i], w * x[r.z + i], w * x[r.w + i]);
+        b += mat4x4f(w * x[s.x + i], w * x[s.y + i], w * x[s.z + i], w * x[s.w + i]);
+    }
+    for (var turn = 0u; turn < shares; turn++) {
+        if turn == share {
+            add(quad, a, turn + 1u == shares, turn == 0u);
+            add(quad + 4u * p.quads, b, turn + 1u == shares, turn == 0u);
+        }
+        workgroupBarrier();
+    }
+    if lane < 8u * p.outs {
+        let out = lane % p.outs;
+        let weights = 2u * p.quads + out;
+        var sum = parameters[weights + 4u * p.quads * p.outs];
+        for (var q = 0u; q < p.quads; q++) {
+            let v = hidden[lane / p.outs * p.quads + q];
+            let at = weights + 4u * q * p.outs;
+            sum += parameters[at] * v.x + parameters[at + p.outs] * v.y + parameters[at + 2u * p.outs] * v.z + parameters[at + 3u * p.outs] * v.w;
+        }
+        outputs[lane] = sum;
+    }
+    workgroupBarrier();
+    if lane < 8u && item + lane < p.n { verdict(item + lane, lane * p.outs); }
+}

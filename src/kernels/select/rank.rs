@@ -1,0 +1,165 @@
+//! Order of candidates, and which suppress which.
+
+use rayon::prelude::*;
+
+use super::{Candidate, Counter, NmsRule, lists, sample_list};
+use crate::kernels::{Sample, Samples, wgsl, words};
+use crate::record::{Binding, Kernel, Work};
+
+crate::uniform! {
+    /// The kept candidates by falling score, ties by place, and of each the later ones that it overlaps too much (spec section 3.4).
+    ///
+    /// Reads `candidates: [images, capacity]`, `keep: [images, capacity]` and the [`Counter`]s; updates `order: [images, capacity]`, places
+    /// of the kept ones, and `rows: [images, capacity, words]` of bits. By tag, candidates are in order of tags and only those of one meet.
+    pub struct Rank { images: u32, capacity: u32, words: u32, list: u32, threshold: f32, smaller: u32, same_tag: u32 }
+}
+
+impl Rank {
+    /// Over list number `list` of each image, of at most `capacity` candidates.
+    pub fn new(images: u32, capacity: u32, list: u32, rule: NmsRule) -> Self {
+        let (smaller, same_tag) = (u32::from(rule.smaller), u32::from(rule.same_tag));
+        Self { images, capacity, words: capacity.div_ceil(32), list, threshold: rule.threshold, smaller, same_tag }
+    }
+
+    /// The tags' places, or all.
+    fn segments(&self, list: &[Candidate]) -> Vec<std::ops::Range<usize>> {
+        if self.same_tag == 0 {
+            return vec![0..list.len()];
+        }
+        let mut start = 0;
+        let run = |chunk: &[Candidate]| {
+            start += chunk.len();
+            start - chunk.len()..start
+        };
+        list.chunk_by(|a, b| a.tag == b.tag).map(run).collect()
+    }
+
+    /// Candidate `i` of a segment: the number of those before it, and its row of bits.
+    fn row(&self, list: &[Candidate], keep: &[u32], segment: std::ops::Range<usize>, i: usize, row: &mut [f32]) -> usize {
+        let (me, mut rank) = (list[i], 0);
+        for (w, word) in row.iter_mut().enumerate().take(segment.end.div_ceil(32)).skip(segment.start / 32) {
+            let mut bits = 0_u32;
+            for j in (w * 32).max(segment.start)..(w * 32 + 32).min(segment.end) {
+                if keep[j] != 1 || j == i {
+                    continue;
+                }
+                if list[j].score > me.score || (list[j].score == me.score && j < i) {
+                    rank += 1;
+                } else if me.overlaps(&list[j], self.threshold, self.smaller == 1) {
+                    bits |= 1 << (j % 32);
+                }
+            }
+            *word = f32::from_bits(bits);
+        }
+        rank
+    }
+
+    /// One image; `each` runs a closure over the rows of a segment.
+    fn image(&self, list: &[Candidate], keep: &[u32], order: &mut [f32], rows: &mut [f32], parallel: bool) {
+        let words = self.words as usize;
+        for segment in self.segments(list) {
+            let one = |(k, row): (usize, &mut [f32])| {
+                let i = segment.start + k;
+                (keep[i] == 1).then(|| (segment.start + self.row(list, keep, segment.clone(), i, row), i))
+            };
+            let rows = &mut rows[segment.start * words..segment.end * words];
+            let places: Vec<(usize, usize)> = if parallel {
+                rows.par_chunks_mut(words).enumerate().filter_map(one).collect()
+            } else {
+                rows.chunks_mut(words).enumerate().filter_map(one).collect()
+            };
+            places.into_iter().for_each(|(rank, i)| order[rank] = f32::from_bits(i as u32));
+        }
+    }
+
+    fn run(&self, read: &[&[f32]], write: &mut [&mut [f32]], parallel: bool) {
+        let (capacity, keep): (usize, &[u32]) = (self.capacity as usize, bytemuck::cast_slice(read[1]));
+        let [order, rows] = write else { unreachable!("checked when recorded") };
+        for image in 0..self.images as usize {
+            let held = Counter::held(read[2], self.list, self.images, image).min(self.capacity) as usize;
+            let list = &Candidate::list(read[0])[image * capacity..][..held];
+            let rows = &mut rows[image * capacity * self.words as usize..];
+            self.image(list, &keep[image * capacity..], &mut order[image * capacity..], rows, parallel);
+        }
+    }
+}
+
+impl Kernel for Rank {
+    const NAME: &'static str = "rank";
+    const WGSL: &'static [&'static str] = wgsl!("select/rank", "shared/boxes", "shared/counter");
+    const WORKGROUP: [u32; 3] = [64, 1, 1];
+    const BINDINGS: &'static [Binding] = &[Binding::READ, Binding::READ_U32, Binding::READ_U32, Binding::UPDATE_U32, Binding::UPDATE_U32];
+    const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
+
+    fn work(&self) -> Work {
+        Work { rows: self.images, ..Work::linear(self.capacity) }
+    }
+
+    fn sizes(&self) -> Vec<usize> {
+        let all = (self.images * self.capacity) as usize;
+        vec![all * Candidate::WORDS, all, Counter::size(self.list, self.images), all, all * self.words as usize]
+    }
+
+    fn reference(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
+        self.run(read, write, false);
+    }
+
+    fn native(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
+        self.run(read, write, true);
+    }
+}
+
+impl Samples for Rank {
+    fn samples() -> Vec<Sample<Self>> {
+        let union = |threshold| NmsRule { threshold, smaller: false, same_tag: false };
+        [
+            (1, 1, 0, union(0.5)),
+            (1, 1, 1, union(0.5)),
+            (3, 33, 32, union(0.7)),
+            (1, 300, 257, NmsRule { smaller: true, ..union(0.7) }),
+            (2, 300, 299, NmsRule { same_tag: true, ..union(0.5) }),
+            (1, 1000, 1000, NmsRule { same_tag: true, ..union(0.5) }),
+        ]
+        .map(|(images, capacity, held, rule): (u32, u32, u32, NmsRule)| {
+            let mut list = sample_list((images * capacity) as usize, u64::from(capacity));
+            if rule.same_tag {
+                list.chunks_mut(capacity as usize).for_each(|list| list.sort_by(|a, b| a.tag.total_cmp(&b.tag)));
+            }
+            let keep = (0..images * capacity).map(|i| if i == 40 { 2 } else { u32::from(i % 5 != 3) });
+            let counters = lists(&[vec![9; images as usize], (0..images).map(|image| held.saturating_sub(image)).collect()]);
+            Sample { kernel: Self::new(images, capacity, 1, rule), read: vec![bytemuck::cast_slice(&list).to_vec(), words(keep), counters] }
+        })
+        .to_vec()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_overlap_equal_to_the_threshold_survives() {
+        // 10 x 10 boxes, 1-based inclusive: shifted by 4 they share 60 of 140, by 5 exactly half of the smaller.
+        let (a, b) = (Candidate::new([1.0, 1.0, 10.0, 10.0], 0.9, 0.0), Candidate::new([6.0, 1.0, 15.0, 10.0], 0.8, 0.0));
+        assert!(!a.overlaps(&b, 0.5, true));
+        assert!(a.overlaps(&b, 0.499, true));
+        // 7 of 10 pixels in common: quotients in f32 may land on either side of 0.7, products may not.
+        let (c, d) = (Candidate::new([1.0, 1.0, 10.0, 1.0], 0.9, 0.0), Candidate::new([4.0, 1.0, 10.0, 1.0], 0.8, 0.0));
+        assert!(!c.overlaps(&d, 0.7, false));
+    }
+
+    #[test]
+    fn order_is_by_score_then_place_within_a_tag() {
+        let scores = [(0.5, 0.0), (0.9, 0.0), (0.9, 0.0), (0.7, 1.0), (0.8, 1.0)];
+        let list = scores.map(|(score, tag)| Candidate::new([0.0; 4], score, tag));
+        let order = |same_tag| {
+            let kernel = Rank::new(1, 5, 0, NmsRule { threshold: 2.0, smaller: false, same_tag });
+            let (mut order, mut rows) = (vec![0.0; 5], vec![0.0; 5]);
+            let keep = words([1; 5]);
+            kernel.reference(1, &[bytemuck::cast_slice(&list), &keep, &lists(&[vec![5]])], &mut [&mut order, &mut rows]);
+            order.into_iter().map(f32::to_bits).collect::<Vec<_>>()
+        };
+        assert_eq!(order(false), [1, 2, 4, 3, 0]);
+        assert_eq!(order(true), [1, 2, 0, 4, 3]);
+    }
+}
