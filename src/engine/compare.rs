@@ -91,10 +91,12 @@ fn diff_step(
     step.kernel.reference(items, &read, &mut write);
     let tolerance = step.kernel.tolerance(&read);
     let sizes = step.kernel.sizes();
-    let targets = step.bound().zip(sizes).filter(|((_, b), _)| b.access != Access::Read);
-    for ((((slot, binding), size), got), want) in targets.zip(after).zip(&written) {
+    let each = step.kernel.apart().unwrap_or_else(|| vec![0; sizes.len()]);
+    let targets = step.bound().zip(sizes).zip(each).filter(|(((_, b), _), _)| b.access != Access::Read);
+    for (((((slot, binding), size), each), got), want) in targets.zip(after).zip(&written) {
         // Of a counted step the items that exist count; of a partly written slot also what must stay.
         let len = match (binding.access, step.counted) {
+            (Access::Update, Some(_)) if each > 0 => each * items as usize,
             (Access::Update, _) => want.len(),
             (_, Some(_)) => size * items as usize / step.kernel.work().most() as usize,
             (_, None) => size,

@@ -113,6 +113,12 @@ impl Vector for F32x16 {
     }
 
     #[inline(always)]
+    fn above(self, other: Self) -> u32 {
+        // SAFETY: this type is only used inside `run`.
+        unsafe { u32::from(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(self.0, other.0)) }
+    }
+
+    #[inline(always)]
     fn prelu(self, slope: Self) -> Self {
         // SAFETY: this type is only used inside `run`.
         unsafe {

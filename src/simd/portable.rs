@@ -92,6 +92,12 @@ impl Vector for F32x4 {
     }
 
     #[inline(always)]
+    fn above(self, other: Self) -> u32 {
+        let lanes = self.0.iter().zip(other.0).enumerate();
+        lanes.fold(0, |bits, (i, (a, b))| bits | u32::from(*a > b) << i)
+    }
+
+    #[inline(always)]
     fn prelu(self, slope: Self) -> Self {
         self.zip(slope, |v, slope| if v > 0.0 { v } else { slope * v })
     }

@@ -60,6 +60,9 @@ pub(crate) trait Vector: Copy {
     /// `self > best ? self : best`: a NaN in `self` gives `best`.
     fn larger(self, best: Self) -> Self;
 
+    /// Bit `i` says that lane `i` is greater than that of `other`.
+    fn above(self, other: Self) -> u32;
+
     /// `v > 0 ? v : slope v`; NaN stays.
     fn prelu(self, slope: Self) -> Self;
 

@@ -68,7 +68,7 @@ impl ConvUniform {
         let (start, out) = (self.first * GROUP, (self.groups * GROUP).min(self.out - self.first * GROUP));
         let Ok((conv, table, y)) = Shape::ragged(self.n, self.c, extents).and_then(|x| Conv::new(&x, out, self.k)) else { return };
         let lanes = start as usize..(start + out.next_multiple_of(GROUP)) as usize;
-        let (table, mut own) = (words(table), vec![0.0; y.elements() as usize]);
+        let (table, mut own) = (words(table), vec![0.0; (items * y.item()) as usize]);
         run(&conv, items, &[read[0], read[1], &read[2][lanes.clone()], &read[3][lanes], &table], &mut [&mut own]);
         let (whole, part, start) = ((self.out * self.y_plane) as usize, (out * self.y_plane) as usize, (start * self.y_plane) as usize);
         for (y, own) in write[0].chunks_mut(whole).zip(own.chunks(part)).take(items as usize) {
@@ -105,6 +105,11 @@ impl Kernel for ConvUniform {
 
     fn native(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
         self.by_conv(items, read, write, Conv::native);
+    }
+
+    fn apart(&self) -> Option<Vec<usize>> {
+        let sizes = |plane: u32, channels: u32| (plane * channels) as usize;
+        (self.n > 1).then(|| vec![sizes(self.x_plane, self.c), 0, 0, 0, 0, sizes(self.y_plane, self.out)])
     }
 
     fn tolerance(&self, read: &[&[f32]]) -> f32 {

@@ -58,12 +58,16 @@ impl Candidate {
     /// must fall on the same side everywhere, and on integer corners every term but the last product is exact.
     fn overlaps(&self, other: &Self, threshold: f32, smaller: bool) -> bool {
         let (a, b) = (self.corners, other.corners);
-        let area = |b: [f32; 4]| (b[2] - b[0] + 1.0) * (b[3] - b[1] + 1.0);
         let width = (a[2].min(b[2]) - a[0].max(b[0]) + 1.0).max(0.0);
         let height = (a[3].min(b[3]) - a[1].max(b[1]) + 1.0).max(0.0);
         let shared = width * height;
-        let whole = if smaller { area(a).min(area(b)) } else { area(a) + area(b) - shared };
+        let whole = if smaller { self.area().min(other.area()) } else { self.area() + other.area() - shared };
         shared > threshold * whole
+    }
+
+    fn area(&self) -> f32 {
+        let [x1, y1, x2, y2] = self.corners;
+        (x2 - x1 + 1.0) * (y2 - y1 + 1.0)
     }
 }
 

@@ -1,10 +1,13 @@
 //! Order of candidates, and which suppress which.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::{Candidate, Counter, NmsRule, lists, sample_list};
 use crate::kernels::{Sample, Samples, wgsl, words};
 use crate::record::{Binding, Kernel, Work};
+use crate::simd::{OverlapRow, PLANES, Simd};
 
 crate::uniform! {
     /// The kept candidates by falling score, ties by place, and of each the later ones that it overlaps too much (spec section 3.4).
@@ -22,7 +25,7 @@ impl Rank {
     }
 
     /// The tags' places, or all.
-    fn segments(&self, list: &[Candidate]) -> Vec<std::ops::Range<usize>> {
+    fn segments(&self, list: &[Candidate]) -> Vec<Range<usize>> {
         if self.same_tag == 0 {
             return vec![0..list.len()];
         }
@@ -35,7 +38,7 @@ impl Rank {
     }
 
     /// Candidate `i` of a segment: the number of those before it, and its row of bits.
-    fn row(&self, list: &[Candidate], keep: &[u32], segment: std::ops::Range<usize>, i: usize, row: &mut [f32]) -> usize {
+    fn row(&self, list: &[Candidate], keep: &[u32], segment: Range<usize>, i: usize, row: &mut [f32]) -> usize {
         let (me, mut rank) = (list[i], 0);
         for (w, word) in row.iter_mut().enumerate().take(segment.end.div_ceil(32)).skip(segment.start / 32) {
             let mut bits = 0_u32;
@@ -54,32 +57,48 @@ impl Rank {
         rank
     }
 
-    /// One image; `each` runs a closure over the rows of a segment.
-    fn image(&self, list: &[Candidate], keep: &[u32], order: &mut [f32], rows: &mut [f32], parallel: bool) {
+    fn segment(&self, list: &[Candidate], keep: &[u32], segment: Range<usize>, order: &mut [f32], rows: &mut [f32]) {
         let words = self.words as usize;
-        for segment in self.segments(list) {
-            let one = |(k, row): (usize, &mut [f32])| {
-                let i = segment.start + k;
-                (keep[i] == 1).then(|| (segment.start + self.row(list, keep, segment.clone(), i, row), i))
-            };
-            let rows = &mut rows[segment.start * words..segment.end * words];
-            let places: Vec<(usize, usize)> = if parallel {
-                rows.par_chunks_mut(words).enumerate().filter_map(one).collect()
-            } else {
-                rows.chunks_mut(words).enumerate().filter_map(one).collect()
-            };
-            places.into_iter().for_each(|(rank, i)| order[rank] = f32::from_bits(i as u32));
+        for i in segment.clone().filter(|&i| keep[i] == 1) {
+            let rank = self.row(list, keep, segment.clone(), i, &mut rows[i * words..][..words]);
+            order[segment.start + rank] = f32::from_bits(i as u32);
         }
     }
 
-    fn run(&self, read: &[&[f32]], write: &mut [&mut [f32]], parallel: bool) {
+    /// [`Rank::segment`] by sorting, and rows in vectors.
+    fn native_segment(&self, list: &[Candidate], keep: &[u32], segment: Range<usize>, order: &mut [f32], rows: &mut [f32]) {
+        let mut ranked: Vec<usize> = segment.clone().filter(|&i| keep[i] == 1).collect();
+        ranked.sort_unstable_by(|&a, &b| list[b].score.total_cmp(&list[a].score).then(a.cmp(&b)));
+        if ranked.is_empty() {
+            return;
+        }
+        let (words, used) = (self.words as usize, segment.start / 32..segment.end.div_ceil(32));
+        let length = 32 * used.len();
+        let mut data = vec![-1.0; PLANES * length];
+        for (rank, &i) in ranked.iter().enumerate() {
+            order[segment.start + rank] = f32::from_bits(i as u32);
+            let [x1, y1, x2, y2] = list[i].corners;
+            let values = [x1, y1, -x2, -y2, -list[i].area(), rank as f32];
+            values.iter().zip(data.chunks_exact_mut(length)).for_each(|(value, plane)| plane[i - 32 * used.start] = *value);
+        }
+        let planes: [&[f32]; PLANES] = std::array::from_fn(|k| &data[k * length..][..length]);
+        let (threshold, smaller, simd) = (self.threshold, self.smaller == 1, Simd::chosen());
+        let rows = rows[segment.start * words..segment.end * words].par_chunks_mut(words).enumerate();
+        rows.with_min_len(64).filter(|(k, _)| keep[segment.start + k] == 1).for_each(|(k, row)| {
+            let mine = segment.start + k - 32 * used.start;
+            simd.run(OverlapRow { planes, mine, threshold, smaller, row: &mut row[used.clone()] });
+        });
+    }
+
+    fn run(&self, read: &[&[f32]], write: &mut [&mut [f32]], each: impl Fn(&[Candidate], &[u32], Range<usize>, &mut [f32], &mut [f32])) {
         let (capacity, keep): (usize, &[u32]) = (self.capacity as usize, bytemuck::cast_slice(read[1]));
         let [order, rows] = write else { unreachable!("checked when recorded") };
         for image in 0..self.images as usize {
             let held = Counter::held(read[2], self.list, self.images, image).min(self.capacity) as usize;
             let list = &Candidate::list(read[0])[image * capacity..][..held];
             let rows = &mut rows[image * capacity * self.words as usize..];
-            self.image(list, &keep[image * capacity..], &mut order[image * capacity..], rows, parallel);
+            let (keep, order) = (&keep[image * capacity..], &mut order[image * capacity..]);
+            self.segments(list).into_iter().for_each(|segment| each(list, keep, segment, order, rows));
         }
     }
 }
@@ -101,11 +120,11 @@ impl Kernel for Rank {
     }
 
     fn reference(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
-        self.run(read, write, false);
+        self.run(read, write, |list, keep, segment, order, rows| self.segment(list, keep, segment, order, rows));
     }
 
     fn native(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
-        self.run(read, write, true);
+        self.run(read, write, |list, keep, segment, order, rows| self.native_segment(list, keep, segment, order, rows));
     }
 }
 
