@@ -103,6 +103,11 @@ impl Kernel for ConvPool {
         (self.n > 1).then(|| vec![(3 * self.x_plane) as usize, 0, 0, (self.out * self.y_plane) as usize])
     }
 
+    /// Each result is the largest of about four.
+    fn multiply_adds(&self, items: u32) -> u64 {
+        [items, self.out, 4 * self.y_plane, 27].into_iter().map(u64::from).product()
+    }
+
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         let [weight, bias, slope] = self.split(read[1]);
         28.0 * (largest(read[0]) * largest(weight)).max(largest(bias)) * largest(slope).max(1.0) * f32::EPSILON

@@ -112,6 +112,11 @@ impl Kernel for ConvUniform {
         (self.n > 1).then(|| vec![sizes(self.x_plane, self.c), 0, 0, 0, 0, sizes(self.y_plane, self.out)])
     }
 
+    fn multiply_adds(&self, items: u32) -> u64 {
+        let out = (self.groups * GROUP).min(self.out - self.first * GROUP);
+        [items, out, self.y_plane, self.c, self.k, self.k].into_iter().map(u64::from).product()
+    }
+
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         let terms = (self.c * self.k * self.k + 1) as f32;
         terms * (largest(read[0]) * largest(read[1])).max(largest(read[2])) * largest(read[3]).max(1.0) * f32::EPSILON

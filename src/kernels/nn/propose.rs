@@ -182,6 +182,10 @@ impl Kernel for Propose {
         }
     }
 
+    fn multiply_adds(&self, _: u32) -> u64 {
+        u64::from(self.images * self.cells) * u64::from(HIDDEN * (self.c * 9 + 6))
+    }
+
     /// Of the heads: their own sums, and what the errors of the hidden values come to in them. Softmax hands on a quarter of that.
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         let [weight, bias, slope, heads, heads_bias] = self.split(read[1]).map(largest);

@@ -173,6 +173,10 @@ impl Kernel for Judge {
         self.by_dense(items, read, write, Dense::native);
     }
 
+    fn multiply_adds(&self, items: u32) -> u64 {
+        u64::from(items) * u64::from(self.hidden()) * (u64::from(self.inputs) + self.outputs() as u64)
+    }
+
     /// Of the heads: their own sums, and what the errors of the hidden values come to in them. Boxes that are moved hand that on by their side.
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         let [bias, slope, heads, heads_bias] = self.split(read[2]).map(largest);
