@@ -58,7 +58,7 @@ pub struct Verdict<'a> {
 }
 
 /// A step that waits for those that it counts.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Open {
     position: usize,
     kernel: Settle,

@@ -48,15 +48,6 @@ impl ConvPool {
         parameters
     }
 
-    /// The two kernels that this one is, their level tables, and elements between them.
-    fn parts(&self, levels: &[Level]) -> Option<(Conv, Vec<f32>, MaxPool, Vec<f32>, usize)> {
-        let extents: Vec<Extent> = levels.iter().map(|level| Extent { h: level.x_h, w: level.x_w }).collect();
-        let x = Shape::ragged(self.n, 3, extents).ok()?;
-        let (conv, conv_table, convolved) = Conv::new(&x, self.out, 3).ok()?;
-        let (pool, pool_table, _) = MaxPool::new(&convolved, self.pool, 2).ok()?;
-        Some((conv, words(conv_table), pool, words(pool_table), convolved.elements() as usize))
-    }
-
     /// Weights, bias and slope among the parameters.
     fn split<'a>(&self, parameters: &'a [f32]) -> [&'a [f32]; 3] {
         let padded = self.out.next_multiple_of(GROUP) as usize;
@@ -86,11 +77,14 @@ impl Kernel for ConvPool {
     }
 
     fn reference(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
-        let Some((conv, conv_table, pool, pool_table, between)) = self.parts(&Level::list(read[2])[..self.levels as usize]) else { return };
+        let levels = &Level::list(read[2])[..self.levels as usize];
+        let extents: Vec<Extent> = levels.iter().map(|level| Extent { h: level.x_h, w: level.x_w }).collect();
+        let Ok((conv, table, between)) = Shape::ragged(self.n, 3, extents).and_then(|x| Conv::new(&x, self.out, 3)) else { return };
+        let Ok((pool, pool_table, _)) = MaxPool::new(&between, self.pool, 2) else { return };
         let [weight, bias, slope] = self.split(read[1]);
-        let mut convolved = vec![0.0; between];
-        conv.reference(items, &[read[0], weight, bias, slope, &conv_table], &mut [&mut convolved]);
-        pool.reference(items, &[&convolved, &pool_table], write);
+        let mut convolved = vec![0.0; between.elements() as usize];
+        conv.reference(items, &[read[0], weight, bias, slope, &words(table)], &mut [&mut convolved]);
+        pool.reference(items, &[&convolved, &words(pool_table)], write);
     }
 
     fn native(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {

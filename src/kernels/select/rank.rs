@@ -27,7 +27,7 @@ impl Rank {
     /// The tags' places, or all.
     fn segments(&self, list: &[Candidate]) -> Vec<Range<usize>> {
         if self.same_tag == 0 {
-            return vec![0..list.len()];
+            return std::iter::once(0..list.len()).collect();
         }
         let mut start = 0;
         let run = |chunk: &[Candidate]| {
