@@ -13,6 +13,11 @@ mod data;
 mod eval;
 #[cfg(feature = "cli")]
 mod eval_cli;
+#[cfg(feature = "cli")]
+mod fuzz;
+#[cfg(feature = "cli")]
+#[path = "../../fuzz/src/lib.rs"]
+mod fuzz_targets;
 mod weights;
 #[cfg(feature = "cli")]
 mod weights_corrupt;

@@ -11,7 +11,11 @@ mod backward;
 mod golden;
 mod gradients;
 mod oracle;
+mod protocols;
 mod steady;
+#[allow(dead_code, reason = "made-up faces are for the tests without photos")]
+#[path = "../support/synthetic.rs"]
+mod synthetic;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
