@@ -16,6 +16,42 @@ pub fn read(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
     Ok((bytes.len() as u64 <= limit).then_some(bytes))
 }
 
+/// The file at `path` as memory; empty for an empty file. Its pages are read as they are touched.
+///
+/// # Errors
+///
+/// What the system says.
+#[cfg(feature = "cli")]
+pub fn map(path: &Path) -> io::Result<memmap2::Mmap> {
+    let file = File::open(path)?;
+    #[allow(unsafe_code, reason = "a file of many gigabytes cannot be read into memory")]
+    // SAFETY: the bytes must not change while they are borrowed. Files that are mapped here are written by `write_with` alone, which never
+    // writes into a file that is there: it renames a new one into its place, and the map keeps the old. Someone else who shortens the file
+    // meanwhile ends the process by SIGBUS; no other program has a reason to write to it.
+    unsafe {
+        memmap2::Mmap::map(&file)
+    }
+}
+
+/// Removes what writers of `path` that were killed have left beside it. Whoever calls it must be the only one to write there.
+///
+/// # Errors
+///
+/// What the system says.
+pub fn remove_leftovers(path: &Path) -> io::Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let prefix = format!(".{name}.");
+    for entry in fs::read_dir(directory(path))? {
+        let entry = entry?;
+        let other = entry.file_name().to_string_lossy().into_owned();
+        let numbers = other.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(".tmp"));
+        if numbers.is_some_and(|numbers| numbers.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// Puts `bytes` at `path` in one step; see [`write_with`].
 ///
 /// # Errors
@@ -46,6 +82,10 @@ pub fn write_with(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) 
 
 /// Makes the renaming itself last, where a directory can be synced.
 fn sync_directory(path: &Path) -> io::Result<()> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
+    if cfg!(unix) { File::open(directory(path))?.sync_all() } else { Ok(()) }
+}
+
+/// The directory that `path` lies in.
+fn directory(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

@@ -4,9 +4,11 @@ mod config;
 mod detector;
 mod found;
 mod plan;
+mod propose;
 mod pyramid;
 mod stage;
 
 pub use config::{Capacity, Config, ConfigError, Resampling};
 pub use detector::Detector;
 pub use found::{DetectError, Detections, Face, Frame, StageCounts, Ticket};
+pub use propose::{Depth, Proposals, Proposer};

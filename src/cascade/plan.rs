@@ -1,10 +1,11 @@
 //! The whole cascade for one frame size as one recording.
 
 use super::pyramid::{self, Level};
-use super::stage::{ListId, Stages, Verdict};
+use super::propose::Depth;
+use super::stage::{List, ListId, Open, Stages, Verdict};
 use super::{Capacity, Config};
 use crate::kernels::select::{Faces, NmsRule};
-use crate::nets::{NetError, ONET, PNET, RNET};
+use crate::nets::{Fused, NetError, ONET, PNET, RNET};
 use crate::record::{Recording, Slot};
 use crate::weights::Weights;
 
@@ -66,22 +67,12 @@ impl Plan {
         let mut stages = Stages::new(config, room, images, size);
         let [pnet, rnet, onet] = [PNET, RNET, ONET].map(|net| net.fused(&mut stages.recording, weights, budget.uniforms));
         let (pnet, rnet, onet) = (pnet?, rnet?, onet?);
-        let (passes, corners) = pyramid::passes(levels, size[0], budget.elements / u64::from(images));
-        let union = NmsRule { threshold: 0.7, smaller: false, same_tag: false };
-        let smaller = NmsRule { smaller: true, ..union };
-        let [second, third] = [(&rnet, RNET.side, 1, budget.rnet), (&onet, ONET.side, 2, budget.onet)]
-            .map(|(net, side, stage, chunk)| Verdict { net, side, threshold: config.thresholds[stage], chunk, regress: stage == 2 });
-
-        let cells = stages.propose(&pnet, &passes, corners)?;
-        stages.suppress(cells, levels.len() as u32, 0.5);
-        let ids = [ListId::LevelNms, ListId::Merged];
-        let (crops, open) = stages.settle(cells, union, "R-Net", ids, (room.rnet, Some(0.0)));
-        let (by_rnet, _, steps) = stages.judge(crops, "R-Net scored", second)?;
-        stages.close(open, Some(steps));
-        let ids = [ListId::Rnet, ListId::RnetNms];
-        let (crops, open) = stages.settle(by_rnet, union, "O-Net", ids, (room.onet, Some(1.0)));
+        let (crops, open) = after_pnet(&mut stages, &pnet, images, size, levels, budget)?;
+        let (crops, open) = after_rnet(&mut stages, &rnet, crops, open, budget)?;
+        let third = Verdict { net: &onet, side: ONET.side, threshold: config.thresholds[2], chunk: budget.onet, regress: true };
         let (by_onet, landmarks, steps) = stages.judge(crops, "O-Net scored", third)?;
         stages.close(open, Some(steps));
+        let smaller = NmsRule { smaller: true, ..UNION };
         let (best, open) = stages.settle(by_onet, smaller, "faces", [ListId::Onet, ListId::Faces], (config.max_faces, None));
         stages.close(open, None);
 
@@ -93,4 +84,73 @@ impl Plan {
         recording.push(kernel, &[best.candidates, counters, crops.candidates, landmarks, faces]);
         Ok(Self { recording, frames, faces, counters })
     }
+
+    /// Records the cascade up to `depth` for one frame.
+    ///
+    /// # Errors
+    ///
+    /// As [`Plan::new`].
+    pub fn short(
+        size: [u32; 2],
+        levels: &[Level],
+        weights: &Weights,
+        config: &Config,
+        budget: Budget,
+        depth: Depth,
+    ) -> Result<Shortened, NetError> {
+        let cells = levels.iter().map(|level| u64::from(level.cells().area())).sum();
+        let room = config.capacity.unwrap_or_else(|| capacity(cells));
+        let mut stages = Stages::new(config, room, 1, size);
+        let pnet = PNET.fused(&mut stages.recording, weights, budget.uniforms)?;
+        let (mut crops, mut open) = after_pnet(&mut stages, &pnet, 1, size, levels, budget)?;
+        if depth == Depth::Rnet {
+            let rnet = RNET.fused(&mut stages.recording, weights, budget.uniforms)?;
+            (crops, open) = after_rnet(&mut stages, &rnet, crops, open, budget)?;
+        }
+        stages.close(open, None);
+        let (frame, counters) = (stages.frames(), stages.counters);
+        let mut recording = stages.recording;
+        recording.output(crops.candidates);
+        Ok(Shortened { recording, frame, boxes: crops, counters })
+    }
+}
+
+/// The cascade without its end.
+pub struct Shortened {
+    /// The steps.
+    pub recording: Recording,
+    /// Packed pixels go here.
+    pub frame: Slot,
+    /// What the next net would be shown comes out here.
+    pub boxes: List,
+    /// How many candidates each step left: counters `[LISTS, 1]`.
+    pub counters: Slot,
+}
+
+/// What NMS tolerates among the crops of a net.
+const UNION: NmsRule = NmsRule { threshold: 0.7, smaller: false, same_tag: false };
+
+/// P-Net over the pyramid: R-Net's crops.
+fn after_pnet(
+    stages: &mut Stages<'_>,
+    net: &Fused,
+    images: u32,
+    size: [u32; 2],
+    levels: &[Level],
+    budget: Budget,
+) -> Result<(List, Open), NetError> {
+    let (passes, corners) = pyramid::passes(levels, size[0], budget.elements / u64::from(images));
+    let cells = stages.propose(net, &passes, corners)?;
+    stages.suppress(cells, levels.len() as u32, 0.5);
+    let room = stages.capacity().rnet;
+    Ok(stages.settle(cells, UNION, "R-Net", [ListId::LevelNms, ListId::Merged], (room, Some(0.0))))
+}
+
+/// R-Net over its crops: O-Net's crops.
+fn after_rnet(stages: &mut Stages<'_>, net: &Fused, crops: List, open: Open, budget: Budget) -> Result<(List, Open), NetError> {
+    let (threshold, room) = (stages.config().thresholds[1], stages.capacity().onet);
+    let verdict = Verdict { net, side: RNET.side, threshold, chunk: budget.rnet, regress: false };
+    let (by_rnet, _, steps) = stages.judge(crops, "R-Net scored", verdict)?;
+    stages.close(open, Some(steps));
+    Ok(stages.settle(by_rnet, UNION, "O-Net", [ListId::Rnet, ListId::RnetNms], (room, Some(1.0))))
 }

@@ -100,6 +100,16 @@ impl<'a> Stages<'a> {
         Self { recording, counters, config, capacity, images, frames, frame_size, scratch, keep, order, rows }
     }
 
+    /// The settings.
+    pub fn config(&self) -> &'a Config {
+        self.config
+    }
+
+    /// Room per stage.
+    pub fn capacity(&self) -> Capacity {
+        self.capacity
+    }
+
     /// The frames' slot: packed pixels.
     pub fn frames(&self) -> Slot {
         self.frames

@@ -1,6 +1,7 @@
 //! Every setting of training, read from TOML over the defaults of `defaults.toml`, which is also their documentation.
 
 mod check;
+mod data;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,8 @@ use toml::{Table, Value};
 
 use super::Initialization;
 use super::schedule::Schedule;
+
+pub use data::{CropConfig, DataConfig, Lesson, Source, SourceFormat, Uses};
 
 /// The defaults, with a comment on every key: what `mtcmcn train config` prints.
 pub const DEFAULTS: &str = include_str!("defaults.toml");
@@ -28,64 +31,6 @@ pub struct TrainConfig {
     pub rnet: NetConfig,
     pub onet: NetConfig,
     pub run: RunConfig,
-}
-
-/// Where crops come from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs, reason = "defaults.toml says what each key means")]
-pub struct DataConfig {
-    pub sources: Vec<Source>,
-    pub split: [u32; 3],
-    pub strict: bool,
-    pub crops: CropConfig,
-}
-
-/// A set of annotated images.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs, reason = "defaults.toml says what each key means")]
-pub struct Source {
-    pub format: SourceFormat,
-    pub annotations: PathBuf,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub images: Option<PathBuf>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub landmarks: Option<PathBuf>,
-}
-
-/// In which form annotations are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SourceFormat {
-    /// WIDER FACE's text or `.mat` files.
-    Wider,
-    /// `CNN_FacePoint` lists.
-    Facepoint,
-    /// CelebA's box and landmark lists.
-    Celeba,
-    /// One JSON object a line and image.
-    Json,
-}
-
-/// How crops are cut (spec section 4.5).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs, reason = "defaults.toml says what each key means")]
-pub struct CropConfig {
-    pub overlaps: [f64; 3],
-    pub min_face_px: f64,
-    pub negatives_per_image: u32,
-    pub near_negatives_per_face: u32,
-    pub tries_per_face: u32,
-    pub sides: [f64; 2],
-    pub shift: f64,
-    pub landmark_crops: u32,
-    pub rotation_degrees: f64,
-    pub thresholds: [f32; 2],
-    pub detect_min_face_px: f64,
-    pub detect_factor: f64,
-    pub detected_negatives_per_image: u32,
 }
 
 /// Settings of the training of one net.

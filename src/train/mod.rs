@@ -4,6 +4,8 @@
 pub mod checkpoint;
 #[cfg(feature = "cli")]
 pub mod config;
+#[cfg(feature = "cli")]
+pub mod crops;
 mod init;
 #[cfg(feature = "cli")]
 pub mod learner;

@@ -18,7 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("cascade", &["nets", "weights", "kernels", "engine", "record", "tensor", "geometry"]),
     ("eval", &["data", "geometry"]),
     ("plot", &["files"]),
-    ("train", &["cascade", "nets", "weights", "kernels", "engine", "record", "tensor", "geometry", "files"]),
+    ("train", &["cascade", "data", "nets", "weights", "kernels", "engine", "record", "tensor", "geometry", "files"]),
     ("measure", &["nets", "kernels", "engine", "record", "tensor"]),
     ("doctor", &["cascade", "nets", "weights", "kernels", "engine", "record", "tensor", "geometry"]),
 ];

@@ -8,6 +8,8 @@ mod cli;
 mod cli_bench;
 #[cfg(feature = "cli")]
 mod cli_faces;
+#[cfg(feature = "cli")]
+mod crops;
 mod data;
 #[cfg(feature = "cli")]
 mod eval;

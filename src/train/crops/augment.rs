@@ -1,0 +1,223 @@
+//! What happens to a crop each time it is drawn (spec section 4.7), on its bytes, before the nets' normalization.
+
+use std::io::Cursor;
+
+use image::codecs::jpeg::{JpegDecoder, JpegEncoder};
+use image::imageops::{self, FilterType};
+use image::{DynamicImage, RgbImage};
+
+use super::random::Draw;
+use super::window::Targets;
+use crate::train::config::AugmentConfig;
+
+/// Quality of a JPEG file, share of the side that is left by shrinking, deviation of a blur in pixels, and of noise in byte values.
+const QUALITY: [i64; 2] = [25, 90];
+const SHRINK: [f64; 2] = [0.3, 0.9];
+const BLUR: [f64; 2] = [0.4, 1.4];
+const NOISE: [f64; 2] = [2.0, 14.0];
+
+/// `rgb`, a crop of `side x side` pixels with its targets, changed by chance.
+pub fn augment(rgb: &mut Vec<u8>, side: u32, targets: &mut Targets, config: &AugmentConfig, draw: &mut Draw) {
+    if draw.chance(config.flip) {
+        mirror(rgb, side);
+        *targets = targets.mirrored();
+    }
+    if draw.chance(config.colour) {
+        Colour::draw(config, draw).apply(rgb);
+    }
+    if draw.chance(config.grey) {
+        for pixel in rgb.chunks_exact_mut(3) {
+            pixel.fill(luma(pixel).round() as u8);
+        }
+    }
+    if draw.chance(config.downscale) {
+        let small = (f64::from(side) * draw.between(SHRINK[0], SHRINK[1])).round().max(2.0) as u32;
+        with_image(rgb, side, |image| imageops::resize(&imageops::thumbnail(&image, small, small), side, side, FilterType::Triangle));
+    }
+    if draw.chance(config.blur) {
+        let deviation = draw.between(BLUR[0], BLUR[1]) as f32;
+        with_image(rgb, side, |image| imageops::blur(&image, deviation));
+    }
+    if draw.chance(config.noise) {
+        let deviation = draw.between(NOISE[0], NOISE[1]);
+        for byte in &mut *rgb {
+            *byte = (f64::from(*byte) + deviation * draw.normal()).round() as u8;
+        }
+    }
+    if draw.chance(config.jpeg) {
+        let quality = draw.whole(QUALITY[0], QUALITY[1]) as u8;
+        with_image(rgb, side, |image| jpeg(&image, quality).unwrap_or(image));
+    }
+}
+
+fn mirror(rgb: &mut [u8], side: u32) {
+    for row in rgb.chunks_exact_mut(3 * side as usize) {
+        row.reverse();
+        row.chunks_exact_mut(3).for_each(<[u8]>::reverse);
+    }
+}
+
+fn with_image(rgb: &mut Vec<u8>, side: u32, change: impl FnOnce(RgbImage) -> RgbImage) {
+    if let Some(image) = RgbImage::from_raw(side, side, std::mem::take(rgb)) {
+        *rgb = change(image).into_raw();
+    }
+}
+
+/// `image` after a JPEG file; `None` if the codec will not.
+fn jpeg(image: &RgbImage, quality: u8) -> Option<RgbImage> {
+    let mut file = Vec::new();
+    JpegEncoder::new_with_quality(&mut file, quality).encode_image(image).ok()?;
+    Some(DynamicImage::from_decoder(JpegDecoder::new(Cursor::new(file)).ok()?).ok()?.into_rgb8())
+}
+
+/// Brightness by ITU-R BT.601.
+fn luma(pixel: &[u8]) -> f32 {
+    0.299 * f32::from(pixel[0]) + 0.587 * f32::from(pixel[1]) + 0.114 * f32::from(pixel[2])
+}
+
+/// A change of colour: contrast about the mean of each channel, brightness, hue, saturation, in this order.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Colour {
+    contrast: f32,
+    brightness: f32,
+    /// Turns of the colour circle.
+    hue: f32,
+    saturation: f32,
+}
+
+impl Colour {
+    fn draw(config: &AugmentConfig, draw: &mut Draw) -> Self {
+        Self {
+            contrast: draw.between(config.contrast[0], config.contrast[1]) as f32,
+            brightness: draw.between(-config.brightness, config.brightness) as f32,
+            hue: draw.between(-config.hue, config.hue) as f32,
+            saturation: draw.between(config.saturation[0], config.saturation[1]) as f32,
+        }
+    }
+
+    fn apply(self, rgb: &mut [u8]) {
+        let pixels = (rgb.len() / 3).max(1) as f32;
+        let mut means = [0_u32; 3];
+        for pixel in rgb.chunks_exact(3) {
+            (0..3).for_each(|c| means[c] += u32::from(pixel[c]));
+        }
+        let means = means.map(|sum| sum as f32 / pixels / 255.0);
+        for pixel in rgb.chunks_exact_mut(3) {
+            let light: [f32; 3] = std::array::from_fn(|c| {
+                let value = f32::from(pixel[c]) / 255.0;
+                ((value - means[c]) * self.contrast + means[c] + self.brightness).clamp(0.0, 1.0)
+            });
+            let changed = self.turn(light);
+            (0..3).for_each(|c| pixel[c] = (changed[c] * 255.0).round() as u8);
+        }
+    }
+
+    /// Hue and saturation in the HSV hexcone (Smith 1978); the value stays.
+    fn turn(self, [r, g, b]: [f32; 3]) -> [f32; 3] {
+        let (value, least) = (r.max(g).max(b), r.min(g).min(b));
+        let chroma = value - least;
+        if chroma <= 0.0 {
+            return [r, g, b];
+        }
+        // In sixths of a turn from red.
+        let hue = if value == r {
+            (g - b) / chroma
+        } else if value == g {
+            2.0 + (b - r) / chroma
+        } else {
+            4.0 + (r - g) / chroma
+        };
+        let hue = (hue + 6.0 * self.hue + 12.0) % 6.0;
+        let chroma = (chroma * self.saturation).min(value);
+        [5.0, 3.0, 1.0].map(|from| {
+            let k = (from + hue) % 6.0;
+            value - chroma * k.min(4.0 - k).clamp(0.0, 1.0)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OFF: AugmentConfig = AugmentConfig {
+        flip: 0.0,
+        colour: 0.0,
+        contrast: [1.0, 1.0],
+        saturation: [1.0, 1.0],
+        brightness: 0.0,
+        hue: 0.0,
+        grey: 0.0,
+        blur: 0.0,
+        noise: 0.0,
+        jpeg: 0.0,
+        downscale: 0.0,
+    };
+    const SAME: Colour = Colour { contrast: 1.0, brightness: 0.0, hue: 0.0, saturation: 1.0 };
+
+    fn crop(side: u32) -> Vec<u8> {
+        let mut draw = Draw::new(&[3]);
+        let smooth = |x: u32, y: u32| [80 + 5 * x, 60 + 4 * y, 120 + 2 * x + y].map(|v| v as i64);
+        let mut byte = |v: i64| (v + draw.whole(-4, 5)).clamp(0, 255) as u8;
+        (0..side * side).flat_map(|i| smooth(i % side, i / side)).map(|v| byte(v)).collect()
+    }
+
+    fn changed(config: &AugmentConfig) -> (Vec<u8>, Targets) {
+        let (mut rgb, mut targets) = (crop(24), Targets::default().with_box([0.1, 0.2, 0.3, 0.4]));
+        augment(&mut rgb, 24, &mut targets, config, &mut Draw::new(&[9]));
+        (rgb, targets)
+    }
+
+    #[test]
+    fn without_any_change_a_crop_stays() {
+        assert_eq!(changed(&OFF).0, crop(24));
+        let mut rgb = crop(24);
+        SAME.apply(&mut rgb);
+        assert_eq!(rgb, crop(24), "a change of colour by nothing");
+    }
+
+    #[test]
+    fn a_flip_takes_pixels_and_targets_along() {
+        let (rgb, targets) = changed(&AugmentConfig { flip: 1.0, ..OFF });
+        let was = crop(24);
+        for (x, y) in (0..24).flat_map(|y| (0..24).map(move |x| (x, y))) {
+            assert_eq!(rgb[3 * (y * 24 + x)..][..3], was[3 * (y * 24 + 23 - x)..][..3]);
+        }
+        assert_eq!(targets.values[..4], [-0.3, 0.2, -0.1, 0.4]);
+    }
+
+    #[test]
+    fn colours_turn_as_the_circle_does() {
+        let turned = |hue: f32, rgb: [f32; 3]| Colour { hue, ..SAME }.turn(rgb);
+        let near = |got: [f32; 3], want: [f32; 3]| got.iter().zip(want).all(|(got, want)| (got - want).abs() < 1e-6);
+        assert!(near(turned(1.0 / 3.0, [1.0, 0.0, 0.0]), [0.0, 1.0, 0.0]));
+        assert!(near(turned(-1.0 / 3.0, [1.0, 0.0, 0.0]), [0.0, 0.0, 1.0]));
+        assert!(near(turned(1.0 / 6.0, [0.8, 0.2, 0.2]), [0.8, 0.8, 0.2]));
+        assert!(near(turned(0.3, [0.4; 3]), [0.4; 3]));
+        assert!(near(Colour { saturation: 0.5, ..SAME }.turn([0.8, 0.4, 0.0]), [0.8, 0.6, 0.4]));
+        let mut grey = vec![100, 100, 100, 200, 200, 200];
+        Colour { contrast: 0.5, brightness: 0.1, ..SAME }.apply(&mut grey);
+        // 150 is the mean: 125 and 175, and 25.5 more.
+        assert_eq!(grey, [151, 151, 151, 201, 201, 201]);
+    }
+
+    #[test]
+    fn every_loss_of_quality_changes_a_crop_a_little() {
+        let was = crop(24);
+        for (name, config) in [
+            ("blur", AugmentConfig { blur: 1.0, ..OFF }),
+            ("noise", AugmentConfig { noise: 1.0, ..OFF }),
+            ("jpeg", AugmentConfig { jpeg: 1.0, ..OFF }),
+            ("downscale", AugmentConfig { downscale: 1.0, ..OFF }),
+        ] {
+            let (rgb, _) = changed(&config);
+            assert_eq!(rgb.len(), was.len(), "{name}");
+            let differences = rgb.iter().zip(&was).map(|(a, b)| f64::from(a.abs_diff(*b)));
+            let mean = differences.sum::<f64>() / was.len() as f64;
+            assert!(mean > 0.3 && mean < 16.0, "{name}: {mean}");
+        }
+        let (grey, _) = changed(&AugmentConfig { grey: 1.0, ..OFF });
+        assert!(grey.chunks_exact(3).all(|pixel| pixel[0] == pixel[1] && pixel[1] == pixel[2]));
+        assert_ne!(grey, was);
+    }
+}

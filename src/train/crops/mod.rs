@@ -1,0 +1,120 @@
+//! From annotated images to batches of crops (spec sections 4.1, 4.2, 4.5 to 4.7).
+//!
+//! [`prepare`] cuts the crops of one net into a file: for P-Net by chance around faces and elsewhere, for R- and O-Net where the nets before
+//! them see faces. [`ShardBatches`] draws batches from such a file. Both are functions of settings, seed and images alone, whatever the number
+//! of threads.
+
+mod augment;
+mod batches;
+mod law;
+mod pixels;
+mod pool;
+mod prepare;
+mod random;
+mod ratio;
+mod shard;
+mod window;
+
+use std::path::PathBuf;
+
+use crate::cascade::DetectError;
+use crate::data::DataError;
+
+pub use batches::ShardBatches;
+pub use pool::{Part, Photo, photos};
+pub use prepare::{Earlier, Job, Progress, Report, prepare};
+pub use ratio::Ratio;
+pub use shard::{Record, Shard, ShardError};
+pub use window::{Sample, Targets};
+
+/// Why crops could not be cut or used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CropsError {
+    /// Annotations cannot be read, or the first fault in them where faults are not to be skipped.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A file of crops cannot be read or written.
+    #[error(transparent)]
+    Shard(#[from] ShardError),
+    /// The nets before this one failed on an image.
+    #[error("searching {path:?} with the nets before this one failed")]
+    Detect {
+        /// The image.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: DetectError,
+    },
+    /// The nets before this one cannot be made.
+    #[error("the nets that find crops for {net} cannot be made of the weights that were given")]
+    Earlier {
+        /// Which net the crops are for.
+        net: String,
+        /// Why.
+        #[source]
+        source: DetectError,
+    },
+    /// Crops of R- and O-Net are found by the nets before them.
+    #[error("crops for {net} are what the nets before it find: their weights are needed")]
+    NoWeights {
+        /// Which net the crops are for.
+        net: String,
+    },
+    /// There is no net of that name.
+    #[error("there is no net {name:?}; pnet, rnet and onet can be trained")]
+    NoNet {
+        /// What was asked for.
+        name: String,
+    },
+    /// No source is given.
+    #[error("no annotated images are given; name them in the settings under [[data.sources]]")]
+    NoSource,
+    /// A source without a single image.
+    #[error("{annotations:?} names no image that could be used")]
+    NoImage {
+        /// The file of annotations.
+        annotations: PathBuf,
+    },
+    /// Not one image of all sources can be read.
+    #[error("none of the {count} images can be read; the first: {first}")]
+    NoneReadable {
+        /// How many there are.
+        count: usize,
+        /// What is wrong with the first.
+        first: String,
+    },
+    /// Images, but not one training crop.
+    #[error("no crop to learn from came of {images} training images; see data.crops in the settings, and the faults that were named")]
+    NoCrop {
+        /// How many images there are to learn from.
+        images: usize,
+    },
+    /// Crops for another net.
+    #[error("{path:?} holds crops of {found} pixels, {net} needs {side}; prepare crops for {net}")]
+    OtherNet {
+        /// The file.
+        path: PathBuf,
+        /// The net that is to be trained.
+        net: String,
+        /// Side of its input, px.
+        side: u32,
+        /// Side of the crops, px.
+        found: u32,
+    },
+    /// A kind of crop that a batch should have, but of which there is none.
+    #[error(
+        "{path:?} has no {} to learn from, of which {net}.ratio = {ratio:?} wants some in each batch: add a source that has them, or set that \
+         share to 0", sample.name()
+    )]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// What is missing.
+        sample: Sample,
+        /// The net that is to be trained.
+        net: String,
+        /// Shares of negatives, positives, parts and landmark faces.
+        ratio: [u32; 4],
+    },
+}

@@ -1,0 +1,198 @@
+//! The images to learn from: read from their sources, and split into training, validation and test by seed.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::CropsError;
+use crate::data::{AnnotatedImage, Annotation, DataError, Faults, celeba, facepoint, json, wider, wider_mat};
+use crate::files;
+use crate::train::config::{DataConfig, Source, SourceFormat, Uses};
+
+/// A part of the images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// To learn from.
+    Training,
+    /// To choose by.
+    Validation,
+    /// To report on.
+    Test,
+}
+
+impl Part {
+    /// All of them, by index.
+    pub const ALL: [Self; 3] = [Self::Training, Self::Validation, Self::Test];
+
+    /// As users read it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Training => "training",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        }
+    }
+}
+
+/// One image to cut crops from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Photo {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Which of the sources names it.
+    pub source: usize,
+    /// The file of annotations, and the line in it.
+    pub named_by: (PathBuf, usize),
+    /// Who is in it.
+    pub faces: Vec<Annotation>,
+    /// What may be learned from it.
+    pub uses: Uses,
+    /// Which part it belongs to.
+    pub part: Part,
+}
+
+/// All images of all sources, in their order, each once, with their part by `seed`.
+///
+/// The split is by image: each source's images are put in an order that seed and path decide, and that order is cut. A part that is asked for
+/// has at least one image of a source that has at least as many images as there are such parts.
+///
+/// # Errors
+///
+/// [`CropsError::Data`] if annotations cannot be read, or for the first fault if the settings are strict; [`CropsError::NoSource`],
+/// [`CropsError::NoImage`] if there is nothing to learn from.
+pub fn photos(config: &DataConfig, seed: u32, faults: &mut Faults) -> Result<Vec<Photo>, CropsError> {
+    if config.sources.is_empty() {
+        return Err(CropsError::NoSource);
+    }
+    let mut photos: Vec<Photo> = Vec::new();
+    let mut seen = HashMap::new();
+    for (number, source) in config.sources.iter().enumerate() {
+        let first = photos.len();
+        let folder = source.images.clone().unwrap_or_else(|| folder_of(&source.annotations));
+        for image in read(source, faults)? {
+            let path = folder.join(&image.path);
+            let mut file = faults.of(&source.annotations);
+            if let Some(other) = seen.insert(path.clone(), number).filter(|other| *other != number) {
+                let other = &config.sources[other].annotations;
+                file.skipped(image.line, format!("the image {path:?} is in {other:?} already: skipped"))?;
+                continue;
+            }
+            let faces = image.faces.into_iter().filter(|face| face.bounding_box.area() > 0.0).collect();
+            let named_by = (source.annotations.clone(), image.line);
+            photos.push(Photo { path, source: number, named_by, faces, uses: source.uses(), part: Part::Training });
+        }
+        if photos.len() == first {
+            return Err(CropsError::NoImage { annotations: source.annotations.clone() });
+        }
+        split(&mut photos[first..], &folder, config.split, seed);
+    }
+    Ok(photos)
+}
+
+fn folder_of(file: &Path) -> PathBuf {
+    if file.is_dir() { file.to_owned() } else { file.parent().unwrap_or(Path::new("")).to_owned() }
+}
+
+fn read(source: &Source, faults: &mut Faults) -> Result<Vec<AnnotatedImage>, CropsError> {
+    let path = &source.annotations;
+    let images = match source.format {
+        SourceFormat::Wider if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("mat")) => {
+            wider_mat::parse_images(&bytes(path)?, &mut faults.of(path))
+        }
+        SourceFormat::Wider => wider::read(path, faults),
+        SourceFormat::Facepoint => facepoint::read(path, facepoint::Form::CnnFacePoint, faults),
+        SourceFormat::Json => json::read_annotations(path, faults),
+        SourceFormat::Celeba => celeba(path, source.landmarks.as_deref(), faults),
+    };
+    Ok(images?)
+}
+
+/// `CelebA`'s two files, or the folder that both lie in under their own names.
+fn celeba(boxes: &Path, landmarks: Option<&Path>, faults: &mut Faults) -> Result<Vec<AnnotatedImage>, DataError> {
+    if boxes.is_dir() {
+        return celeba::read(boxes, faults);
+    }
+    let landmarks = landmarks.map_or_else(|| folder_of(boxes).join("list_landmarks_celeba.txt"), Path::to_owned);
+    let points = celeba::parse_landmarks(&bytes(&landmarks)?, &mut faults.of(&landmarks))?;
+    let images = celeba::parse_boxes(&bytes(boxes)?, &mut faults.of(boxes))?;
+    celeba::join(images, points, &landmarks, faults)
+}
+
+/// All of a file of annotations; the readers' own limit.
+fn bytes(path: &Path) -> Result<Vec<u8>, DataError> {
+    const LIMIT: u64 = 1 << 30;
+    let bytes = files::read(path, LIMIT).map_err(|source| DataError::Read { path: path.into(), source })?;
+    bytes.ok_or_else(|| DataError::TooLarge { path: path.into(), limit: LIMIT })
+}
+
+/// Gives each of one source's photos its part, by `shares` of their number.
+fn split(photos: &mut [Photo], folder: &Path, shares: [u32; 3], seed: u32) {
+    let mut order: Vec<([u8; 32], usize)> = photos.iter().map(|photo| rank(&photo.path, folder, seed)).zip(0..).collect();
+    order.sort_unstable();
+    let counts = counts(photos.len(), shares);
+    let parts = Part::ALL.into_iter().zip(counts).flat_map(|(part, count)| std::iter::repeat_n(part, count));
+    for ((_, index), part) in order.into_iter().zip(parts) {
+        photos[index].part = part;
+    }
+}
+
+/// Decides the order: by the path below the folder of images, so that the folder may be moved.
+fn rank(path: &Path, folder: &Path, seed: u32) -> [u8; 32] {
+    let name = path.strip_prefix(folder).unwrap_or(path).to_string_lossy().replace('\\', "/");
+    Sha256::new().chain_update(seed.to_le_bytes()).chain_update(name).finalize().into()
+}
+
+/// `count` images by `shares`, rounded down; what is left is for training. No share that is asked for is left without an image if there are
+/// enough.
+fn counts(count: usize, shares: [u32; 3]) -> [usize; 3] {
+    let whole: u64 = shares.iter().map(|&share| u64::from(share)).sum();
+    let asked = shares.iter().filter(|&&share| share > 0).count();
+    let part = |share: u32| {
+        let least = usize::from(share > 0 && count >= asked);
+        ((count as u64 * u64::from(share) / whole.max(1)) as usize).max(least)
+    };
+    let (validation, test) = (part(shares[1]), part(shares[2]));
+    [count.saturating_sub(validation + test), validation, test]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_have_their_shares() {
+        assert_eq!(counts(1000, [80, 10, 10]), [800, 100, 100]);
+        assert_eq!(counts(1009, [80, 10, 10]), [809, 100, 100]);
+        assert_eq!(counts(12, [80, 10, 10]), [10, 1, 1]);
+        assert_eq!(counts(3, [80, 10, 10]), [1, 1, 1]);
+        assert_eq!(counts(2, [80, 10, 10]), [2, 0, 0]);
+        assert_eq!(counts(5, [1, 0, 0]), [5, 0, 0]);
+        assert_eq!(counts(10, [2, 1, 0]), [7, 3, 0]);
+    }
+
+    fn pool(names: impl Iterator<Item = usize>, seed: u32) -> Vec<(PathBuf, Part)> {
+        let uses = Uses { negatives: true, faces: true, landmarks: true };
+        let photo = |i| {
+            let path = Path::new("there").join(format!("{i}.jpg"));
+            Photo { path, source: 0, named_by: ("list".into(), 1), faces: Vec::new(), uses, part: Part::Training }
+        };
+        let mut photos: Vec<Photo> = names.map(photo).collect();
+        split(&mut photos, Path::new("there"), [80, 10, 10], seed);
+        let mut parts: Vec<(PathBuf, Part)> = photos.into_iter().map(|photo| (photo.path, photo.part)).collect();
+        parts.sort_by(|a, b| a.0.cmp(&b.0));
+        parts
+    }
+
+    #[test]
+    fn seed_and_name_decide_the_part_whatever_the_order_of_the_list() {
+        let parts = pool(0..500, 1);
+        assert_eq!(parts, pool((0..500).rev(), 1));
+        assert_ne!(parts, pool(0..500, 2));
+        for (part, count) in Part::ALL.into_iter().zip([400, 50, 50]) {
+            assert_eq!(parts.iter().filter(|(_, other)| *other == part).count(), count);
+        }
+    }
+}

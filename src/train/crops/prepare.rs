@@ -1,0 +1,345 @@
+//! Crops of one net, cut out of all images into one file.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::CropsError;
+use super::law::{Cut, Scene};
+use super::pixels::cut;
+use super::pool::{Part, Photo, photos};
+use super::random::Draw;
+use super::shard::{Record, ShardError, Writer};
+use super::window::Sample;
+use crate::cascade::{Config, DetectError, Depth, Frame, Proposals, Proposer};
+use crate::data::{DataError, Faults};
+use crate::engine::Engine;
+use crate::files;
+use crate::geometry::BoundingBox;
+use crate::nets::{Net, ONET, PNET, RNET};
+use crate::train::config::TrainConfig;
+use crate::train::run::Cause;
+use crate::weights::Weights;
+
+/// Images that are worked on together.
+const TOGETHER: usize = 32;
+
+/// The nets before the one that crops are for.
+#[derive(Clone, Copy)]
+pub struct Earlier<'a> {
+    /// What they run on.
+    pub engine: &'a Engine,
+    /// Their weights; others do not matter.
+    pub weights: &'a Weights,
+}
+
+/// Crops to be cut.
+pub struct Job<'a> {
+    /// For which net: `pnet`, `rnet` or `onet`.
+    pub net: &'a str,
+    /// All settings.
+    pub config: &'a TrainConfig,
+    /// The nets before it; P-Net needs none.
+    pub earlier: Option<Earlier<'a>>,
+    /// Reads an image.
+    pub read: &'a (dyn Fn(&Path) -> Result<Frame, Cause> + Sync),
+    /// Set to true by anyone, it ends the work soon, and no file is written.
+    pub stop: &'a AtomicBool,
+}
+
+/// How far the cutting has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Images done.
+    pub images: usize,
+    /// Images in all.
+    pub of: usize,
+    /// Crops so far.
+    pub crops: u64,
+}
+
+/// What came of it.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// Images of the training, validation and test part.
+    pub images: [u64; 3],
+    /// Of those three: negatives, positives, parts, landmark faces.
+    pub crops: [[u64; 4]; 3],
+    /// Images that cannot be read.
+    pub unreadable: usize,
+    /// Images in which the nets before saw more than they had room for.
+    pub truncated: usize,
+    /// What is wrong with annotations and images.
+    #[serde(skip)]
+    pub faults: Faults,
+}
+
+/// Cuts the crops of `job` into the file `out`, whole or not at all, and tells `watch` how it goes; `None` if it was told to stop.
+///
+/// Images that cannot be read, and faces that lie outside theirs, are named by the list and line that they come from, counted and skipped, or
+/// the first one is an error if the settings are strict.
+///
+/// # Errors
+///
+/// [`CropsError`]; what was at `out` before is then untouched.
+pub fn prepare(job: &Job<'_>, out: &Path, watch: &mut dyn FnMut(Progress)) -> Result<Option<Report>, CropsError> {
+    let net = [PNET, RNET, ONET].into_iter().find(|net| net.name == job.net).ok_or_else(|| CropsError::NoNet { name: job.net.into() })?;
+    let failed = |source| ShardError::Write { path: out.into(), source };
+    let mut faults = if job.config.data.strict { Faults::strict() } else { Faults::lenient() };
+    let photos = photos(&job.config.data, job.config.seed, &mut faults)?;
+    let searcher = Searcher::new(net, job)?;
+    let mut cutter = Cutter { job, net, searcher, faults, report: Report::default() };
+    files::remove_leftovers(out).map_err(failed)?;
+    let mut end = None;
+    let written = files::write_with(out, |file| {
+        let result = cutter.write(&photos, file, watch);
+        let finished = matches!(result, Ok(true));
+        end = Some(result);
+        if finished { Ok(()) } else { Err(io::Error::other("no file is wanted")) }
+    });
+    match end {
+        Some(Ok(false)) => return Ok(None),
+        Some(Err(Stop::Crops(error))) => return Err(error),
+        Some(Err(Stop::Disk(source))) => return Err(failed(source).into()),
+        Some(Ok(true)) | None => written.map_err(failed)?,
+    }
+    Ok(Some(Report { faults: cutter.faults, ..cutter.report }))
+}
+
+impl Default for Report {
+    fn default() -> Self {
+        Self { images: [0; 3], crops: [[0; 4]; 3], unreadable: 0, truncated: 0, faults: Faults::lenient() }
+    }
+}
+
+/// Why writing stopped.
+enum Stop {
+    Crops(CropsError),
+    Disk(io::Error),
+}
+
+impl<E: Into<CropsError>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self::Crops(error.into())
+    }
+}
+
+/// An image, or why it cannot be read.
+type Loaded = Result<Frame, Cause>;
+
+/// What the nets before see in an image.
+type Found = Result<Proposals, DetectError>;
+
+/// Crops of one image.
+struct Done {
+    rgb: Vec<u8>,
+    records: Vec<Record>,
+    truncated: bool,
+}
+
+struct Cutter<'a> {
+    job: &'a Job<'a>,
+    net: Net,
+    searcher: Option<Searcher>,
+    faults: Faults,
+    report: Report,
+}
+
+impl Cutter<'_> {
+    /// Cuts all photos, some at a time: while the nets search some, the next are read. False if told to stop.
+    fn write(&mut self, photos: &[Photo], file: &mut File, watch: &mut dyn FnMut(Progress)) -> Result<bool, Stop> {
+        let mut writer = Writer::new(file, self.net.side).map_err(Stop::Disk)?;
+        let mut groups = photos.chunks(TOGETHER).zip((0..).step_by(TOGETHER));
+        let mut next = groups.next().map(|(group, first)| (group, first, self.load(group)));
+        let mut crops = 0;
+        while let Some((group, first, frames)) = next.take() {
+            if self.job.stop.load(Ordering::Relaxed) {
+                return Ok(false);
+            }
+            let this = &*self;
+            let (cuts, after) = rayon::join(
+                || this.cut(group, first, &frames),
+                || groups.next().map(|(group, first)| (group, first, this.load(group))),
+            );
+            next = after;
+            for (photo, (frame, cuts)) in group.iter().zip(frames.iter().zip(cuts)) {
+                self.note(photo, frame)?;
+                let Some(Done { rgb, records, truncated }) = cuts? else { continue };
+                writer.add(&rgb, &records).map_err(Stop::Disk)?;
+                self.report.images[photo.part as usize] += 1;
+                self.report.truncated += usize::from(truncated);
+                records.iter().for_each(|record| self.report.crops[record.part as usize][record.sample as usize] += 1);
+                crops += records.len() as u64;
+            }
+            watch(Progress { images: first + group.len(), of: photos.len(), crops });
+        }
+        self.check(photos)?;
+        writer.finish(&self.notes()).map_err(Stop::Disk)?;
+        Ok(true)
+    }
+
+    fn load(&self, group: &[Photo]) -> Vec<Loaded> {
+        group.par_iter().map(|photo| (self.job.read)(&photo.path)).collect()
+    }
+
+    /// Reports an image that cannot be read, and faces that do not lie in it.
+    fn note(&mut self, photo: &Photo, frame: &Loaded) -> Result<(), DataError> {
+        let (list, line) = &photo.named_by;
+        match frame {
+            Err(error) => {
+                self.report.unreadable += 1;
+                let why = chain(&**error);
+                self.faults.of(list).skipped(*line, format!("{:?} cannot be read: {why}: image skipped", photo.path))
+            }
+            Ok(frame) => {
+                let (width, height) = (frame.width() as f32, frame.height() as f32);
+                let outside = |b: &BoundingBox| b.x2 <= 0.0 || b.y2 <= 0.0 || b.x1 >= width || b.y1 >= height;
+                for face in photo.faces.iter().filter(|face| outside(&face.bounding_box)) {
+                    let b = face.bounding_box;
+                    let what = format!("face ({}, {}) to ({}, {}) is outside {:?} of {width} x {height}: skipped", b.x1, b.y1, b.x2, b.y2, photo.path);
+                    self.faults.of(list).skipped(*line, what)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Cuts the images at hand, the first of which is number `first`; `None` for one that cannot be read.
+    fn cut(&self, group: &[Photo], first: usize, frames: &[Loaded]) -> Vec<Result<Option<Done>, CropsError>> {
+        let found: Vec<Option<Found>> = match &self.searcher {
+            Some(searcher) => searcher.search(frames).into_iter().map(Some).collect(),
+            None => frames.iter().map(|_| None).collect(),
+        };
+        let images = group.par_iter().zip(frames).zip(found).enumerate();
+        images
+            .map(|(at, ((photo, frame), found))| {
+                let Ok(frame) = frame else { return Ok(None) };
+                let found = found.transpose().map_err(|source| CropsError::Detect { path: photo.path.clone(), source })?;
+                Ok(Some(self.cut_one(photo, first + at, frame, found.as_ref())))
+            })
+            .collect()
+    }
+
+    fn cut_one(&self, photo: &Photo, number: usize, frame: &Frame, found: Option<&Proposals>) -> Done {
+        let mut draw = Draw::new(&[u64::from(self.job.config.seed), u64::from(self.net.side), number as u64]);
+        let scene = Scene {
+            size: [frame.width(), frame.height()],
+            faces: &photo.faces,
+            uses: photo.uses,
+            law: &self.job.config.data.crops,
+            least: i64::from(PNET.side),
+        };
+        let mut cuts = match found {
+            None => scene.random(&mut draw),
+            Some(found) => scene.detected(found.boxes.iter().map(|(found, _)| found)),
+        };
+        cuts.extend(scene.landmark_faces(&mut draw));
+        let rgb = cut(frame, &cuts, self.net.side);
+        let record = |cut: Cut| Record { targets: cut.targets, image: number as u32, sample: cut.sample, part: photo.part };
+        Done { rgb, records: cuts.into_iter().map(record).collect(), truncated: found.is_some_and(|found| found.truncated) }
+    }
+
+    /// That there is something to learn from.
+    fn check(&self, photos: &[Photo]) -> Result<(), CropsError> {
+        if self.report.unreadable == photos.len() {
+            let first = self.faults.list().iter().find(|fault| fault.skipped && fault.what.contains("cannot be read"));
+            let first = first.map(ToString::to_string).unwrap_or_default();
+            return Err(CropsError::NoneReadable { count: photos.len(), first });
+        }
+        let [training, ..] = self.report.crops;
+        if training.iter().sum::<u64>() == 0 {
+            return Err(CropsError::NoCrop { images: photos.iter().filter(|photo| photo.part == Part::Training).count() });
+        }
+        for (sample, _) in Sample::ALL.into_iter().zip(training).filter(|(_, count)| *count == 0) {
+            tracing::warn!("no {} to learn from came of the images", sample.name());
+        }
+        Ok(())
+    }
+
+    fn notes(&self) -> String {
+        let notes = serde_json::json!({
+            "net": self.net.name,
+            "program": concat!("mtcmcn ", env!("CARGO_PKG_VERSION")),
+            "report": self.report,
+            "seed": self.job.config.seed,
+            "data": self.job.config.data,
+        });
+        notes.to_string()
+    }
+}
+
+/// An error with its causes.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text += &format!(": {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// The nets before the one that crops are for.
+struct Searcher {
+    engine: Engine,
+    weights: Weights,
+    config: Config,
+    depth: Depth,
+    /// Made and not at work.
+    idle: Mutex<Vec<Proposer>>,
+}
+
+impl Searcher {
+    /// `None` for P-Net.
+    fn new(net: Net, job: &Job<'_>) -> Result<Option<Self>, CropsError> {
+        let depth = match net.name {
+            "pnet" => return Ok(None),
+            "rnet" => Depth::Pnet,
+            _ => Depth::Rnet,
+        };
+        let Some(earlier) = job.earlier else { return Err(CropsError::NoWeights { net: net.name.into() }) };
+        let law = &job.config.data.crops;
+        let [pnet, rnet] = law.thresholds;
+        let mut config = Config::default();
+        (config.min_face_px, config.factor, config.thresholds) = (law.detect_min_face_px, law.detect_factor, [pnet, rnet, 1.0]);
+        let searcher =
+            Self { engine: earlier.engine.clone(), weights: earlier.weights.clone(), config, depth, idle: Mutex::new(Vec::new()) };
+        let first = searcher.made().map_err(|source| CropsError::Earlier { net: net.name.into(), source })?;
+        searcher.rest(first);
+        Ok(Some(searcher))
+    }
+
+    fn made(&self) -> Result<Proposer, DetectError> {
+        Proposer::new(self.engine.clone(), &self.weights, self.config.clone(), self.depth)
+    }
+
+    /// What is found in each frame: on the CPU in several at once, on a GPU in one after the other.
+    fn search(&self, frames: &[Loaded]) -> Vec<Found> {
+        let one = |frame: &Loaded| frame.as_ref().map_or_else(|_| Ok(Proposals::default()), |frame| self.search_one(frame));
+        if self.engine.gpu().is_some() { frames.iter().map(one).collect() } else { frames.par_iter().map(one).collect() }
+    }
+
+    /// No lock is held meanwhile: this thread may be lent to another image while it waits for others.
+    fn search_one(&self, frame: &Frame) -> Found {
+        let mut proposer = self.idle_for(frame).map_or_else(|| self.made(), Ok)?;
+        let found = proposer.propose(frame);
+        self.rest(proposer);
+        found
+    }
+
+    /// One that has searched a frame of that size last, if there is one.
+    fn idle_for(&self, frame: &Frame) -> Option<Proposer> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let fitting = idle.iter().position(|proposer| proposer.size() == Some([frame.width(), frame.height()]));
+        fitting.map(|at| idle.swap_remove(at)).or_else(|| idle.pop())
+    }
+
+    fn rest(&self, proposer: Proposer) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(proposer);
+    }
+}

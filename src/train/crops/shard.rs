@@ -1,0 +1,334 @@
+//! The file that crops lie in: packed, read through a memory map, every byte under a checksum.
+//!
+//! | part | bytes |
+//! | --- | --- |
+//! | head | 64: `mtcmcn crops\n`, three bytes 0; form and side of a crop, u32 each; zeros |
+//! | pixels | `count * side * side * 3`: rows of R, G, B; then zeros up to a multiple of 64 |
+//! | records | `count * 64`: [`Record`] |
+//! | notes | JSON for people: settings, sources, counts |
+//! | sums | CRC-32C of each MiB of head, pixels and records |
+//! | foot | 64: `mtcmcn crops end`; count, length of the notes, u64 each; CRC-32C of the notes, of the sums, of the foot before it, u32 each; zeros |
+//!
+//! Numbers are little-endian. The foot comes last, so that a file that was cut off has none.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use memmap2::Mmap;
+use rayon::prelude::*;
+use sha2::{Digest as _, Sha256};
+
+use super::pool::Part;
+use super::window::{Sample, Targets};
+use crate::files;
+
+const HEAD: &[u8; 16] = b"mtcmcn crops\n\0\0\0";
+const FOOT: &[u8; 16] = b"mtcmcn crops end";
+/// The form that this program writes and reads.
+const FORM: u32 = 1;
+/// Bytes of head, foot and record, and what pixels are filled up to.
+const LINE: usize = 64;
+/// Bytes under one checksum.
+const BLOCK: usize = 1 << 20;
+
+/// What is known of a crop beside its pixels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Record {
+    /// What its net should say.
+    pub targets: Targets,
+    /// The image it was cut from, by its number among all of them.
+    pub image: u32,
+    /// What it is.
+    pub sample: Sample,
+    /// The part that its image belongs to.
+    pub part: Part,
+}
+
+impl Record {
+    fn to_bytes(self) -> [u8; LINE] {
+        let mut bytes = [0; LINE];
+        for (slot, value) in bytes.chunks_exact_mut(4).zip(self.targets.values) {
+            slot.copy_from_slice(&value.to_le_bytes());
+        }
+        bytes[56..60].copy_from_slice(&self.image.to_le_bytes());
+        bytes[60..63].copy_from_slice(&[self.sample as u8, self.part as u8, self.targets.tasks]);
+        bytes
+    }
+
+    /// `None` for bytes that no record has.
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let word = |at: usize| bytes.get(4 * at..4 * at + 4)?.try_into().ok();
+        let mut values = [0.0; 14];
+        for (at, value) in values.iter_mut().enumerate() {
+            *value = f32::from_le_bytes(word(at)?);
+        }
+        let &[sample, part, tasks, 0] = bytes.get(60..64)? else { return None };
+        let fits = values.iter().all(|value| value.is_finite()) && tasks & !6 == 0;
+        fits.then_some(Self {
+            targets: Targets { values, tasks },
+            image: u32::from_le_bytes(word(14)?),
+            sample: *Sample::ALL.get(usize::from(sample))?,
+            part: *Part::ALL.get(usize::from(part))?,
+        })
+    }
+}
+
+/// Why a file of crops cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ShardError {
+    /// The file system refused to read.
+    #[error("cannot read the crops in {path:?}; check that the file is there and that you may read it")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The file system refused to write; what was there before is untouched.
+    #[error("cannot write crops to {path:?}; check the directory, your rights and the free space")]
+    Write {
+        /// The file that was to be.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Something else.
+    #[error("{path:?} does not begin like a file of crops; `mtcmcn train prepare` makes them")]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Written by another version of this program.
+    #[error("{path:?} holds crops of form {form}, this program reads form {FORM}; prepare them again")]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Its form.
+        form: u32,
+    },
+    /// The end is missing.
+    #[error("{path:?} is cut off: the {bytes} bytes that are there do not end like a file of crops; copy or prepare it again")]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+        /// Its length.
+        bytes: u64,
+    },
+    /// The contents are not those that were written.
+    #[error("{path:?} is damaged: {what} differs from what was written; copy or prepare it again")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where.
+        what: String,
+    },
+}
+
+/// Writes a file of crops, front to back.
+pub struct Writer<'a> {
+    file: BufWriter<&'a mut File>,
+    side: u32,
+    sum: u32,
+    in_block: usize,
+    sums: Vec<u8>,
+    pixels: u64,
+    records: Vec<u8>,
+}
+
+impl<'a> Writer<'a> {
+    /// Begins to write crops of `side` pixels to `file`.
+    ///
+    /// # Errors
+    ///
+    /// What the system says, as all that follow.
+    pub fn new(file: &'a mut File, side: u32) -> io::Result<Self> {
+        let file = BufWriter::with_capacity(BLOCK, file);
+        let mut writer = Self { file, side, sum: 0, in_block: 0, sums: Vec::new(), pixels: 0, records: Vec::new() };
+        let mut head = [0; LINE];
+        head[..16].copy_from_slice(HEAD);
+        head[16..20].copy_from_slice(&FORM.to_le_bytes());
+        head[20..24].copy_from_slice(&side.to_le_bytes());
+        writer.summed(&head)?;
+        Ok(writer)
+    }
+
+    /// Writes `bytes` under the checksums.
+    fn summed(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)?;
+        while !bytes.is_empty() {
+            let (now, rest) = bytes.split_at(bytes.len().min(BLOCK - self.in_block));
+            self.sum = crc32c::crc32c_append(self.sum, now);
+            self.in_block += now.len();
+            bytes = rest;
+            if self.in_block == BLOCK {
+                self.close_block();
+            }
+        }
+        Ok(())
+    }
+
+    fn close_block(&mut self) {
+        if self.in_block > 0 {
+            self.sums.extend(self.sum.to_le_bytes());
+            (self.sum, self.in_block) = (0, 0);
+        }
+    }
+
+    /// Adds crops: their pixels one after the other, and a record for each.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn add(&mut self, rgb: &[u8], records: &[Record]) -> io::Result<()> {
+        debug_assert_eq!(rgb.len(), records.len() * (self.side * self.side * 3) as usize);
+        self.pixels += rgb.len() as u64;
+        records.iter().for_each(|record| self.records.extend(record.to_bytes()));
+        self.summed(rgb)
+    }
+
+    /// Ends the file with `notes`, which are JSON.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn finish(mut self, notes: &str) -> io::Result<()> {
+        let rest = self.pixels.next_multiple_of(LINE as u64) - self.pixels;
+        self.summed(&vec![0; rest as usize])?;
+        let records = std::mem::take(&mut self.records);
+        self.summed(&records)?;
+        self.close_block();
+        let mut foot = Vec::with_capacity(LINE);
+        foot.extend(FOOT);
+        foot.extend((records.len() as u64 / LINE as u64).to_le_bytes());
+        foot.extend((notes.len() as u64).to_le_bytes());
+        foot.extend(crc32c::crc32c(notes.as_bytes()).to_le_bytes());
+        foot.extend(crc32c::crc32c(&self.sums).to_le_bytes());
+        foot.extend(crc32c::crc32c(&foot).to_le_bytes());
+        foot.resize(LINE, 0);
+        [notes.as_bytes(), &self.sums, &foot].into_iter().try_for_each(|part| self.file.write_all(part))?;
+        self.file.flush()
+    }
+}
+
+/// Crops in a file.
+#[derive(Debug)]
+pub struct Shard {
+    map: Mmap,
+    side: u32,
+    records: Vec<Record>,
+    notes: String,
+    hash: String,
+}
+
+impl Shard {
+    /// Opens the file at `path` and verifies every checksum.
+    ///
+    /// # Errors
+    ///
+    /// [`ShardError`], which says what is wrong with it.
+    pub fn open(path: &Path) -> Result<Self, ShardError> {
+        let map = files::map(path).map_err(|source| ShardError::Read { path: path.into(), source })?;
+        let layout = Layout::of(&map, path)?;
+        let damaged = |what: String| ShardError::Damaged { path: path.into(), what };
+        let (content, sums) = (&map[..layout.notes], &map[layout.sums..layout.foot]);
+        let wrong = content.par_chunks(BLOCK).zip(sums.par_chunks(4)).position_first(|(block, sum)| crc32c::crc32c(block).to_le_bytes() != *sum);
+        if let Some(wrong) = wrong {
+            let (first, last) = (wrong * BLOCK, content.len().min((wrong + 1) * BLOCK) - 1);
+            return Err(damaged(format!("something among bytes {first} to {last}")));
+        }
+        let records = map[layout.records..layout.notes].par_chunks_exact(LINE).map(Record::from_bytes).collect::<Option<Vec<Record>>>();
+        let records = records.ok_or_else(|| damaged("a record".into()))?;
+        let notes = String::from_utf8_lossy(&map[layout.notes..layout.sums]).into_owned();
+        let hash = Sha256::digest(sums).iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self { side: layout.side, records, notes, hash, map })
+    }
+
+    /// Side of a crop, px.
+    pub fn side(&self) -> u32 {
+        self.side
+    }
+
+    /// What is known of each crop, in order.
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// Rows of R, G, B of the crop at `index`.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such crop.
+    pub fn pixels(&self, index: usize) -> &[u8] {
+        let item = (self.side * self.side * 3) as usize;
+        &self.map[LINE + index * item..][..item]
+    }
+
+    /// JSON for people: settings, sources, counts.
+    pub fn notes(&self) -> &str {
+        &self.notes
+    }
+
+    /// SHA-256 over the checksums of all crops: equal crops have equal hashes, whoever cut them where.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+}
+
+/// Where the parts of a file begin.
+struct Layout {
+    side: u32,
+    records: usize,
+    notes: usize,
+    sums: usize,
+    foot: usize,
+}
+
+impl Layout {
+    /// From head and foot, checked against the length.
+    fn of(bytes: &[u8], path: &Path) -> Result<Self, ShardError> {
+        if bytes.len() < LINE || bytes[..16] != *HEAD {
+            // A beginning of the head is more likely ours than not.
+            let ours = !bytes.is_empty() && bytes.len() < LINE && HEAD.starts_with(&bytes[..bytes.len().min(16)]);
+            let (path, bytes) = (path.to_owned(), bytes.len() as u64);
+            return Err(if ours { ShardError::Truncated { path, bytes } } else { ShardError::Foreign { path } });
+        }
+        let u32_at = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        let u64_at = |at: usize| u64::from(u32_at(at)) | u64::from(u32_at(at + 4)) << 32;
+        let (form, side) = (u32_at(16), u32_at(20));
+        if form != FORM {
+            return Err(ShardError::Version { path: path.into(), form });
+        }
+        let cut_off = || ShardError::Truncated { path: path.into(), bytes: bytes.len() as u64 };
+        let foot = bytes.len() - LINE;
+        if foot < LINE || bytes[foot..foot + 16] != *FOOT {
+            return Err(cut_off());
+        }
+        let damaged = |what: &str| ShardError::Damaged { path: path.into(), what: what.into() };
+        if crc32c::crc32c(&bytes[foot..foot + 40]) != u32_at(foot + 40) || bytes[foot + 44..].iter().any(|&byte| byte != 0) {
+            return Err(damaged("its foot"));
+        }
+        let (count, notes_len) = (u64_at(foot + 16), u64_at(foot + 24));
+        let ends = || {
+            let pixels = count.checked_mul(3)?.checked_mul(u64::from(side).pow(2))?.checked_next_multiple_of(LINE as u64)?;
+            let records = pixels.checked_add(LINE as u64)?;
+            let notes = records.checked_add(count.checked_mul(LINE as u64)?)?;
+            let sums = notes.checked_add(notes_len)?;
+            (sums.checked_add(4 * notes.div_ceil(BLOCK as u64))? == foot as u64).then_some([records, notes, sums].map(|at| at as usize))
+        };
+        let [records, notes, sums] = ends().ok_or_else(|| damaged("its length"))?;
+        if crc32c::crc32c(&bytes[notes..sums]) != u32_at(foot + 32) {
+            return Err(damaged("its notes"));
+        }
+        if crc32c::crc32c(&bytes[sums..foot]) != u32_at(foot + 36) {
+            return Err(damaged("its list of checksums"));
+        }
+        Ok(Self { side, records, notes, sums, foot })
+    }
+}
+
+#[cfg(test)]
+mod tests;

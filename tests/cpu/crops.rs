@@ -1,0 +1,279 @@
+//! Crops cut out of pictures that the test makes up: the same whatever the number of threads, what is wrong is named, no half file.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+
+use mtcmcn::cascade::{Depth, Proposer};
+use mtcmcn::tensor::noise;
+use mtcmcn::train::config::TrainConfig;
+use mtcmcn::train::crops::{CropsError, Earlier, Job, Part, Report, Sample, Shard, ShardBatches, prepare};
+use mtcmcn::train::initial_weights;
+use mtcmcn::train::run::{Batches as _, Cause};
+use mtcmcn::{Config, Detector, Engine, Frame, Weights};
+
+/// A folder with a list of pictures, which goes with the test. The pictures are made when they are read.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("crops-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let scratch = Self(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name));
+        fs::create_dir_all(&scratch.0).unwrap();
+        scratch
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// A list of `count` pictures, each with a face and some with two.
+    fn with_list(count: usize) -> Self {
+        let scratch = Self::new();
+        let lines: Vec<String> = (0..count).map(line).collect();
+        fs::write(scratch.path("list.ndjson"), lines.concat()).unwrap();
+        scratch
+    }
+
+    fn config(&self, settings: &str) -> TrainConfig {
+        let sources = format!("[[data.sources]]\nformat = 'json'\nannotations = {:?}\n", self.path("list.ndjson"));
+        let less = "[data.crops]\nnegatives_per_image = 8\ntries_per_face = 8\nlandmark_crops = 3\n";
+        TrainConfig::from_toml(&format!("{settings}\n{sources}{less}"), "test").unwrap()
+    }
+
+    fn prepare(&self, config: &TrainConfig, net: &str, weights: Option<&Weights>, out: &str) -> Result<Option<Report>, CropsError> {
+        self.prepare_with(config, net, weights, out, &picture, &AtomicBool::new(false))
+    }
+
+    fn prepare_with(
+        &self,
+        config: &TrainConfig,
+        net: &str,
+        weights: Option<&Weights>,
+        out: &str,
+        read: &(dyn Fn(&Path) -> Result<Frame, Cause> + Sync),
+        stop: &AtomicBool,
+    ) -> Result<Option<Report>, CropsError> {
+        let engine = Engine::cpu();
+        let earlier = weights.map(|weights| Earlier { engine: &engine, weights });
+        prepare(&Job { net, config, earlier, read, stop }, &self.path(out), &mut |_| {})
+    }
+
+    /// Files that a listing shows, hidden ones too.
+    fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Left, top and side of the faces of a picture.
+fn faces(number: usize) -> Vec<[f64; 3]> {
+    let first = [10.0 + (number % 7) as f64 * 5.0, 12.0 + (number % 5) as f64 * 4.0, 40.0];
+    if number.is_multiple_of(3) { vec![first, [110.0, 60.0, 44.0]] } else { vec![first] }
+}
+
+fn line(number: usize) -> String {
+    let face = |[x, y, side]: [f64; 3]| {
+        let points = [[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]].map(|[u, v]| [x + side * u, y + side * v]);
+        format!("{{\"box\": [{x}, {y}, {}, {}], \"landmarks\": {points:?}}}", x + side, y + side)
+    };
+    let faces: Vec<String> = faces(number).into_iter().map(face).collect();
+    format!("{{\"path\": \"{number}.png\", \"faces\": [{}]}}\n", faces.join(", "))
+}
+
+/// Noise with a bright square for each face.
+fn picture(path: &Path) -> Result<Frame, Cause> {
+    let number: usize = path.file_stem().unwrap().to_str().unwrap().parse()?;
+    let (width, height) = (170 + (number % 2) as u32 * 10, 120);
+    let mut rgba: Vec<u8> = noise((width * height * 4) as usize, number as u64).into_iter().map(|v| (110.0 + 70.0 * v) as u8).collect();
+    for [x, y, side] in faces(number).into_iter().map(|face| face.map(|v| v as u32)) {
+        for (px, py) in (0..side).flat_map(|dy| (0..side).map(move |dx| (x + dx, y + dy))) {
+            rgba[4 * (py * width + px) as usize..][..3].copy_from_slice(&[230, 200, 180]);
+        }
+    }
+    Frame::from_rgba(width, height, rgba).ok_or_else(|| "no pixels".into())
+}
+
+#[test]
+fn crops_are_the_same_on_any_number_of_threads_and_for_the_same_seed_alone() {
+    let scratch = Scratch::with_list(70);
+    let weights = initial_weights(4).unwrap();
+    let config = scratch.config("data.crops.thresholds = [0.5, 0.4]");
+    for net in ["pnet", "rnet", "onet"] {
+        let mut files = Vec::new();
+        for threads in [1, 2, 5] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let report = pool.install(|| scratch.prepare(&config, net, Some(&weights), "x.shard")).unwrap().unwrap();
+            assert_eq!(report.images, [56, 7, 7]);
+            files.push(fs::read(scratch.path("x.shard")).unwrap());
+        }
+        assert!(files.iter().all(|file| *file == files[0]), "{net}");
+        let other = TrainConfig { seed: 2, ..config.clone() };
+        scratch.prepare(&other, net, Some(&weights), "x.shard").unwrap().unwrap();
+        assert!(fs::read(scratch.path("x.shard")).unwrap() != files[0], "{net}");
+    }
+    assert_eq!(scratch.names(), ["list.ndjson", "x.shard"]);
+}
+
+#[test]
+fn no_image_is_in_two_parts_and_the_report_counts_what_is_there() {
+    let scratch = Scratch::with_list(40);
+    let report = scratch.prepare(&scratch.config(""), "pnet", None, "p.shard").unwrap().unwrap();
+    let shard = Shard::open(&scratch.path("p.shard")).unwrap();
+    let mut parts: HashMap<u32, Part> = HashMap::new();
+    let mut counts = [[0; 4]; 3];
+    for record in shard.records() {
+        assert_eq!(*parts.entry(record.image).or_insert(record.part), record.part, "image {}", record.image);
+        counts[record.part as usize][record.sample as usize] += 1;
+    }
+    assert_eq!(counts, report.crops);
+    assert!(counts[0].iter().all(|count| *count > 30), "{counts:?}");
+    assert!(report.faults.is_empty() && report.unreadable == 0);
+    assert!(shard.notes().contains("\"net\":\"pnet\""), "{}", shard.notes());
+}
+
+/// Faces are bright and flat, the rest is noise: a crop's pixels say whether its label is right.
+#[test]
+fn pixels_belong_to_their_labels() {
+    let scratch = Scratch::with_list(30);
+    scratch.prepare(&scratch.config(""), "pnet", None, "p.shard").unwrap().unwrap();
+    let shard = Shard::open(&scratch.path("p.shard")).unwrap();
+    for (i, record) in shard.records().iter().enumerate() {
+        let pixels = shard.pixels(i);
+        let bright = pixels.chunks_exact(3).filter(|pixel| pixel[0] > 205 && pixel[2] < 205).count() as f64 / 144.0;
+        match record.sample {
+            // An overlap of 0.3 of the union is at most so much of a window of the same or a larger size; a smaller one may lie in a face.
+            Sample::Negative => assert!(bright <= 1.0),
+            Sample::Positive | Sample::Landmarks => assert!(bright > 0.45, "crop {i}: {bright}"),
+            Sample::Part => assert!(bright > 0.3, "crop {i}: {bright}"),
+        }
+        if record.sample == Sample::Positive {
+            let [x1, y1, x2, y2] = [0, 1, 2, 3].map(|k| f64::from(record.targets.values[k]));
+            let inside = (x2 + 1.0).min(1.0) - x1.max(0.0);
+            let share = inside * ((y2 + 1.0).min(1.0) - y1.max(0.0));
+            // Two faces may be in one window; a pixel of 144 on each edge of the face may be mixed.
+            assert!(bright > share - 0.34, "crop {i}: {bright} bright, {share} of it is face");
+        }
+    }
+}
+
+#[test]
+fn what_the_earlier_nets_find_is_what_the_cascade_would_show_the_next() {
+    let weights = initial_weights(4).unwrap();
+    let mut config = Config::default();
+    (config.min_face_px, config.thresholds) = (20.0, [0.5, 0.45, 0.0]);
+    let engine = Engine::cpu();
+    let mut detector = Detector::new(engine.clone(), &weights, config.clone()).unwrap();
+    let mut total = 0;
+    for number in 0..4 {
+        let frame = picture(Path::new(&format!("{number}.png"))).unwrap();
+        let counts = detector.detect(&frame).unwrap().counts;
+        let found = [Depth::Pnet, Depth::Rnet].map(|depth| {
+            let mut proposer = Proposer::new(engine.clone(), &weights, config.clone(), depth).unwrap();
+            assert_eq!(proposer.propose(&frame).unwrap(), proposer.propose(&frame).unwrap());
+            proposer.propose(&frame).unwrap()
+        });
+        assert_eq!([found[0].boxes.len(), found[1].boxes.len()], [counts.merged as usize, counts.rnet_nms as usize]);
+        total += found[1].boxes.len();
+        for (found, score) in found.iter().flat_map(|found| &found.boxes) {
+            assert!((0.4..=1.0).contains(score));
+            assert!([found.x1, found.y1, found.x2, found.y2].iter().all(|edge| edge.fract() == 0.0), "{found:?}");
+            assert!((found.width() - found.height()).abs() <= 1.0, "{found:?}");
+        }
+    }
+    assert!(total > 0, "nothing was compared");
+    let least = Frame::from_rgba(5, 5, vec![0; 100]).unwrap();
+    let mut proposer = Proposer::new(engine.clone(), &weights, config.clone(), Depth::Rnet).unwrap();
+    assert!(proposer.propose(&least).unwrap().boxes.is_empty());
+    let none = Weights::new([].into(), [].into()).unwrap();
+    assert!(Proposer::new(engine, &none, config, Depth::Pnet).is_err());
+}
+
+#[test]
+fn images_that_cannot_be_read_and_faces_outside_are_named_counted_and_skipped() {
+    let scratch = Scratch::with_list(20);
+    let outside = "{\"path\": \"20.png\", \"faces\": [{\"box\": [900, 900, 950, 950]}]}\n{\"path\": \"bad\n";
+    let list = fs::read_to_string(scratch.path("list.ndjson")).unwrap() + outside;
+    fs::write(scratch.path("list.ndjson"), list).unwrap();
+    let read = |path: &Path| if path.ends_with("7.png") { Err(Cause::from("a torn file")) } else { picture(path) };
+    let never = AtomicBool::new(false);
+    let report = scratch.prepare_with(&scratch.config(""), "pnet", None, "p.shard", &read, &never).unwrap().unwrap();
+    assert_eq!((report.unreadable, report.faults.skipped()), (1, 3));
+    let text: Vec<String> = report.faults.list().iter().map(ToString::to_string).collect();
+    let named = |needles: [&str; 4]| text.iter().any(|line| needles.iter().all(|needle| line.contains(needle)));
+    assert!(named(["list.ndjson:8:", "7.png", "a torn file", "skipped"]), "{text:?}");
+    assert!(named(["list.ndjson:21:", "20.png", "(900, 900)", "outside"]), "{text:?}");
+    assert!(named(["list.ndjson:22:", "", "", "skipped"]), "{text:?}");
+    // Strictly, the first of them ends it, and no file is left.
+    fs::remove_file(scratch.path("p.shard")).unwrap();
+    fs::write(scratch.path("list.ndjson"), (0..20).map(line).collect::<String>()).unwrap();
+    let error = scratch.prepare_with(&scratch.config("data.strict = true"), "pnet", None, "p.shard", &read, &never).unwrap_err();
+    assert!(matches!(error, CropsError::Data(_)) && error.to_string().contains("list.ndjson:8:"), "{error}");
+    assert_eq!(scratch.names(), ["list.ndjson"]);
+}
+
+#[test]
+fn told_to_stop_or_failing_it_leaves_what_was_there() {
+    let scratch = Scratch::with_list(100);
+    let config = scratch.config("");
+    fs::write(scratch.path("p.shard"), "before").unwrap();
+    fs::write(scratch.path(".p.shard.1.0.tmp"), "of one that was killed").unwrap();
+    let (stop, done) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let read = |path: &Path| {
+        stop.store(done.fetch_add(1, Ordering::Relaxed) > 40, Ordering::Relaxed);
+        picture(path)
+    };
+    assert!(scratch.prepare_with(&config, "pnet", None, "p.shard", &read, &stop).unwrap().is_none());
+    assert!(done.load(Ordering::Relaxed) < 100, "it went on to the end");
+    assert_eq!(fs::read(scratch.path("p.shard")).unwrap(), b"before");
+    assert_eq!(scratch.names(), ["list.ndjson", "p.shard"]);
+    let error = scratch.prepare(&config, "pnet", None, "gone/p.shard").unwrap_err().to_string();
+    assert!(error.contains("gone/p.shard") && error.contains("free space"), "{error}");
+}
+
+#[test]
+fn nothing_to_learn_from_is_an_error_that_says_so() {
+    let scratch = Scratch::with_list(10);
+    let config = scratch.config("");
+    let fails = |read: &(dyn Fn(&Path) -> Result<Frame, Cause> + Sync), config: &TrainConfig, net: &str| {
+        let error = scratch.prepare_with(config, net, None, "p.shard", read, &AtomicBool::new(false)).unwrap_err();
+        assert_eq!(scratch.names(), ["list.ndjson"]);
+        error
+    };
+    let error = fails(&|_| Err("no such picture".into()), &config, "pnet").to_string();
+    assert!(["none of the 10 images", "list.ndjson:1:", "no such picture"].iter().all(|needle| error.contains(needle)), "{error}");
+    let small = |_: &Path| Frame::from_rgba(4, 4, vec![0; 64]).ok_or_else(|| "no pixels".into());
+    assert!(matches!(fails(&small, &config, "pnet"), CropsError::NoCrop { images: 8 }));
+    assert!(matches!(fails(&picture, &TrainConfig::default(), "pnet"), CropsError::NoSource));
+    assert!(matches!(fails(&picture, &config, "rnet"), CropsError::NoWeights { .. }));
+    assert!(matches!(fails(&picture, &config, "net"), CropsError::NoNet { .. }));
+    fs::write(scratch.path("list.ndjson"), "\n").unwrap();
+    let error = fails(&picture, &config, "pnet");
+    assert!(matches!(error, CropsError::NoImage { .. }) && error.to_string().contains("list.ndjson"), "{error}");
+}
+
+#[test]
+fn a_kind_that_the_data_lacks_is_named_when_batches_are_made() {
+    let scratch = Scratch::with_list(12);
+    let list = fs::read_to_string(scratch.path("list.ndjson")).unwrap().replace("landmarks", "unknown");
+    fs::write(scratch.path("list.ndjson"), list).unwrap();
+    let config = scratch.config("");
+    let report = scratch.prepare(&config, "pnet", None, "p.shard").unwrap().unwrap();
+    assert_eq!(report.crops[0][Sample::Landmarks as usize], 0);
+    let error = ShardBatches::open(&scratch.path("p.shard"), "pnet", &config).err().unwrap();
+    assert!(matches!(error, CropsError::Missing { sample: Sample::Landmarks, .. }), "{error}");
+    let without = scratch.config("net.ratio = [3, 1, 1, 0]");
+    let batches = ShardBatches::open(&scratch.path("p.shard"), "pnet", &without).unwrap();
+    assert!(batches.validation_batches() > 0);
+    let used: Vec<u32> = batches.batch(0).unwrap().kinds;
+    assert_eq!((used.len(), used.iter().filter(|kind| **kind == 0).count()), (32, 0));
+}
