@@ -38,9 +38,14 @@ impl Scratch {
     }
 
     fn config(&self, settings: &str) -> TrainConfig {
+        self.config_with(settings, "")
+    }
+
+    /// With more settings of the crops.
+    fn config_with(&self, settings: &str, crops: &str) -> TrainConfig {
         let sources = format!("[[data.sources]]\nformat = 'json'\nannotations = {:?}\n", self.path("list.ndjson"));
         let less = "[data.crops]\nnegatives_per_image = 8\ntries_per_face = 8\nlandmark_crops = 3\n";
-        TrainConfig::from_toml(&format!("{settings}\n{sources}{less}"), "test").unwrap()
+        TrainConfig::from_toml(&format!("{settings}\n{sources}{less}{crops}"), "test").unwrap()
     }
 
     fn prepare(&self, config: &TrainConfig, net: &str, weights: Option<&Weights>, out: &str) -> Result<Option<Report>, CropsError> {
@@ -63,7 +68,8 @@ impl Scratch {
 
     /// Files that a listing shows, hidden ones too.
     fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> = fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<String> =
+            fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }
@@ -107,7 +113,7 @@ fn picture(path: &Path) -> Result<Frame, Cause> {
 fn crops_are_the_same_on_any_number_of_threads_and_for_the_same_seed_alone() {
     let scratch = Scratch::with_list(70);
     let weights = initial_weights(4).unwrap();
-    let config = scratch.config("data.crops.thresholds = [0.5, 0.4]");
+    let config = scratch.config_with("", "thresholds = [0.5, 0.4]\n");
     for net in ["pnet", "rnet", "onet"] {
         let mut files = Vec::new();
         for threads in [1, 2, 5] {
@@ -187,7 +193,8 @@ fn what_the_earlier_nets_find_is_what_the_cascade_would_show_the_next() {
         for (found, score) in found.iter().flat_map(|found| &found.boxes) {
             assert!((0.4..=1.0).contains(score));
             assert!([found.x1, found.y1, found.x2, found.y2].iter().all(|edge| edge.fract() == 0.0), "{found:?}");
-            assert!((found.width() - found.height()).abs() <= 1.0, "{found:?}");
+            // Truncation toward zero makes what reaches beyond 0 smaller, and the rest larger.
+            assert!((found.width() - found.height()).abs() <= 2.0, "{found:?}");
         }
     }
     assert!(total > 0, "nothing was compared");

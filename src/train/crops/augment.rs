@@ -157,9 +157,9 @@ mod tests {
 
     fn crop(side: u32) -> Vec<u8> {
         let mut draw = Draw::new(&[3]);
-        let smooth = |x: u32, y: u32| [80 + 5 * x, 60 + 4 * y, 120 + 2 * x + y].map(|v| v as i64);
-        let mut byte = |v: i64| (v + draw.whole(-4, 5)).clamp(0, 255) as u8;
-        (0..side * side).flat_map(|i| smooth(i % side, i / side)).map(|v| byte(v)).collect()
+        let smooth = |x: u32, y: u32| [80 + 5 * x, 60 + 4 * y, 120 + 2 * x + y].map(i64::from);
+        let byte = |v: i64| (v + draw.whole(-4, 5)).clamp(0, 255) as u8;
+        (0..side * side).flat_map(|i| smooth(i % side, i / side)).map(byte).collect()
     }
 
     fn changed(config: &AugmentConfig) -> (Vec<u8>, Targets) {

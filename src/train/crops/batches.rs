@@ -64,7 +64,7 @@ impl ShardBatches {
                 return Err(CropsError::Missing { path: path.into(), sample, net: net.into(), ratio: own.ratio });
             }
         }
-        let validation = balanced(Sample::ALL.map(|sample| of(Part::Validation, sample)));
+        let validation = balanced(&Sample::ALL.map(|sample| of(Part::Validation, sample)));
         let samples = if own.epoch_samples > 0 { own.epoch_samples } else { training.iter().map(|crops| crops.len() as u64).sum() };
         let shuffled = config.data.shuffle_labels;
         let hash = format!("{}{}", shard.hash(), if shuffled { " with shuffled labels" } else { "" });
@@ -134,8 +134,8 @@ impl ShardBatches {
 
 /// Equally many negatives and positives, spread evenly over all of them, so that accuracy is not that of the commoner; of parts and landmark
 /// faces no more than that, if there are any. Where only one class is there, all of it.
-fn balanced(kinds: [Vec<u32>; 4]) -> Vec<u32> {
-    let [negatives, positives, ..] = &kinds;
+fn balanced(kinds: &[Vec<u32>; 4]) -> Vec<u32> {
+    let [negatives, positives, ..] = kinds;
     let most = if negatives.is_empty() || positives.is_empty() { usize::MAX } else { negatives.len().min(positives.len()) };
     let spread = |crops: &Vec<u32>| -> Vec<u32> {
         let count = crops.len().min(most);

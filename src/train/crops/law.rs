@@ -86,11 +86,7 @@ impl Scene<'_> {
     /// Positive or part by its overlap with a face.
     fn of_face(&self, overlap: f64) -> Option<Sample> {
         let [_, part, positive] = self.law.overlaps;
-        if overlap >= positive {
-            Some(Sample::Positive)
-        } else {
-            (overlap >= part).then_some(Sample::Part)
-        }
+        if overlap >= positive { Some(Sample::Positive) } else { (overlap >= part).then_some(Sample::Part) }
     }
 
     fn cut(&self, window: Window, sample: Sample, face: Option<usize>) -> Cut {

@@ -16,7 +16,7 @@ use super::pool::{Part, Photo, photos};
 use super::random::Draw;
 use super::shard::{Record, ShardError, Writer};
 use super::window::Sample;
-use crate::cascade::{Config, DetectError, Depth, Frame, Proposals, Proposer};
+use crate::cascade::{Capacity, Config, Depth, DetectError, Frame, Proposals, Proposer};
 use crate::data::{DataError, Faults};
 use crate::engine::Engine;
 use crate::files;
@@ -26,6 +26,8 @@ use crate::train::config::TrainConfig;
 use crate::train::run::Cause;
 use crate::weights::Weights;
 
+/// At low thresholds there are more candidates than a detector would keep.
+const ROOM: Capacity = Capacity { candidates: 8192, rnet: 2048, onet: 2048 };
 /// Images that are worked on together.
 const TOGETHER: usize = 32;
 
@@ -162,10 +164,8 @@ impl Cutter<'_> {
                 return Ok(false);
             }
             let this = &*self;
-            let (cuts, after) = rayon::join(
-                || this.cut(group, first, &frames),
-                || groups.next().map(|(group, first)| (group, first, this.load(group))),
-            );
+            let (cuts, after) =
+                rayon::join(|| this.cut(group, first, &frames), || groups.next().map(|(group, first)| (group, first, this.load(group))));
             next = after;
             for (photo, (frame, cuts)) in group.iter().zip(frames.iter().zip(cuts)) {
                 self.note(photo, frame)?;
@@ -201,7 +201,10 @@ impl Cutter<'_> {
                 let outside = |b: &BoundingBox| b.x2 <= 0.0 || b.y2 <= 0.0 || b.x1 >= width || b.y1 >= height;
                 for face in photo.faces.iter().filter(|face| outside(&face.bounding_box)) {
                     let b = face.bounding_box;
-                    let what = format!("face ({}, {}) to ({}, {}) is outside {:?} of {width} x {height}: skipped", b.x1, b.y1, b.x2, b.y2, photo.path);
+                    let what = format!(
+                        "face ({}, {}) to ({}, {}) is outside {:?} of {width} x {height}: skipped",
+                        b.x1, b.y1, b.x2, b.y2, photo.path
+                    );
                     self.faults.of(list).skipped(*line, what)?;
                 }
                 Ok(())
@@ -307,6 +310,7 @@ impl Searcher {
         let [pnet, rnet] = law.thresholds;
         let mut config = Config::default();
         (config.min_face_px, config.factor, config.thresholds) = (law.detect_min_face_px, law.detect_factor, [pnet, rnet, 1.0]);
+        config.capacity = Some(ROOM);
         let searcher =
             Self { engine: earlier.engine.clone(), weights: earlier.weights.clone(), config, depth, idle: Mutex::new(Vec::new()) };
         let first = searcher.made().map_err(|source| CropsError::Earlier { net: net.name.into(), source })?;

@@ -235,7 +235,8 @@ impl Shard {
         let layout = Layout::of(&map, path)?;
         let damaged = |what: String| ShardError::Damaged { path: path.into(), what };
         let (content, sums) = (&map[..layout.notes], &map[layout.sums..layout.foot]);
-        let wrong = content.par_chunks(BLOCK).zip(sums.par_chunks(4)).position_first(|(block, sum)| crc32c::crc32c(block).to_le_bytes() != *sum);
+        let wrong =
+            content.par_chunks(BLOCK).zip(sums.par_chunks(4)).position_first(|(block, sum)| crc32c::crc32c(block).to_le_bytes() != *sum);
         if let Some(wrong) = wrong {
             let (first, last) = (wrong * BLOCK, content.len().min((wrong + 1) * BLOCK) - 1);
             return Err(damaged(format!("something among bytes {first} to {last}")));

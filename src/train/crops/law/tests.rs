@@ -51,7 +51,9 @@ fn classes_by_overlap_are_those_of_the_spec() {
 #[test]
 fn the_limits_belong_to_the_class_above() {
     check(&[], ALL, |scene, _| {
-        for (overlap, want) in [(0.65, Some(Sample::Positive)), (0.649_999, Some(Sample::Part)), (0.4, Some(Sample::Part)), (0.399_999, None)] {
+        for (overlap, want) in
+            [(0.65, Some(Sample::Positive)), (0.649_999, Some(Sample::Part)), (0.4, Some(Sample::Part)), (0.399_999, None)]
+        {
             assert_eq!(scene.of_face(overlap), want, "{overlap}");
         }
         // 39 x 35 of 45 x 45 and 40 x 36: 1365 / 2100 is 0.65, which single precision does not know.
@@ -67,7 +69,10 @@ fn random_windows_keep_the_law() {
         let (mut all, mut sides) = (Vec::new(), Vec::new());
         for seed in 0..50 {
             let cuts = scene.random(&mut Draw::new(&[seed]));
-            assert!(count(&cuts, Sample::Negative) >= law.negatives_per_image as usize, "an image with room has all of its random negatives");
+            assert!(
+                count(&cuts, Sample::Negative) >= law.negatives_per_image as usize,
+                "an image with room has all of its random negatives"
+            );
             assert!(cuts.len() <= 50 + 2 * (5 + 20));
             all.extend(cuts);
         }
