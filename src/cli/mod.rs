@@ -15,6 +15,7 @@ mod import;
 mod input;
 mod prefetch;
 mod settings;
+mod train;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
@@ -54,6 +55,7 @@ enum Command {
     Eval(eval::EvalArgs),
     /// Convert published weights to the safetensors file that --weights takes
     Import(import::ImportArgs),
+    Train(train::TrainArgs),
     /// Print a completion script for a shell
     Completions {
         /// Which shell
@@ -100,6 +102,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Doctor(args) => doctor::run(args),
         Command::Eval(args) => eval::run(args, cli.quiet).map(Into::into),
         Command::Import(args) => import::run(args),
+        Command::Train(args) => train::run(args, cli.quiet),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "mtcmcn", &mut script);

@@ -160,8 +160,11 @@ pub fn read(folder: &Path) -> Result<Vec<Record>, MetricsError> {
         .collect()
 }
 
-/// Where the whole records up to `step` end.
+/// Where the whole records up to `step` end; 0 in what is no file (a pipe, a device), which may have no end.
 fn end_of_lines(file: &File, step: u64) -> io::Result<u64> {
+    if !file.metadata()?.is_file() {
+        return Ok(0);
+    }
     let mut reader = BufReader::new(file);
     let (mut end, mut line) = (0, Vec::new());
     while reader.read_until(b'\n', &mut line)? > 0 {

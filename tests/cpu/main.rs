@@ -43,6 +43,10 @@ mod shaders;
 #[path = "../support/synthetic.rs"]
 mod synthetic;
 #[cfg(feature = "cli")]
+mod train_cli;
+#[cfg(feature = "cli")]
+mod train_program;
+#[cfg(feature = "cli")]
 mod train_run;
 mod training;
 #[path = "../support/training.rs"]

@@ -1,0 +1,87 @@
+//! A run as seen on stderr: a bar where there is a terminal, a line an epoch where there is none.
+
+use std::io::{self, IsTerminal as _};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use mtcmcn::train::metrics::{Kind, Record};
+use mtcmcn::train::run::Event;
+
+/// Shows the events of one run.
+pub struct Watch {
+    bar: ProgressBar,
+    title: String,
+    quiet: bool,
+    epochs: u64,
+    last_train: Option<Record>,
+}
+
+impl Watch {
+    /// Nothing shown yet; `title` names the run.
+    pub fn new(title: impl Into<String>, quiet: bool) -> Self {
+        Self { bar: ProgressBar::hidden(), title: title.into(), quiet, epochs: 0, last_train: None }
+    }
+
+    /// Shows what happened.
+    pub fn event(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Begin { step, steps, per_epoch, batch } => self.begin(*step, *steps, *per_epoch, *batch),
+            Event::Unreadable(error) => self.say(&format!("{}: passed over: {error}", self.title)),
+            Event::Step => self.bar.inc(1),
+            Event::Measured(record) => self.measured(record),
+            Event::Saved(path) => tracing::debug!("saved {path:?}"),
+            Event::Best => tracing::info!("{}: best validation so far", self.title),
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn end(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    fn begin(&mut self, step: u64, steps: u64, per_epoch: u64, batch: u32) {
+        self.epochs = steps / per_epoch.max(1);
+        if !self.quiet && io::stderr().is_terminal() {
+            let style = ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len} steps, {eta} left {wide_msg}");
+            self.bar = ProgressBar::new(steps).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            self.bar.set_prefix(self.title.clone());
+            self.bar.enable_steady_tick(Duration::from_millis(500));
+        }
+        self.bar.set_position(step);
+        self.bar.reset_eta();
+        let from = if step > 0 { format!("after step {step} ") } else { String::new() };
+        self.say(&format!("{}: {} epochs of {per_epoch} steps of {batch} samples, beginning {from}now", self.title, self.epochs));
+    }
+
+    fn measured(&mut self, record: &Record) {
+        match record.kind {
+            Kind::Train => {
+                let text = format!("epoch {:.2}: {}, {:.0} samples/s", record.epoch, figures(record), record.samples_per_second);
+                tracing::info!("{} step {}, {text}", self.title, record.step);
+                self.bar.set_message(text);
+                self.last_train = Some(record.clone());
+            }
+            Kind::Validation => {
+                let train = self
+                    .last_train
+                    .as_ref()
+                    .map_or(String::new(), |train| format!("; in training {}, {:.0} samples/s", figures(train), train.samples_per_second));
+                self.say(&format!("{} epoch {:.0}/{}: validation {}{train}", self.title, record.epoch, self.epochs, figures(record)));
+            }
+        }
+    }
+
+    fn say(&self, text: &str) {
+        if !self.quiet {
+            self.bar.suspend(|| eprintln!("{text}"));
+        }
+    }
+}
+
+/// Loss and accuracy, as far as there are any.
+fn figures(record: &Record) -> String {
+    let number = |name: &str, value: Option<f64>| value.map(|value| format!("{name} {value:.4}"));
+    let parts = [number("loss", record.loss), number("accuracy", record.accuracy)];
+    let text = parts.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    if text.is_empty() { "no samples".to_owned() } else { text }
+}
