@@ -1,7 +1,7 @@
 //! The whole cascade for one frame size as one recording.
 
-use super::pyramid::{self, Level};
 use super::propose::Depth;
+use super::pyramid::{self, Level};
 use super::stage::{List, ListId, Open, Stages, Verdict};
 use super::{Capacity, Config};
 use crate::kernels::select::{Faces, NmsRule};
