@@ -298,7 +298,7 @@ fn an_image_that_is_missing_is_named_and_counts_as_one_without_detections() {
     fs::remove_file(scratch.path("b.png")).unwrap();
     let ended = search(&scratch, &["--json"]);
     assert_eq!(ended.code, Some(2));
-    assert!(ended.stderr.contains("truth.txt: \"b.png\" cannot be searched"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("truth.txt:4: \"b.png\" cannot be searched"), "{}", ended.stderr);
     assert_eq!(ended.objects()[0]["counts"]["detections"], 8);
 }
 

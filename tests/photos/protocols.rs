@@ -58,7 +58,8 @@ fn fddb_is_what_the_official_program_says_of_the_same_detections() {
     for want in golden()["fddb_caffe"]["rates"].as_array().unwrap() {
         let at = |curve: &[fddb::RocPoint]| mtcmcn::eval::fddb::rate_at(curve, want["false_positives"].as_f64().unwrap()).unwrap().rate;
         for (got, want) in [(at(&discrete), &want["discrete"]), (at(&continuous), &want["continuous"])] {
-            let equal = (got - want.as_f64().unwrap()).abs() < 1e-9;
+            // Corners are kept in single precision here: one may round to the next pixel, which makes some 1e-7 of the rate.
+            let equal = (got - want.as_f64().unwrap()).abs() < 1e-6;
             assert!(equal, "{got} and not {want}");
         }
     }

@@ -12,7 +12,7 @@ use mtcmcn::plot::{Axis, LineChart, Series};
 
 use super::boxes::{share, worst};
 use super::figures::{Cell, Column, Example, Figures, Role, Shape};
-use super::source::{Found, Source, begins_with, is_json};
+use super::source::{Found, Listed, Source, begins_with, is_json};
 use super::{Outcome, Output};
 
 /// AFLW and its like: error of the five landmarks over the distance of the eyes
@@ -70,8 +70,7 @@ pub fn run(args: &AflwArgs, quiet: bool) -> Result<Outcome> {
         let all = sample(&mut annotated, size, args.seed);
         notes.push(format!("a sample of {} of {all} faces, seed {}; not the published test set", size.min(all), args.seed));
     }
-    let paths: Vec<String> = annotated.iter().map(|image| image.path.clone()).collect();
-    let found = args.source.find(&paths, &args.annotations, &mut faults, quiet, |path, _| {
+    let found = args.source.find(&Listed::of(&annotated, &args.annotations), &mut faults, quiet, |path, _| {
         bail!("{} has no landmarks: JSON lines as of `mtcmcn detect --json` are needed", path.display())
     })?;
     let mut figures = figures(&annotated, &found, args.iou, args.output.examples);

@@ -11,7 +11,7 @@ use mtcmcn::eval::matching::Verdict;
 use mtcmcn::plot::{Axis, LineChart, Series};
 
 use super::figures::{Cell, Column, Example, Figures, Role, Shape};
-use super::source::{Found, Source, is_json, predictions};
+use super::source::{Found, Listed, Source, is_json, predictions};
 use super::{Outcome, Output};
 
 /// Average precision on any annotated set, by face size and occlusion
@@ -66,8 +66,7 @@ pub fn run(args: &BoxesArgs, quiet: bool) -> Result<Outcome> {
     args.output.prepare()?;
     let mut faults = args.output.faults();
     let annotated = read(&args.annotations, &mut faults)?;
-    let paths: Vec<String> = annotated.iter().map(|image| image.path.clone()).collect();
-    let found = args.source.find(&paths, &args.annotations, &mut faults, quiet, predictions)?;
+    let found = args.source.find(&Listed::of(&annotated, &args.annotations), &mut faults, quiet, predictions)?;
     let rules = Rules { ious: &args.iou, heights: &args.heights, false_positives: &args.false_positives, examples: args.output.examples };
     let mut figures = figures(&annotated, &found, &rules);
     figures.set = args.annotations.display().to_string();

@@ -15,7 +15,7 @@ use mtcmcn::plot::{Axis, LineChart, Series};
 
 use super::boxes::worst;
 use super::figures::{Cell, Column, Example, Figures, Role, Shape};
-use super::source::{Found, Source, is_json, locate};
+use super::source::{Found, Listed, Source, is_json, locate};
 use super::{Outcome, Output};
 
 /// FDDB: discrete and continuous ROC, all folds together
@@ -55,8 +55,8 @@ fn stretch(text: &str) -> Result<f64, String> {
     if (0.0..=1.0).contains(&value) { Ok(value) } else { Err("must be between 0 and 1".to_owned()) }
 }
 
-/// A fold: its number or name, and its images.
-type Fold = (String, Vec<FddbImage<Ellipse>>);
+/// A fold: its file, and its images.
+type Fold = (PathBuf, Vec<FddbImage<Ellipse>>);
 
 /// Measures and prints.
 ///
@@ -68,7 +68,7 @@ pub fn run(args: &FddbArgs, quiet: bool) -> Result<Outcome> {
     let mut faults = args.output.faults();
     let folds = read_folds(&args.annotations, &mut faults)?;
     let annotated: Vec<&FddbImage<Ellipse>> = folds.iter().flat_map(|(_, images)| images).collect();
-    let (detections, found) = detections(args, &annotated, &mut faults, quiet)?;
+    let (detections, found) = detections(args, &folds, &mut faults, quiet)?;
     let sizes = sizes(args.source.images.as_deref(), &annotated, &found);
     let images: Vec<Image> = annotated
         .iter()
@@ -127,7 +127,7 @@ pub fn run(args: &FddbArgs, quiet: bool) -> Result<Outcome> {
 fn read_folds(path: &Path, faults: &mut Faults) -> Result<Vec<Fold>> {
     let files = files_named(path, "ellipseList.txt")?;
     ensure!(!files.is_empty(), "{} has no file FDDB-fold-NN-ellipseList.txt", path.display());
-    files.into_iter().map(|file| Ok((fold_number(&file), fddb::read_ellipses(&file, faults)?))).collect()
+    files.into_iter().map(|file| Ok((file.clone(), fddb::read_ellipses(&file, faults)?))).collect()
 }
 
 /// `path` itself, or the files in it whose names end with `ending`, sorted.
@@ -155,19 +155,17 @@ fn fold_number(file: &Path) -> String {
 }
 
 /// What was found in each annotated image, as regions, and where it comes from.
-fn detections(
-    args: &FddbArgs,
-    annotated: &[&FddbImage<Ellipse>],
-    faults: &mut Faults,
-    quiet: bool,
-) -> Result<(Vec<Vec<ScoredRegion>>, Found)> {
-    let names: Vec<String> = annotated.iter().map(|image| image.name.clone()).collect();
+fn detections(args: &FddbArgs, folds: &[Fold], faults: &mut Faults, quiet: bool) -> Result<(Vec<Vec<ScoredRegion>>, Found)> {
+    let listed = |(list, images): &Fold| {
+        images.iter().map(|image| Listed { path: image.name.clone(), list: list.clone(), line: image.line }).collect::<Vec<_>>()
+    };
+    let names: Vec<Listed> = folds.iter().flat_map(listed).collect();
     if let Some(path) = args.source.detections.as_deref().filter(|path| !is_json(path).unwrap_or(false)) {
         let regions = official(path, &names, faults)?;
         let origin = format!("detections of {}", path.display());
         return Ok((regions, Found { images: vec![None; names.len()], setting: None, origin }));
     }
-    let found = args.source.find(&names, &args.annotations, faults, quiet, |_, _| Ok(Vec::new()))?;
+    let found = args.source.find(&names, faults, quiet, |_, _| Ok(Vec::new()))?;
     let region = |image: &ImageDetections| {
         image.faces.iter().map(|face| ScoredRegion { region: Region::Rectangle(face.bounding_box), score: face.score }).collect()
     };
@@ -175,7 +173,7 @@ fn detections(
 }
 
 /// The detections of official files by annotated image.
-fn official(path: &Path, names: &[String], faults: &mut Faults) -> Result<Vec<Vec<ScoredRegion>>> {
+fn official(path: &Path, names: &[Listed], faults: &mut Faults) -> Result<Vec<Vec<ScoredRegion>>> {
     let files = files_named(path, "out.txt")?;
     ensure!(!files.is_empty(), "--detections {} has no file fold-NN-out.txt", path.display());
     let mut by_key: HashMap<String, (Vec<ScoredRegion>, PathBuf, usize)> = HashMap::new();
@@ -192,7 +190,7 @@ fn official(path: &Path, names: &[String], faults: &mut Faults) -> Result<Vec<Ve
         }
     }
     let mut found = Vec::with_capacity(names.len());
-    for name in names {
+    for Listed { path: name, .. } in names {
         let regions = by_key.remove(&image_key(name)).map(|(regions, ..)| regions);
         if regions.is_none() {
             faults.of(path).noted(0, format!("says nothing about {name:?}: taken as an image without detections"))?;
@@ -225,13 +223,13 @@ fn stretched(found: &ScoredRegion, share: f64) -> ScoredRegion {
 fn write_official(directory: &Path, folds: &[Fold], detections: &[Vec<ScoredRegion>], curves: [&[RocPoint]; 2]) -> Result<()> {
     fs::create_dir_all(directory).with_context(|| format!("--official: making the directory {}", directory.display()))?;
     let mut rest = detections.iter();
-    for (number, images) in folds {
+    for (file, images) in folds {
         let found: Vec<FddbImage<ScoredRegion>> = images
             .iter()
             .zip(rest.by_ref())
             .map(|(image, faces)| FddbImage { name: image.name.clone(), faces: faces.clone(), line: 0 })
             .collect();
-        fddb::write_detections(&directory.join(format!("fold-{number}-out.txt")), &found)?;
+        fddb::write_detections(&directory.join(format!("fold-{}-out.txt", fold_number(file))), &found)?;
     }
     for (name, curve) in ["DiscROC.txt", "ContROC.txt"].iter().zip(curves) {
         // The official program writes the lowest threshold first.

@@ -9,7 +9,7 @@ use std::thread;
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 use indicatif::ProgressBar;
-use mtcmcn::data::{Detection, Faults, ImageDetections, json, match_images, wider};
+use mtcmcn::data::{AnnotatedImage, Detection, Faults, ImageDetections, json, match_images, wider};
 use mtcmcn::{Detections, Detector, Face, Frame, Ticket};
 use serde::Deserialize;
 
@@ -40,6 +40,28 @@ pub struct Source {
     pub detector: DetectorArgs,
 }
 
+/// An annotated image, and where its list says so.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    pub path: String,
+    pub list: PathBuf,
+    /// From 1; 0 of a list without lines.
+    pub line: usize,
+}
+
+impl Listed {
+    /// The images of the file `list`.
+    pub fn of(images: &[AnnotatedImage], list: &Path) -> Vec<Self> {
+        images.iter().map(|image| Self { path: image.path.clone(), list: list.to_owned(), line: image.line }).collect()
+    }
+}
+
+impl AsRef<str> for Listed {
+    fn as_ref(&self) -> &str {
+        &self.path
+    }
+}
+
 /// What was found, and with what.
 pub struct Found {
     /// By annotated image; `None` if nothing is known about it.
@@ -51,47 +73,46 @@ pub struct Found {
 }
 
 impl Source {
-    /// Detections of the images `paths`. `theirs` reads a file in the protocol's own form.
+    /// Detections of the images `listed`. `theirs` reads a file in the protocol's own form.
     ///
     /// # Errors
     ///
     /// If nothing can be detected or read at all.
     pub fn find(
         &self,
-        paths: &[String],
-        annotations: &Path,
+        listed: &[Listed],
         faults: &mut Faults,
         quiet: bool,
         theirs: impl FnOnce(&Path, &mut Faults) -> Result<Vec<ImageDetections>>,
     ) -> Result<Found> {
-        let Some(file) = &self.detections else { return self.detect(paths, annotations, faults, quiet) };
+        let Some(file) = &self.detections else { return self.detect(listed, faults, quiet) };
         let detected = if is_json(file)? { json::read_detections(file, faults)? } else { theirs(file, faults)? };
-        let images = match_images(paths, &detected, &mut faults.of(file))?.into_iter().map(Option::<&_>::cloned).collect();
+        let images = match_images(listed, &detected, &mut faults.of(file))?.into_iter().map(Option::<&_>::cloned).collect();
         Ok(Found { images, setting: kept_setting(file), origin: format!("detections of {}", file.display()) })
     }
 
-    /// Searches the images `paths`. Those that cannot be read are faults of the file `annotations`, and count as images without detections.
-    fn detect(&self, paths: &[String], annotations: &Path, faults: &mut Faults, quiet: bool) -> Result<Found> {
+    /// Searches the images `listed`. Those that cannot be read are faults of their lists, and count as images without detections.
+    fn detect(&self, listed: &[Listed], faults: &mut Faults, quiet: bool) -> Result<Found> {
         let folder = self.images.as_deref().context("--images or --detections is needed")?;
         ensure!(folder.is_dir(), "--images {} is not a directory", folder.display());
         let weights = self.detector.load_weights()?;
         let detector = self.detector.open(&weights)?;
         let setting = Setting::new(detector.config(), &weights, &detector.engine().name().to_string());
         let mut keeper = Keeper::open(self.keep.as_deref(), self.redo, &setting)?;
-        let mut images: Vec<Option<ImageDetections>> = paths.iter().map(|path| keeper.known.remove(path)).collect();
+        let mut images: Vec<Option<ImageDetections>> = listed.iter().map(|image| keeper.known.remove(&image.path)).collect();
         let open: Vec<(usize, PathBuf)> = images
             .iter()
             .enumerate()
             .filter(|(_, known)| known.is_none())
-            .map(|(index, _)| (index, locate(folder, &paths[index])))
+            .map(|(index, _)| (index, locate(folder, &listed[index].path)))
             .collect();
-        let mut run = Run { detector, keeper, under_way: VecDeque::new(), images: &mut images, paths, refused: Vec::new() };
+        let mut run = Run { detector, keeper, under_way: VecDeque::new(), images: &mut images, listed, refused: Vec::new() };
         let bar = progress(open.len(), quiet);
         run.all(&open, self.detector.max_pixels(), &bar)?;
         let refused = run.refused;
         for (index, why) in refused {
-            let what = format!("{:?} cannot be searched ({why}): counted as an image without detections", paths[index]);
-            faults.of(annotations).skipped(0, what)?;
+            let what = format!("{:?} cannot be searched ({why}): counted as an image without detections", listed[index].path);
+            faults.of(&listed[index].list).skipped(listed[index].line, what)?;
         }
         let origin = setting.to_string();
         Ok(Found { images, setting: Some(setting), origin })
@@ -154,7 +175,7 @@ struct Run<'a> {
     keeper: Keeper,
     under_way: VecDeque<(usize, [u32; 2], Ticket)>,
     images: &'a mut [Option<ImageDetections>],
-    paths: &'a [String],
+    listed: &'a [Listed],
     refused: Vec<(usize, String)>,
 }
 
@@ -186,14 +207,14 @@ impl Run<'_> {
         if self.under_way.len() >= Detector::IN_FLIGHT {
             self.collect()?;
         }
-        let ticket = self.detector.submit(frame).with_context(|| self.paths[index].clone())?;
+        let ticket = self.detector.submit(frame).with_context(|| self.listed[index].path.clone())?;
         self.under_way.push_back((index, [frame.width(), frame.height()], ticket));
         Ok(())
     }
 
     fn collect(&mut self) -> Result<()> {
         let Some((index, size, ticket)) = self.under_way.pop_front() else { return Ok(()) };
-        let path = &self.paths[index];
+        let path = &self.listed[index].path;
         let Detections { faces, truncated, .. } = self.detector.collect(ticket).with_context(|| path.clone())?;
         if truncated {
             tracing::warn!("{path}: more candidates than there is room for; faces may be missing");

@@ -11,7 +11,7 @@ use mtcmcn::eval::matching::Verdict;
 use mtcmcn::eval::{aflw as landmarks, boxes as precision};
 use serde_json::{Value, json};
 
-use super::source::{Found, Source};
+use super::source::{Found, Listed, Source};
 use super::{aflw, boxes};
 use crate::cli::settings::DetectorArgs;
 use crate::cli::{Outcome, print};
@@ -38,6 +38,11 @@ pub struct TableArgs {
     json: bool,
 }
 
+/// Folders of images and lists of their faces.
+const CMU: [&str; 2] = ["cmu_mit/images", "cmu_mit/cmu_mit_bbx_gt.txt"];
+const WIDER: [&str; 2] = ["wider_style/val/images", "wider_style/val/wider_face_val_bbx_gt.txt"];
+const POINTS: [&str; 2] = ["facepoint/val", "facepoint/val/imageList.txt"];
+
 /// Thresholds for curves.
 const FAR: [f32; 3] = [0.6, 0.35, 0.01];
 
@@ -62,7 +67,7 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    fn find(&mut self, images: &str, annotated: &[AnnotatedImage], min_face: f64, thresholds: [f32; 3]) -> Result<Found> {
+    fn find(&mut self, [images, list]: [&str; 2], annotated: &[AnnotatedImage], min_face: f64, thresholds: [f32; 3]) -> Result<Found> {
         let source = Source {
             images: Some(self.args.data.join(images)),
             detections: None,
@@ -70,9 +75,7 @@ impl Bench<'_> {
             redo: false,
             detector: DetectorArgs::fixed(&self.args.device, self.weights.clone(), min_face, thresholds),
         };
-        let paths: Vec<String> = annotated.iter().map(|image| image.path.clone()).collect();
-        let folder = self.args.data.join(images);
-        source.find(&paths, &folder, self.faults, self.quiet, |_, _| Ok(Vec::new()))
+        source.find(&Listed::of(annotated, &self.args.data.join(list)), self.faults, self.quiet, |_, _| Ok(Vec::new()))
     }
 }
 
@@ -84,9 +87,9 @@ impl Bench<'_> {
 pub fn run(args: &TableArgs, quiet: bool) -> Result<Outcome> {
     let mut faults = Faults::lenient();
     let read = |path: &str, faults: &mut Faults| boxes::read(&args.data.join(path), faults).with_context(|| format!("the set {path}"));
-    let cmu = read("cmu_mit/cmu_mit_bbx_gt.txt", &mut faults)?;
-    let wider = read("wider_style/val/wider_face_val_bbx_gt.txt", &mut faults)?;
-    let points = aflw::read(&args.data.join("facepoint/val/imageList.txt"), aflw::Form::Facepoint, &mut faults)?;
+    let cmu = read(CMU[1], &mut faults)?;
+    let wider = read(WIDER[1], &mut faults)?;
+    let points = aflw::read(&args.data.join(POINTS[1]), aflw::Form::Facepoint, &mut faults)?;
     let columns: Vec<Option<PathBuf>> = if args.weights.is_empty() { vec![None] } else { args.weights.iter().cloned().map(Some).collect() };
     let mut rows = rows(&cmu, &wider, &points);
     let mut heads = Vec::new();
@@ -132,17 +135,15 @@ fn measure(
     wider: &[AnnotatedImage],
     points: &[AnnotatedImage],
 ) -> Result<(Vec<(f64, String)>, Found)> {
-    const CMU: &str = "cmu_mit/images";
-    const WIDER: &str = "wider_style/val/images";
     let default = Config::default();
     let plain = |value: f64| (value, format!("{value:.3}"));
     let count = |value: usize| (value as f64, value.to_string());
     let mut values = Vec::new();
-    for (images, set, min_face, iou) in [(CMU, cmu, 16.0, 0.3), (WIDER, wider, 20.0, 0.5)] {
-        let found = bench.find(images, set, min_face, FAR)?;
+    for (place, set, min_face, iou) in [(CMU, cmu, 16.0, 0.3), (WIDER, wider, 20.0, 0.5)] {
+        let found = bench.find(place, set, min_face, FAR)?;
         values.push(plain(precision::score(&images_of(set, &found), precision::Part::All, iou).average_precision()));
     }
-    let found = bench.find("facepoint/val", points, default.min_face_px, default.thresholds)?;
+    let found = bench.find(POINTS, points, default.min_face_px, default.thresholds)?;
     let compared = points.iter().zip(&found.images).flat_map(|(image, detections)| {
         let detections = detections.as_ref().map_or(&[][..], |image| &image.faces);
         image.faces.iter().map(move |face| landmarks::compare(face, detections, POINTS_IOU))
@@ -151,9 +152,9 @@ fn measure(
     values.push((score.mean, format!("{:.4} ± {:.4}", score.mean, score.standard_error)));
     values.push(count(score.misses));
     let mut alarms = 0;
-    for (images, set) in [(CMU, cmu), (WIDER, wider)] {
+    for (place, set) in [(CMU, cmu), (WIDER, wider)] {
         let empty = face_free(set);
-        let found = bench.find(images, &empty, default.min_face_px, default.thresholds)?;
+        let found = bench.find(place, &empty, default.min_face_px, default.thresholds)?;
         let verdicts = precision::verdicts(&images_of(&empty, &found), precision::Part::All, 0.5);
         alarms += verdicts.iter().flatten().filter(|verdict| **verdict == Verdict::Wrong).count();
     }

@@ -12,7 +12,7 @@ use mtcmcn::plot::{Axis, LineChart, Series};
 
 use super::boxes::{self, share};
 use super::figures::{Cell, Column, Figures};
-use super::source::{Source, predictions};
+use super::source::{Listed, Source, predictions};
 use super::{Outcome, Output};
 
 /// WIDER FACE: average precision by its own rules, for the easy, medium and hard faces of the validation set
@@ -70,8 +70,7 @@ pub fn run(args: &WiderArgs, quiet: bool) -> Result<Outcome> {
     args.output.prepare()?;
     let mut faults = args.output.faults();
     let truth = read(args, &mut faults)?;
-    let paths: Vec<String> = truth.images.iter().map(|image| image.path.clone()).collect();
-    let found = args.source.find(&paths, &args.truth, &mut faults, quiet, predictions)?;
+    let found = args.source.find(&Listed::of(&truth.images, &args.truth), &mut faults, quiet, predictions)?;
     if let Some(directory) = &args.official {
         let known: Vec<_> = found.images.iter().flatten().cloned().collect();
         wider::write_predictions(directory, &known)?;
@@ -111,7 +110,7 @@ pub fn run(args: &WiderArgs, quiet: bool) -> Result<Outcome> {
         origin: found.origin,
         setting: found.setting,
         counts: vec![
-            ("images", paths.len()),
+            ("images", truth.images.len()),
             ("faces", faces.iter().map(Vec::len).sum()),
             ("detections", detections.iter().map(|found| found.len()).sum()),
         ],
