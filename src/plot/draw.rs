@@ -142,16 +142,22 @@ pub fn bars(chart: &BarChart) -> Result<String, PlotError> {
     document(&chart.title, |sheet| {
         let values = chart.bars.iter().flat_map(|bars| &bars.values).copied();
         let groups = chart.groups.len().max(1) as f64;
-        let x = Axis::new("").range(0.0, groups);
-        let across = Ruler::new(&x, [], false);
         let y = Ruler::new(&chart.y, values.chain(chart.references.iter().map(|line| line.y)), true);
         let top = heading(sheet, &chart.title, &chart.note)?;
         let keys: Vec<_> = chart.bars.iter().map(|bars| (bars.name.as_str(), false)).collect();
         let right = legend(sheet, top, &keys, true)?;
-        let mut plane = plane(sheet, [top, right], (&x, &across), (&chart.y, &y), false)?;
+        // Names of lines stand left of the bars.
+        let mut names = 0f64;
+        for line in &chart.references {
+            names = names.max(width(sheet, &line.name, &font(10.0, INK))? + 8.0);
+        }
+        let across = (f64::from(SIZE[0]) - right - 50.0 - names).max(100.0);
+        let x = Axis::new("").range(-groups * names / across, groups);
+        let across_groups = Ruler::new(&x, [], false);
+        let mut plane = plane(sheet, [top, right], (&x, &across_groups), (&chart.y, &y), false)?;
         let floor = y.ends[0].max(if chart.y.scale == super::Scale::Linear { 0.0f64.min(y.ends[1]) } else { y.ends[0] });
         let bar = 0.8 / chart.bars.len().max(1) as f64;
-        let labels = bar * (f64::from(SIZE[0]) * 0.75) / groups > 18.0;
+        let labels = bar * across / groups > 18.0;
         for (number, bars) in chart.bars.iter().enumerate() {
             for (group, &value) in bars.values.iter().enumerate().take(chart.groups.len()) {
                 let end = y.position(value);
