@@ -148,7 +148,7 @@ def rows(machine):
         ("start", "process start to first faces, CPU engine, ms", 150, 60, lambda: process(0, "ms, to the process's end")),
         ("calls", "dispatches / submissions / read-backs per frame", 32, 24, per_frame),
         ("growth-cpu", "CPU engine: times off a line in pyramid pixels, to 3840x2160", 0.20, None, lambda: growth(machine, "cpu", 5)),
-        ("growth-gpu", f"{args.device}: the same", 0.20, None, lambda: growth(machine, args.device, 2)),
+        ("growth-gpu", f"{args.device}: the same", 0.20, None, lambda: growth(machine, args.device, 1)),
         ("flight", f"{args.device}, min face 20: ms a frame with 3 in flight", 0.5, None, lambda: card("fps")),
         ("latency", f"{args.device}, min face 20: p50 of a frame alone, ms", 1.0, None, lambda: card("p50")),
         ("cuda", f"{args.device}, min face 20 : facenet-pytorch on CUDA", 0.05, None,
