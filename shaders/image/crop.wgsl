@@ -57,6 +57,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
             }
             sum += tap_weight(rows, u32(i - corners.y + 1), u32(size.y), p.side) * line;
         }
+        sum /= tap_total(rows, u32(size.y), p.side) * tap_total(columns, u32(size.x), p.side);
     }
     let normal = (sum - 127.5) * 0.0078125;
     let at = item * 3u * plane + pixel;

@@ -32,8 +32,8 @@ struct Band {
 @compute @workgroup_size(256)
 fn main(@builtin(global_invocation_id) id: vec3u) {
     if id.x >= p.y_plane { return; }
-    var i = p.bands - 1u;
-    while i > 0u && id.x < bands[i].x { i--; }
+    var i = 0u;
+    while i + 1u < p.bands && id.x >= bands[i + 1u].x { i++; }
     let band = bands[i];
     let inside = id.x - band.x;
     let start = id.y * 3u * p.x_plane + (band.row + inside / band.level_w) * p.frame_w;
@@ -43,7 +43,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         let at = start + j;
         sum += tap_weight(t, j, p.frame_w, band.level_w) * vec3f(x[at], x[p.x_plane + at], x[2u * p.x_plane + at]);
     }
-    let normal = (sum - 127.5) * 0.0078125;
+    let normal = (sum / tap_total(t, p.frame_w, band.level_w) - 127.5) * 0.0078125;
     let at = id.y * 3u * p.y_plane + id.x;
     y[at] = normal.x;
     y[p.y_plane + at] = normal.y;

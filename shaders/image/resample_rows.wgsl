@@ -4,7 +4,7 @@
 //   bands   Band[bands]                    read   rows of pyramid levels to make
 //   y       f32[images, 3, y_plane]        write  byte values 0..255, one frame_w-wide image per band; every element written once
 //
-// One invocation per band row and column, three channels each, images along y. Twin: src/kernels/image/resample_rows.rs. Snippets: taps.
+// One invocation per band row and four columns, three channels each, images along y. Twin: src/kernels/image/resample_rows.rs. Snippets: taps.
 
 struct ResampleRows {
     images: u32,
@@ -31,21 +31,39 @@ struct Band {
 
 @compute @workgroup_size(256)
 fn main(@builtin(global_invocation_id) id: vec3u) {
-    if id.x >= p.y_plane { return; }
-    let column = id.x % p.frame_w;
-    let row = id.x / p.frame_w;
-    var i = p.bands - 1u;
-    while i > 0u && row < bands[i].row { i--; }
+    let across = (p.frame_w + 3u) / 4u;
+    let column = id.x % across * 4u;
+    let row = id.x / across;
+    let at = row * p.frame_w + column;
+    if at >= p.y_plane { return; }
+    var i = 0u;
+    while i + 1u < p.bands && row >= bands[i + 1u].row { i++; }
     let band = bands[i];
     let t = taps(band.first + row - band.row, p.frame_h, band.level_h, p.bilinear);
-    var sum = vec3f(0.0);
+    // Beyond the last column it is repeated.
+    let k = min(vec4u(column) + vec4u(0u, 1u, 2u, 3u), vec4u(p.frame_w - 1u));
+    var red = vec4f(0.0);
+    var green = vec4f(0.0);
+    var blue = vec4f(0.0);
     for (var j = t.first; j <= t.last; j++) {
-        let texel = frames[(id.y * p.frame_h + j) * p.frame_w + column];
-        let rgb = vec3f(f32(texel & 255u), f32((texel >> 8u) & 255u), f32((texel >> 16u) & 255u));
-        sum += tap_weight(t, j, p.frame_h, band.level_h) * rgb;
+        let line = (id.y * p.frame_h + j) * p.frame_w;
+        let texels = vec4u(frames[line + k.x], frames[line + k.y], frames[line + k.z], frames[line + k.w]);
+        let weight = tap_weight(t, j, p.frame_h, band.level_h);
+        red += weight * vec4f(texels & vec4u(255u));
+        green += weight * vec4f((texels >> vec4u(8u)) & vec4u(255u));
+        blue += weight * vec4f((texels >> vec4u(16u)) & vec4u(255u));
     }
-    let at = id.y * 3u * p.y_plane + id.x;
-    y[at] = sum.x;
-    y[p.y_plane + at] = sum.y;
-    y[2u * p.y_plane + at] = sum.z;
+    let total = tap_total(t, p.frame_h, band.level_h);
+    let start = id.y * 3u * p.y_plane + at;
+    let count = p.frame_w - column;
+    store(red / total, start, count);
+    store(green / total, start + p.y_plane, count);
+    store(blue / total, start + 2u * p.y_plane, count);
+}
+
+fn store(v: vec4f, at: u32, count: u32) {
+    y[at] = v.x;
+    if count > 1u { y[at + 1u] = v.y; }
+    if count > 2u { y[at + 2u] = v.z; }
+    if count > 3u { y[at + 3u] = v.w; }
 }

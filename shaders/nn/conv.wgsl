@@ -8,7 +8,7 @@
 //   y       f32[n, out, y_plane]            write  every element written once
 //
 // One invocation per item, tile of 4 x 2 pixels and group of 16 output channels: a 4x4 matrix of channels per pixel stays in registers.
-// Twin: src/kernels/nn/conv.rs. Snippets: levels.
+// Twin: src/kernels/nn/conv.rs. Snippets: levels, channels.
 
 override K: u32;
 
@@ -75,17 +75,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) workgro
 }
 
 fn store(sums: mat4x4f, group: u32, at: u32) {
-    store4(sums[0], group * 4u, at);
-    store4(sums[1], group * 4u + 1u, at + 4u * p.y_plane);
-    store4(sums[2], group * 4u + 2u, at + 8u * p.y_plane);
-    store4(sums[3], group * 4u + 3u, at + 12u * p.y_plane);
-}
-
-fn store4(sums: vec4f, quad: u32, at: u32) {
-    let v = select(slope[quad] * sums, sums, sums > vec4f(0.0));
-    let channel = quad * 4u;
-    if channel < p.out { y[at] = v.x; }
-    if channel + 1u < p.out { y[at + p.y_plane] = v.y; }
-    if channel + 2u < p.out { y[at + 2u * p.y_plane] = v.z; }
-    if channel + 3u < p.out { y[at + 3u * p.y_plane] = v.w; }
+    store4(prelu(sums[0], slope[group * 4u]), group * 16u, at);
+    store4(prelu(sums[1], slope[group * 4u + 1u]), group * 16u + 4u, at + 4u * p.y_plane);
+    store4(prelu(sums[2], slope[group * 4u + 2u]), group * 16u + 8u, at + 8u * p.y_plane);
+    store4(prelu(sums[3], slope[group * 4u + 3u]), group * 16u + 12u, at + 12u * p.y_plane);
 }

@@ -6,9 +6,8 @@
 //   y           f32[n, out, y_plane]     write    every element written once
 //
 // Valid 3 x 3 convolution of three channels, then windows of POOL x POOL, 2 apart, in ceil mode. One invocation per item and tile, for all
-// channels: the pixels under it stay in registers. With POOL 3 windows overlap and part of the convolution is computed twice, which is
-// cheaper than writing it and reading it nine times.
-// Twin: src/kernels/nn/conv_pool.rs. Snippets: levels.
+// channels: its pixels stay in registers. With POOL 3 windows overlap and part is computed twice, which is cheaper than writing and reading.
+// Twin: src/kernels/nn/conv_pool.rs. Snippets: levels, channels.
 
 override POOL: u32;
 
@@ -22,11 +21,9 @@ struct ConvPool {
     tiles: u32, // per item, all levels
 }
 
-// Seven pixels of a row, their places, three channels of them.
+// Seven pixels of a row in three channels; five neighbouring outputs of the convolution and two of the pooling, four channels each.
 struct Line { a: f32, b: f32, c: f32, d: f32, e: f32, f: f32, g: f32 }
-struct Places { a: u32, b: u32, c: u32, d: u32, e: u32, f: u32, g: u32 }
 struct Pixels { r: Line, g: Line, b: Line }
-// Five neighbouring outputs of the convolution, and two of the pooling, four channels each.
 struct Sums { a: vec4f, b: vec4f, c: vec4f, d: vec4f, e: vec4f }
 struct Pair { left: vec4f, right: vec4f }
 
@@ -36,8 +33,12 @@ struct Pair { left: vec4f, right: vec4f }
 @group(0) @binding(3) var<storage, read> levels: array<Level>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
-fn line(at: u32, j: Places) -> Line {
-    return Line(x[at + j.a], x[at + j.b], x[at + j.c], x[at + j.d], x[at + j.e], x[at + j.f], x[at + j.g]);
+fn line(at: u32, j: vec4u, k: vec3u) -> Line {
+    return Line(x[at + j.x], x[at + j.y], x[at + j.z], x[at + j.w], x[at + k.x], x[at + k.y], x[at + k.z]);
+}
+
+fn pixels(at: u32, j: vec4u, k: vec3u) -> Pixels {
+    return Pixels(line(at, j, k), line(at + p.x_plane, j, k), line(at + 2u * p.x_plane, j, k));
 }
 
 // One row of weights over a line.
@@ -53,8 +54,6 @@ fn taps(s: Sums, l: Line, at: u32) -> Sums {
         s.e + u * l.e + v * l.f + w * l.g,
     );
 }
-
-fn prelu(s: vec4f, slope: vec4f) -> vec4f { return select(slope * s, s, s > vec4f(0.0)); }
 
 // A row of the convolution, pooled to two columns; `left` of its five columns exist.
 fn row(quad: u32, top: Pixels, middle: Pixels, low: Pixels, left: u32) -> Pair {
@@ -76,9 +75,7 @@ fn row(quad: u32, top: Pixels, middle: Pixels, low: Pixels, left: u32) -> Pair {
     return Pair(max(max(a, b), c), max(max(c, d), e));
 }
 
-fn highest(a: Pair, b: Pair, exists: bool) -> Pair {
-    return Pair(select(a.left, max(a.left, b.left), exists), select(a.right, max(a.right, b.right), exists));
-}
+fn max2(a: Pair, b: Pair) -> Pair { return Pair(max(a.left, b.left), max(a.right, b.right)); }
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u) {
@@ -93,25 +90,23 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let k = min(vec3u(2u * first) + vec3u(4u, 5u, 6u), vec3u(level.x_h - 1u)) * level.x_w;
     let j = min(vec4u(2u * column) + vec4u(0u, 1u, 2u, 3u), vec4u(level.x_w - 1u));
     let l = min(vec3u(2u * column) + vec3u(4u, 5u, 6u), vec3u(level.x_w - 1u));
-    let places = Places(j.x, j.y, j.z, j.w, l.x, l.y, l.z);
     let red = item * 3u * p.x_plane + level.x;
-    let l0 = pixels(red + i.x, places);
-    let l1 = pixels(red + i.y, places);
-    let l2 = pixels(red + i.z, places);
-    let l3 = pixels(red + i.w, places);
-    let l4 = pixels(red + k.x, places);
-    let l5 = pixels(red + k.y, places);
-    let l6 = pixels(red + k.z, places);
-    let left = level.x_w - 2u - 2u * column;
-    let rows = level.x_h - 2u - 2u * first;
+    let l0 = pixels(red + i.x, j, l);
+    let l1 = pixels(red + i.y, j, l);
+    let l2 = pixels(red + i.z, j, l);
+    let l3 = pixels(red + i.w, j, l);
+    let l4 = pixels(red + k.x, j, l);
+    let l5 = pixels(red + k.y, j, l);
+    let l6 = pixels(red + k.z, j, l);
+    let left = vec2u(level.x_w, level.x_h) - 2u - 2u * vec2u(column, first);
     for (var quad = 0u; quad * 4u < p.out; quad++) {
-        let middle = row(quad, l2, l3, l4, left);
-        var top = highest(row(quad, l0, l1, l2, left), row(quad, l1, l2, l3, left), rows > 1u);
-        var bottom = highest(middle, row(quad, l3, l4, l5, left), rows > 3u);
-        if POOL == 3u {
-            top = highest(top, middle, rows > 2u);
-            bottom = highest(bottom, row(quad, l4, l5, l6, left), rows > 4u);
-        }
+        let middle = row(quad, l2, l3, l4, left.x);
+        var top = row(quad, l0, l1, l2, left.x);
+        var bottom = middle;
+        if left.y > 1u { top = max2(top, row(quad, l1, l2, l3, left.x)); }
+        if left.y > 3u { bottom = max2(bottom, row(quad, l3, l4, l5, left.x)); }
+        if POOL == 3u && left.y > 2u { top = max2(top, middle); }
+        if POOL == 3u && left.y > 4u { bottom = max2(bottom, row(quad, l4, l5, l6, left.x)); }
         let out = (item * p.out + quad * 4u) * p.y_plane + level.y + first * level.y_w + column;
         let right = column + 1u < level.y_w;
         store(top, quad, out, right);
@@ -119,19 +114,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     }
 }
 
-fn pixels(at: u32, j: Places) -> Pixels {
-    return Pixels(line(at, j), line(at + p.x_plane, j), line(at + 2u * p.x_plane, j));
-}
-
 fn store(v: Pair, quad: u32, at: u32, right: bool) {
-    store4(v.left, quad, at);
-    if right { store4(v.right, quad, at + 1u); }
-}
-
-fn store4(v: vec4f, quad: u32, at: u32) {
-    let left = p.out - quad * 4u;
-    y[at] = v.x;
-    if left > 1u { y[at + p.y_plane] = v.y; }
-    if left > 2u { y[at + 2u * p.y_plane] = v.z; }
-    if left > 3u { y[at + 3u * p.y_plane] = v.w; }
+    store4(v.left, quad * 4u, at);
+    if right { store4(v.right, quad * 4u, at + 1u); }
 }

@@ -5,9 +5,9 @@
 //   bias    vec4f[all groups, 4]     read
 //   slope   vec4f[all groups, 4]     read     prelu(v) = v > 0 ? v : slope * v; all ones for a linear layer
 //   levels  Level[levels]            read     tiles of 3 x 3 outputs
-//   y       f32[n, out, y_plane]     update   channels of the groups at hand, each element written once; out is a multiple of 4
+//   y       f32[n, out, y_plane]     update   channels of the groups at hand, each element written once
 //
-// One invocation per item, tile and group, all sums in registers. Twin: src/kernels/nn/conv_uniform.rs. Snippets: levels.
+// One invocation per item, tile and group, all sums in registers. Twin: src/kernels/nn/conv_uniform.rs. Snippets: levels, channels.
 
 override K: u32;
 
@@ -24,10 +24,10 @@ struct ConvUniform {
     groups: u32,
 }
 
-// Five pixels of a row, their places, and 16 channels of three neighbouring outputs.
+// Five pixels of a row, their places, and four channels of 3 x 3 outputs.
 struct Line { a: f32, b: f32, c: f32, d: f32, e: f32 }
 struct Places { a: u32, b: u32, c: u32, d: u32, e: u32 }
-struct Strip { a: mat4x4f, b: mat4x4f, c: mat4x4f }
+struct Quad { a: vec4f, b: vec4f, c: vec4f, d: vec4f, e: vec4f, f: vec4f, g: vec4f, h: vec4f, i: vec4f }
 
 @group(0) @binding(0) var<uniform> p: ConvUniform;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
@@ -41,30 +41,32 @@ fn line(at: u32, j: Places) -> Line {
     return Line(x[at + j.a], x[at + j.b], x[at + j.c], x[at + j.d], x[at + j.e]);
 }
 
-fn weights(at: u32) -> mat4x4f {
-    return mat4x4f(weight[at], weight[at + 1u], weight[at + 2u], weight[at + 3u]);
+// The products of one output's window, all at once: its sums are read and written once per input channel.
+fn one(s: vec4f, at: u32, a: f32, b: f32, c: f32, d: f32, e: f32, f: f32, g: f32, h: f32, i: f32) -> vec4f {
+    var t = s + weight[at] * a;
+    if K > 1u { t = t + weight[at + 4u] * b + weight[at + 4u * K] * d + weight[at + 4u * K + 4u] * e; }
+    if K > 2u { t = t + weight[at + 8u] * c + weight[at + 20u] * f + weight[at + 24u] * g + weight[at + 28u] * h + weight[at + 32u] * i; }
+    return t;
 }
 
-// One row of weights over a line.
-fn taps(s: Strip, l: Line, at: u32) -> Strip {
-    let u = weights(at);
-    var t = Strip(s.a + u * l.a, s.b + u * l.b, s.c + u * l.c);
-    if K > 1u {
-        let v = weights(at + 4u);
-        t = Strip(t.a + v * l.b, t.b + v * l.c, t.c + v * l.d);
-    }
-    if K > 2u {
-        let w = weights(at + 8u);
-        t = Strip(t.a + w * l.c, t.b + w * l.d, t.c + w * l.e);
-    }
-    return t;
+fn window(s: Quad, at: u32, l: Line, m: Line, n: Line, o: Line, q: Line) -> Quad {
+    return Quad(
+        one(s.a, at, l.a, l.b, l.c, m.a, m.b, m.c, n.a, n.b, n.c),
+        one(s.b, at, l.b, l.c, l.d, m.b, m.c, m.d, n.b, n.c, n.d),
+        one(s.c, at, l.c, l.d, l.e, m.c, m.d, m.e, n.c, n.d, n.e),
+        one(s.d, at, m.a, m.b, m.c, n.a, n.b, n.c, o.a, o.b, o.c),
+        one(s.e, at, m.b, m.c, m.d, n.b, n.c, n.d, o.b, o.c, o.d),
+        one(s.f, at, m.c, m.d, m.e, n.c, n.d, n.e, o.c, o.d, o.e),
+        one(s.g, at, n.a, n.b, n.c, o.a, o.b, o.c, q.a, q.b, q.c),
+        one(s.h, at, n.b, n.c, n.d, o.b, o.c, o.d, q.b, q.c, q.d),
+        one(s.i, at, n.c, n.d, n.e, o.c, o.d, o.e, q.c, q.d, q.e),
+    );
 }
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) workgroup: vec3u) {
     let item = id.x / p.tiles;
     if item >= p.n { return; }
-    let group = p.first + workgroup.y;
     let tile = id.x % p.tiles;
     let level = level_of(tile, p.levels);
     let column = (tile - level.tile) % level.columns * 3u;
@@ -74,10 +76,11 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) workgro
     let low = min(row + 4u, level.x_h - 1u) * level.x_w;
     let j = min(vec4u(column) + vec4u(0u, 1u, 2u, 3u), vec4u(level.x_w - 1u));
     let places = Places(j.x, j.y, j.z, j.w, min(column + 4u, level.x_w - 1u));
-    let start = mat4x4f(bias[group * 4u], bias[group * 4u + 1u], bias[group * 4u + 2u], bias[group * 4u + 3u]);
-    var top = Strip(start, start, start); // outputs row, row + 1, row + 2
-    var middle = top;
-    var bottom = top;
+    let quad = (p.first + workgroup.y) * 4u;
+    var s0 = start(bias[quad]);
+    var s1 = start(bias[quad + 1u]);
+    var s2 = start(bias[quad + 2u]);
+    var s3 = start(bias[quad + 3u]);
     var at = workgroup.y * p.c * K * K * 4u;
     var plane = item * p.c * p.x_plane + level.x;
     for (var c = 0u; c < p.c; c++) {
@@ -86,47 +89,31 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) workgro
         let l2 = line(plane + i.z, places);
         let l3 = line(plane + i.w, places);
         let l4 = line(plane + low, places);
-        top = taps(top, l0, at);
-        middle = taps(middle, l1, at);
-        bottom = taps(bottom, l2, at);
-        if K > 1u {
-            top = taps(top, l1, at + 4u * K);
-            middle = taps(middle, l2, at + 4u * K);
-            bottom = taps(bottom, l3, at + 4u * K);
-        }
-        if K > 2u {
-            top = taps(top, l2, at + 8u * K);
-            middle = taps(middle, l3, at + 8u * K);
-            bottom = taps(bottom, l4, at + 8u * K);
-        }
+        s0 = window(s0, at, l0, l1, l2, l3, l4);
+        s1 = window(s1, at + 1u, l0, l1, l2, l3, l4);
+        s2 = window(s2, at + 2u, l0, l1, l2, l3, l4);
+        s3 = window(s3, at + 3u, l0, l1, l2, l3, l4);
         at += 4u * K * K;
         plane += p.x_plane;
     }
-    let out = (item * p.out + group * 16u) * p.y_plane + level.y + row * level.y_w + column;
-    let width = level.y_w - column;
-    store_strip(top, group, out, width);
-    if row + 1u < level.y_h { store_strip(middle, group, out + level.y_w, width); }
-    if row + 2u < level.y_h { store_strip(bottom, group, out + 2u * level.y_w, width); }
+    let out = (item * p.out + quad * 4u) * p.y_plane + level.y + row * level.y_w + column;
+    let size = vec2u(level.y_w - column, level.y_h - row);
+    store(s0, quad, out, size, level.y_w);
+    store(s1, quad + 1u, out + 4u * p.y_plane, size, level.y_w);
+    store(s2, quad + 2u, out + 8u * p.y_plane, size, level.y_w);
+    store(s3, quad + 3u, out + 12u * p.y_plane, size, level.y_w);
 }
 
-fn store_strip(s: Strip, group: u32, at: u32, width: u32) {
-    store(s.a, group, at);
-    if width > 1u { store(s.b, group, at + 1u); }
-    if width > 2u { store(s.c, group, at + 2u); }
+fn start(b: vec4f) -> Quad { return Quad(b, b, b, b, b, b, b, b, b); }
+
+fn store(s: Quad, quad: u32, at: u32, size: vec2u, width: u32) {
+    three(s.a, s.b, s.c, quad, at, size.x);
+    if size.y > 1u { three(s.d, s.e, s.f, quad, at + width, size.x); }
+    if size.y > 2u { three(s.g, s.h, s.i, quad, at + 2u * width, size.x); }
 }
 
-fn store(sums: mat4x4f, group: u32, at: u32) {
-    store4(sums[0], group * 4u, at);
-    store4(sums[1], group * 4u + 1u, at + 4u * p.y_plane);
-    store4(sums[2], group * 4u + 2u, at + 8u * p.y_plane);
-    store4(sums[3], group * 4u + 3u, at + 12u * p.y_plane);
-}
-
-fn store4(sums: vec4f, quad: u32, at: u32) {
-    if quad * 4u >= p.out { return; }
-    let v = select(slope[quad] * sums, sums, sums > vec4f(0.0));
-    y[at] = v.x;
-    y[at + p.y_plane] = v.y;
-    y[at + 2u * p.y_plane] = v.z;
-    y[at + 3u * p.y_plane] = v.w;
+fn three(a: vec4f, b: vec4f, c: vec4f, quad: u32, at: u32, count: u32) {
+    store4(prelu(a, slope[quad]), quad * 4u, at);
+    if count > 1u { store4(prelu(b, slope[quad]), quad * 4u, at + 1u); }
+    if count > 2u { store4(prelu(c, slope[quad]), quad * 4u, at + 2u); }
 }

@@ -1,19 +1,21 @@
-// max_pool: y[n,c,i,j] = max of x[n,c,i s .. i s + k, j s .. j s + k], ceil mode: a window may stick out, only existing elements count (spec 2)
+// max_pool: y[n,c,i,j] = max of x[n,c, 2 i .. 2 i + K, 2 j .. 2 j + K], ceil mode: a window may stick out, only existing elements count (spec 2)
 //
 //   x       f32[n, c, x_plane]   read
-//   levels  Level[levels]        read   one tile per output element
+//   levels  Level[levels]        read   tiles of 2 x 2 outputs
 //   y       f32[n, c, y_plane]   write  every element written once
 //
-// One invocation per item and output element, channels along y. Twin: src/kernels/nn/max_pool.rs. Snippets: levels.
+// K is 2 or 3. One invocation per item and tile, channels along y. Twin: src/kernels/nn/max_pool.rs. Snippets: levels.
+
+override K: u32;
 
 struct MaxPool {
     n: u32,
     c: u32,
     k: u32,
-    stride: u32,
     x_plane: u32,
     y_plane: u32,
     levels: u32,
+    tiles: u32, // per item, all levels
 }
 
 @group(0) @binding(0) var<uniform> p: MaxPool;
@@ -21,20 +23,39 @@ struct MaxPool {
 @group(0) @binding(2) var<storage, read> levels: array<Level>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
+// The two windows' share of the row at `at`.
+fn row(at: u32, j: vec4u, last: u32) -> vec2f {
+    let left = max(x[at + j.x], x[at + j.y]);
+    let right = max(x[at + j.z], x[at + j.w]);
+    if K == 2u { return vec2f(left, right); }
+    return vec2f(max(left, x[at + j.z]), max(right, x[at + last]));
+}
+
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u) {
-    let item = id.x / p.y_plane;
+    let item = id.x / p.tiles;
     if item >= p.n { return; }
-    let tile = id.x % p.y_plane;
+    let tile = id.x % p.tiles;
     let level = level_of(tile, p.levels);
-    let row = (tile - level.tile) / level.columns * p.stride;
-    let column = (tile - level.tile) % level.columns * p.stride;
+    let i = (tile - level.tile) / level.columns * 2u;
+    let j = (tile - level.tile) % level.columns * 2u;
+    // Held inside the level, what sticks out repeats an element of its window; a window outside is dropped below.
+    let rows = min(vec4u(2u * i) + vec4u(0u, 1u, 2u, 3u), vec4u(level.x_h - 1u)) * level.x_w;
+    let columns = min(vec4u(2u * j) + vec4u(0u, 1u, 2u, 3u), vec4u(level.x_w - 1u));
+    let last = min(2u * j + 4u, level.x_w - 1u);
     let plane = (item * p.c + id.y) * p.x_plane + level.x;
-    var best = x[plane + row * level.x_w + column];
-    for (var i = row; i < min(row + p.k, level.x_h); i++) {
-        for (var j = column; j < min(column + p.k, level.x_w); j++) {
-            best = max(best, x[plane + i * level.x_w + j]);
-        }
+    let middle = row(plane + rows.z, columns, last);
+    var top = max(row(plane + rows.x, columns, last), row(plane + rows.y, columns, last));
+    var bottom = max(middle, row(plane + rows.w, columns, last));
+    if K == 3u {
+        top = max(top, middle);
+        bottom = max(bottom, row(plane + min(2u * i + 4u, level.x_h - 1u) * level.x_w, columns, last));
     }
-    y[(item * p.c + id.y) * p.y_plane + tile] = best;
+    let at = (item * p.c + id.y) * p.y_plane + level.y + i * level.y_w + j;
+    let wide = j + 1u < level.y_w;
+    y[at] = top.x;
+    if wide { y[at + 1u] = top.y; }
+    if i + 1u >= level.y_h { return; }
+    y[at + level.y_w] = bottom.x;
+    if wide { y[at + level.y_w + 1u] = bottom.y; }
 }

@@ -68,8 +68,8 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) block
     earlier[lane] = sum;
     // The cells of this tile.
     let tile = block.x * 64u + lane;
-    var i = p.bands - 1u;
-    while i > 0u && tile < bands[i].tile { i--; }
+    var i = 0u;
+    while i + 1u < p.bands && tile >= bands[i + 1u].tile { i++; }
     let band = bands[i];
     let row = (tile - band.tile) / band.across;
     let column = (tile - band.tile) % band.across * 4u;

@@ -11,8 +11,7 @@
 //   keep        u32[images, capacity]         update   1 over the threshold, 0 not (or a box without area), 2 NaN
 //   landmarks   f32[images, capacity, 10]     update   x0..x4, y0..y4 in units of the box, if there are 16 outputs
 //
-// One workgroup per 8 crops. An invocation sums four hidden values of all 8 over a share of the inputs; shares are added in order.
-// Twin: src/kernels/select/judge.rs. Snippets: images, boxes, counter, probability.
+// One workgroup per 8 crops. Twin: src/kernels/select/judge.rs. Snippets: layers, images, boxes, counter, probability.
 
 struct Judge {
     images: u32,
@@ -21,7 +20,7 @@ struct Judge {
     n: u32,
     first: u32,
     inputs: u32,
-    quads: u32,  // of hidden values: a divisor of 64
+    quads: u32,  // of hidden values: 2, 4, 8, 16, 32 or 64
     outs: u32,   // quads of outputs: 2, or 4 with landmarks
     mirror: u32,
     regress: u32,
@@ -38,9 +37,6 @@ struct Judge {
 @group(0) @binding(7) var<storage, read_write> scored: array<Candidate>;
 @group(0) @binding(8) var<storage, read_write> keep: array<u32>;
 @group(0) @binding(9) var<storage, read_write> landmarks: array<f32>;
-
-var<workgroup> hidden: array<vec4f, 512>; // [8, quads]
-var<workgroup> outputs: array<vec4f, 32>;  // [8, outs]
 
 fn landmark(at: u32, k: u32, own: vec2f, partner: u32) {
     var point = own;
@@ -79,54 +75,9 @@ fn verdict(item: u32, at: u32) {
     landmark(i * 10u, 4u, vec2f(y.z, z.w), 3u);
 }
 
-// Sums of one quad for four items, to those of the shares before.
-fn add(at: u32, sums: mat4x4f, last: bool, first: bool) {
-    let slope = parameters[p.quads + at % p.quads];
-    add_one(at, sums[0], slope, last, first);
-    add_one(at + p.quads, sums[1], slope, last, first);
-    add_one(at + 2u * p.quads, sums[2], slope, last, first);
-    add_one(at + 3u * p.quads, sums[3], slope, last, first);
-}
-
-fn add_one(at: u32, sum: vec4f, slope: vec4f, last: bool, first: bool) {
-    let v = sum + select(hidden[at], parameters[at % p.quads], first);
-    hidden[at] = select(v, select(slope * v, v, v > vec4f(0.0)), last);
-}
-
 @compute @workgroup_size(128)
 fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) workgroup: vec3u) {
     let item = workgroup.x * 8u;
-    let shares = 128u / p.quads;
-    let quad = lane % p.quads;
-    let share = lane / p.quads;
-    // Items beyond the last repeat it; their results are dropped below.
-    let r = min(vec4u(item) + vec4u(0u, 1u, 2u, 3u), vec4u(p.n - 1u)) * p.inputs;
-    let s = min(vec4u(item) + vec4u(4u, 5u, 6u, 7u), vec4u(p.n - 1u)) * p.inputs;
-    var a = mat4x4f(); // hidden values of the first four items
-    var b = mat4x4f();
-    for (var i = share * p.inputs / shares; i < (share + 1u) * p.inputs / shares; i++) {
-        let w = weight[i * p.quads + quad];
-        a += mat4x4f(w * x[r.x + i], w * x[r.y + i], w * x[r.z + i], w * x[r.w + i]);
-        b += mat4x4f(w * x[s.x + i], w * x[s.y + i], w * x[s.z + i], w * x[s.w + i]);
-    }
-    for (var turn = 0u; turn < shares; turn++) {
-        if turn == share {
-            add(quad, a, turn + 1u == shares, turn == 0u);
-            add(quad + 4u * p.quads, b, turn + 1u == shares, turn == 0u);
-        }
-        workgroupBarrier();
-    }
-    if lane < 8u * p.outs {
-        let out = lane % p.outs;
-        let weights = 2u * p.quads + out;
-        var sum = parameters[weights + 4u * p.quads * p.outs];
-        for (var q = 0u; q < p.quads; q++) {
-            let v = hidden[lane / p.outs * p.quads + q];
-            let at = weights + 4u * q * p.outs;
-            sum += parameters[at] * v.x + parameters[at + p.outs] * v.y + parameters[at + 2u * p.outs] * v.z + parameters[at + 3u * p.outs] * v.w;
-        }
-        outputs[lane] = sum;
-    }
-    workgroupBarrier();
+    two_layers(lane, item);
     if lane < 8u && item + lane < p.n { verdict(item + lane, lane * p.outs); }
 }

@@ -53,8 +53,11 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     var rank = first;
     for (var w = first / 32u; w * 32u < end; w++) {
         var bits = 0u;
-        for (var j = max(w * 32u, first); j < min(w * 32u + 32u, end); j++) {
-            if keep[start + j] != 1u { continue; }
+        let stop = min(w * 32u + 32u, end);
+        for (var j = max(w * 32u, first); j < stop; j++) {
+            // A loop, for software adapters play both sides of a condition.
+            while j < stop && keep[start + j] != 1u { j++; }
+            if j >= stop { break; }
             let score = candidates[start + j].score;
             if score > me.score || (score == me.score && j < i) {
                 rank++;

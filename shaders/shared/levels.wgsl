@@ -11,9 +11,9 @@ struct Level {
     y_w: u32,
 }
 
-// The level that holds `tile`; there are at most a few dozen.
+// The level that holds `tile`; there are at most a few dozen, and the first hold most tiles.
 fn level_of(tile: u32, count: u32) -> Level {
-    var i = count - 1u;
-    while i > 0u && tile < levels[i].tile { i--; }
+    var i = 0u;
+    while i + 1u < count && tile >= levels[i + 1u].tile { i++; }
     return levels[i];
 }

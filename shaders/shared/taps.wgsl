@@ -18,11 +18,13 @@ fn taps(i: u32, size: u32, out: u32, bilinear: u32) -> Taps {
     return Taps(first, first + 1u, position % (2u * out), false);
 }
 
+// Weight of input element j, a whole number.
 fn tap_weight(t: Taps, j: u32, size: u32, out: u32) -> f32 {
-    if t.area {
-        let overlap = min(t.start + size, (j + 1u) * out) - max(t.start, j * out);
-        return f32(overlap) / f32(size);
-    }
-    let right = f32(t.start) / f32(2u * out);
-    return select(1.0 - right, right, j > t.first);
+    if t.area { return f32(min(t.start + size, (j + 1u) * out) - max(t.start, j * out)); }
+    return f32(select(2u * out - t.start, t.start, j > t.first));
+}
+
+// Sum of all weights of an output element.
+fn tap_total(t: Taps, size: u32, out: u32) -> f32 {
+    return f32(select(2u * out, size, t.area));
 }

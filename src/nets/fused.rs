@@ -131,7 +131,7 @@ impl Net {
                 (Layer::Conv { k, .. }, Some(t), _) => {
                     let [bias, slope] = [&t.bias, &t.slope].map(|part| constant(t.name, Conv::pad(part)));
                     let (packed, out) = (Conv::pack(&t.weight), out.c());
-                    let slices = if uniforms && ConvUniform::fits(shape.c(), out, k) {
+                    let slices = if uniforms && ConvUniform::fits(shape.c(), k) {
                         ConvUniform::slices(&packed, shape.c(), k)
                     } else {
                         Vec::new()

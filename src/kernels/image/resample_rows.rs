@@ -16,6 +16,9 @@ crate::uniform! {
     pub struct ResampleRows { images: u32, frame_w: u32, frame_h: u32, bands: u32, y_plane: u32, bilinear: u32 }
 }
 
+/// Columns of an invocation.
+const COLUMNS: u32 = 4;
+
 impl ResampleRows {
     /// Rows of `bands` from each of `images` frames of `frame_w x frame_h`.
     pub fn new(images: u32, [frame_w, frame_h]: [u32; 2], bands: &[Band], bilinear: bool) -> Self {
@@ -58,7 +61,7 @@ impl Kernel for ResampleRows {
     const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
 
     fn work(&self) -> Work {
-        Work { rows: self.images, ..Work::linear(self.y_plane) }
+        Work { rows: self.images, ..Work::linear(self.y_plane / self.frame_w * self.frame_w.div_ceil(COLUMNS)) }
     }
 
     fn sizes(&self) -> Vec<usize> {

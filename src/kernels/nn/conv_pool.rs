@@ -58,7 +58,7 @@ impl ConvPool {
 
 impl Kernel for ConvPool {
     const NAME: &'static str = "conv_pool";
-    const WGSL: &'static [&'static str] = wgsl!("nn/conv_pool", "shared/levels");
+    const WGSL: &'static [&'static str] = wgsl!("nn/conv_pool", "shared/levels", "shared/channels");
     const WORKGROUP: [u32; 3] = [64, 1, 1];
     const BINDINGS: &'static [Binding] = &[Binding::READ, Binding::UNIFORM, Binding::READ_U32, Binding::WRITE];
     const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;

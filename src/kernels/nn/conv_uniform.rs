@@ -6,7 +6,7 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::{Extent, Shape, ShapeError, Tensor, noise};
 
 crate::uniform! {
-    /// [`Conv`] for `k` up to 3 and output channels in fours, of `groups` groups of 16 channels from `first` on.
+    /// [`Conv`] for `k` up to 3, of `groups` groups of 16 channels from `first` on.
     ///
     /// Reads `x: [n, c, levels]`, `weight` of the groups at hand, `bias` and `slope` of all, packed as [`Conv`] has them, and the level
     /// table; updates the groups' channels of `y: [n, out, levels less k - 1]`.
@@ -23,8 +23,8 @@ impl ConvUniform {
     pub const WEIGHTS: usize = 16_384;
 
     /// Whether a convolution is of the kind that this kernel does.
-    pub fn fits(c: u32, out: u32, k: u32) -> bool {
-        k <= 3 && out.is_multiple_of(4) && Self::slice(c, k) >= 1
+    pub fn fits(c: u32, k: u32) -> bool {
+        k <= 3 && Self::slice(c, k) >= 1
     }
 
     /// Groups whose weights a uniform buffer has room for.
@@ -79,7 +79,7 @@ impl ConvUniform {
 
 impl Kernel for ConvUniform {
     const NAME: &'static str = "conv_uniform";
-    const WGSL: &'static [&'static str] = wgsl!("nn/conv_uniform", "shared/levels");
+    const WGSL: &'static [&'static str] = wgsl!("nn/conv_uniform", "shared/levels", "shared/channels");
     const WORKGROUP: [u32; 3] = [64, 1, 1];
     const BINDINGS: &'static [Binding] =
         &[Binding::READ, Binding::UNIFORM, Binding::READ, Binding::READ, Binding::READ_U32, Binding::UPDATE];
@@ -127,10 +127,10 @@ impl Samples for ConvUniform {
     fn samples() -> Vec<Sample<Self>> {
         let plane = |levels: &[[u32; 2]]| levels.iter().map(|&[h, w]| Extent { h, w }).collect::<Vec<_>>();
         let cases = [
-            (1, 1, plane(&[[1, 1]]), 4, 1),
+            (1, 1, plane(&[[1, 1]]), 3, 1),
             (1, 3, plane(&[[3, 3]]), 12, 3),
             (1, 10, plane(&[[23, 31], [17, 5], [12, 12]]), 16, 3),
-            (2, 10, plane(&[[9, 14], [3, 7]]), 20, 3),
+            (2, 10, plane(&[[9, 14], [3, 7]]), 21, 3),
             (5, 48, plane(&[[4, 4]]), 64, 2),
             (7, 28, plane(&[[11, 11]]), 48, 3),
             (2, 32, plane(&[[23, 23]]), 64, 3),

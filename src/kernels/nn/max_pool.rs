@@ -11,34 +11,42 @@ use crate::simd::{PoolPlane, Simd};
 use crate::tensor::{Extent, Shape, ShapeError, noise};
 
 crate::uniform! {
-    /// Largest of each `k x k` window, windows `stride` apart; the last may stick out, only existing elements count (spec section 2).
+    /// Largest of each `k x k` window, windows 2 apart; the last may stick out, only existing elements count (spec section 2).
     ///
-    /// Reads `x: [n, c, levels]` and the level table; writes `y: [n, c, ceil((levels - k) / stride) + 1]`.
-    pub struct MaxPool { n: u32, c: u32, k: u32, stride: u32, x_plane: u32, y_plane: u32, levels: u32 }
+    /// Reads `x: [n, c, levels]` and the level table; writes `y: [n, c, ceil((levels - k) / 2) + 1]`.
+    pub struct MaxPool { n: u32, c: u32, k: u32, x_plane: u32, y_plane: u32, levels: u32, tiles: u32 }
 }
 
+/// Outputs of an invocation.
+const TILE: Extent = Extent { h: 2, w: 2 };
+
 impl MaxPool {
-    /// Pooling of `x`: the kernel, its level table and the shape of the result.
+    /// Pooling of `x` in windows of side 2 or 3, two apart: the kernel, its level table and the shape of the result.
     ///
     /// # Errors
     ///
     /// [`ShapeError`] if the result has no elements.
+    ///
+    /// # Panics
+    ///
+    /// If windows are of another kind.
     pub fn new(x: &Shape, k: u32, stride: u32) -> Result<(Self, Vec<u32>, Shape), ShapeError> {
+        assert!((2..=3).contains(&k) && stride == 2, "windows of {k}, {stride} apart");
         let side = |size: u32| size.saturating_sub(k).div_ceil(stride) + 1;
         let pooled: Vec<Extent> = x.levels().iter().map(|l| Extent { h: side(l.h), w: side(l.w) }).collect();
         let y = Shape::ragged(x.n(), x.c(), pooled)?;
-        let (table, _) = Level::table(x.levels(), y.levels(), Extent { h: 1, w: 1 });
+        let (table, tiles) = Level::table(x.levels(), y.levels(), TILE);
         let levels = x.levels().len() as u32;
-        Ok((Self { n: x.n(), c: x.c(), k, stride, x_plane: x.plane(), y_plane: y.plane(), levels }, table, y))
+        Ok((Self { n: x.n(), c: x.c(), k, x_plane: x.plane(), y_plane: y.plane(), levels, tiles }, table, y))
     }
 
     fn plane(&self, levels: &[Level], x: &[f32], y: &mut [f32]) {
         for level in levels {
             let width = level.x_w as usize;
             for i in 0..level.y_h {
-                let rows = i * self.stride..(i * self.stride + self.k).min(level.x_h);
+                let rows = i * 2..(i * 2 + self.k).min(level.x_h);
                 for j in 0..level.y_w {
-                    let columns = (j * self.stride) as usize..(j * self.stride + self.k).min(level.x_w) as usize;
+                    let columns = (j * 2) as usize..(j * 2 + self.k).min(level.x_w) as usize;
                     let line = |row: u32| x[level.x as usize + row as usize * width..][..width][columns.clone()].iter();
                     let best = rows.clone().flat_map(line).fold(f32::NEG_INFINITY, |best, &v| if v > best { v } else { best });
                     y[(level.y + i * level.y_w + j) as usize] = best;
@@ -51,9 +59,6 @@ impl MaxPool {
 impl MaxPool {
     /// [`MaxPool::plane`] in vectors.
     fn native_plane(&self, levels: &[Level], x: &[f32], y: &mut [f32]) {
-        if self.stride != 2 || !(2..=3).contains(&self.k) {
-            return self.plane(levels, x, y);
-        }
         let simd = Simd::chosen();
         for level in levels {
             let [x_at, y_at] = [level.x, level.y].map(|at| at as usize);
@@ -72,7 +77,11 @@ impl Kernel for MaxPool {
     const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
 
     fn work(&self) -> Work {
-        Work { per_item: self.y_plane, together: 1, items: Some(self.n), rows: self.c }
+        Work { per_item: self.tiles, together: 1, items: Some(self.n), rows: self.c }
+    }
+
+    fn overrides(&self) -> Vec<(&'static str, f64)> {
+        vec![("K", f64::from(self.k))]
     }
 
     fn sizes(&self) -> Vec<usize> {

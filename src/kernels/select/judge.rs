@@ -28,7 +28,7 @@ impl Judge {
     const TOGETHER: u32 = 8;
 
     /// Over a chunk of `n` crops from `first` on, of list number `list` of each image, of at most `capacity` candidates. The dense layer has
-    /// `[inputs, hidden]` weights; `hidden` is 4, 8, 16, 32, 64, 128 or 256.
+    /// `[inputs, hidden]` weights; `hidden` is 8, 16, 32, 64, 128 or 256.
     pub fn new([images, capacity, list]: [u32; 3], [first, n]: [u32; 2], [inputs, hidden, outputs]: [u32; 3], threshold: f32) -> Self {
         let (quads, outs) = (hidden / 4, outputs.div_ceil(4));
         Self { images, capacity, list, n, first, inputs, quads, outs, mirror: 0, regress: 0, threshold }
@@ -50,7 +50,7 @@ impl Judge {
     pub fn fits(hidden: u32, outputs: u32) -> bool {
         let quads = hidden / 4;
         let parameters = 2 * quads + (hidden + 1) * outputs.div_ceil(4);
-        hidden.is_multiple_of(4) && quads > 0 && 64_u32.is_multiple_of(quads) && parameters as usize * 4 <= Self::PARAMETERS
+        hidden.is_multiple_of(8) && quads > 0 && 64_u32.is_multiple_of(quads) && parameters as usize * 4 <= Self::PARAMETERS
     }
 
     /// Bias and slope of the dense layer, weights `[outputs, hidden]` and bias of the heads as the kernel reads them.
@@ -136,7 +136,7 @@ impl Judge {
 
 impl Kernel for Judge {
     const NAME: &'static str = "judge";
-    const WGSL: &'static [&'static str] = wgsl!("select/judge", "shared/images", "shared/boxes", "shared/counter", "shared/probability");
+    const WGSL: &'static [&'static str] = wgsl!("select/judge", "shared/layers", "shared/images", "shared/boxes", "shared/counter", "shared/probability");
     const WORKGROUP: [u32; 3] = [128, 1, 1];
     const BINDINGS: &'static [Binding] = &[
         Binding::READ,
@@ -195,7 +195,7 @@ impl Kernel for Judge {
 impl Samples for Judge {
     fn samples() -> Vec<Sample<Self>> {
         let cases = [
-            ([1, 1, 0], [0, 1], [5, 4, 6], 1),
+            ([1, 1, 0], [0, 1], [5, 8, 6], 1),
             ([1, 200, 1], [64, 100], [36, 128, 6], 150),
             ([3, 70, 1], [0, 140], [24, 128, 6], 40),
             ([1, 70, 0], [0, 70], [9, 256, 16], 70),
