@@ -2,13 +2,12 @@
 //
 //   x           f32[images, c, x_plane]    read     activations
 //   parameters  vec4f[1300]                uniform  see below; unused ones are zero
-//   levels      Level[levels]              read     tiles of 4 x 1 cells
+//   levels      Level[levels]              read     tiles of 6 x 1 cells
 //   heads       f32[images, 5, cells]      write    face probability, four box offsets; every element written once
 //   counts      u32[images, blocks]        write    cells that reach the threshold, of each workgroup; the top bit says that a probability was NaN
 //
-// Parameters: weights of the convolution [2, c, 3, 3, 16], bias [32], slope [32], weights of the heads [32, 16], their bias [16]: as nn/conv
-// packs them, of the heads' 16 outputs six are used. One invocation per tile with all its sums, images along y: a workgroup is a block of
-// neighbouring cells in order. Twin: src/kernels/nn/propose.rs. Snippets: levels, probability.
+// Parameters as nn/conv packs them: weights [2, c, 3, 3, 16], bias [32], slope [32], the heads' weights [32, 16] (six are used) and bias [16].
+// One invocation per tile, images along y: a workgroup is a block of cells in order. Twin: src/kernels/nn/propose.rs. Snippets: levels, probability.
 
 struct Propose {
     images: u32,
@@ -21,9 +20,9 @@ struct Propose {
     threshold: f32,
 }
 
-// Six neighbours of a row; 16 channels of four neighbouring cells; the two used quads of the heads.
-struct Line { a: f32, b: f32, c: f32, d: f32, e: f32, f: f32 }
-struct Cells { a: mat4x4f, b: mat4x4f, c: mat4x4f, d: mat4x4f }
+// Eight neighbours of a row; 16 channels of six neighbouring cells; the two used quads of the heads.
+struct Line { a: f32, b: f32, c: f32, d: f32, e: f32, f: f32, g: f32, h: f32 }
+struct Cells { a: mat4x4f, b: mat4x4f, c: mat4x4f, d: mat4x4f, e: mat4x4f, f: mat4x4f }
 struct Head { first: vec4f, second: vec4f }
 
 @group(0) @binding(0) var<uniform> p: Propose;
@@ -48,6 +47,8 @@ fn taps(s: Cells, l: Line, at: u32) -> Cells {
         s.b + u * l.b + v * l.c + w * l.d,
         s.c + u * l.c + v * l.d + w * l.e,
         s.d + u * l.d + v * l.e + w * l.f,
+        s.e + u * l.e + v * l.f + w * l.g,
+        s.f + u * l.f + v * l.g + w * l.h,
     );
 }
 
@@ -62,10 +63,9 @@ fn four(h: Head, sums: vec4f, slope: vec4f, at: u32) -> Head {
 
 // One cell: its heads are written, and it counts 1 if it passes, 65536 if its probability is NaN.
 fn verdict(low: mat4x4f, high: mat4x4f, at: u32) -> u32 {
-    let slope = p.c * 72u + 8u;
-    let weight = slope + 8u;
-    let l = sixteen(slope);
-    let m = sixteen(slope + 4u);
+    let weight = p.c * 72u + 16u;
+    let l = sixteen(weight - 8u);
+    let m = sixteen(weight - 4u);
     var h = Head(parameters[weight + 128u], parameters[weight + 129u]);
     h = four(four(h, low[0], l[0], weight), low[1], l[1], weight + 16u);
     h = four(four(h, low[2], l[2], weight + 32u), low[3], l[3], weight + 48u);
@@ -85,19 +85,18 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) block
     let tile = min(block.x * 64u + lane, p.tiles - 1u);
     let level = level_of(tile, p.levels);
     let row = (tile - level.tile) / level.columns;
-    let column = (tile - level.tile) % level.columns * 4u;
+    let column = (tile - level.tile) % level.columns * 6u;
     // A tile may stick out of its level: its columns are held inside, its results are dropped below.
     let j = min(vec4u(column) + vec4u(0u, 1u, 2u, 3u), vec4u(level.x_w - 1u));
-    let k = min(vec2u(column) + vec2u(4u, 5u), vec2u(level.x_w - 1u));
-    let bias = p.c * 72u;
-    let start = sixteen(bias);
-    let other = sixteen(bias + 4u);
-    var low = Cells(start, start, start, start);
-    var high = Cells(other, other, other, other);
+    let k = min(vec4u(column) + vec4u(4u, 5u, 6u, 7u), vec4u(level.x_w - 1u));
+    let start = sixteen(p.c * 72u);
+    let other = sixteen(p.c * 72u + 4u);
+    var low = Cells(start, start, start, start, start, start);
+    var high = Cells(other, other, other, other, other, other);
     for (var c = 0u; c < p.c; c++) {
         for (var u = 0u; u < 3u; u++) {
             let at = (block.y * p.c + c) * p.x_plane + level.x + (row + u) * level.x_w;
-            let l = Line(x[at + j.x], x[at + j.y], x[at + j.z], x[at + j.w], x[at + k.x], x[at + k.y]);
+            let l = Line(x[at + j.x], x[at + j.y], x[at + j.z], x[at + j.w], x[at + k.x], x[at + k.y], x[at + k.z], x[at + k.w]);
             low = taps(low, l, (c * 9u + u * 3u) * 4u);
             high = taps(high, l, ((p.c + c) * 9u + u * 3u) * 4u);
         }
@@ -109,6 +108,8 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) block
         if column + 1u < level.y_w { found += verdict(low.b, high.b, at + 1u); }
         if column + 2u < level.y_w { found += verdict(low.c, high.c, at + 2u); }
         if column + 3u < level.y_w { found += verdict(low.d, high.d, at + 3u); }
+        if column + 4u < level.y_w { found += verdict(low.e, high.e, at + 4u); }
+        if column + 5u < level.y_w { found += verdict(low.f, high.f, at + 5u); }
     }
     hits[lane] = found;
     workgroupBarrier();

@@ -9,7 +9,7 @@
 //   keep        u32[images, capacity]         update  1 for each of them
 //   counters    Counter[lists, images]        update  that of `list`: held (at most `capacity`), wanted, and whether a NaN was seen
 //
-// One workgroup per block of 64 tiles of up to four neighbouring cells, images along y. A candidate's place is the number before its block
+// One workgroup per block of 64 tiles of up to six neighbouring cells, images along y. A candidate's place is the number before its block
 // plus its rank inside. The corners come from the host, where (2c + 1) / s is divided in f64.
 // Twin: src/kernels/select/decode.rs. Snippets: boxes, counter.
 
@@ -72,8 +72,8 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) block
     while i + 1u < p.bands && tile >= bands[i + 1u].tile { i++; }
     let band = bands[i];
     let row = (tile - band.tile) / band.across;
-    let column = (tile - band.tile) % band.across * 4u;
-    let count = select(0u, min(4u, band.width - column), tile < p.tiles);
+    let column = (tile - band.tile) % band.across * 6u;
+    let count = select(0u, min(6u, band.width - column), tile < p.tiles);
     let cell = band.cell + row * band.width + column;
     let planes = block.y * 5u * p.cells;
     var hits = 0u;

@@ -52,8 +52,8 @@ fn verdict(item: u32, at: u32) {
     let owner = image_of(p.first + item, p.list, p.images);
     if owner.y >= counters[p.list * p.images + owner.x].held { return; }
     let i = owner.x * p.capacity + owner.y;
-    let a = outputs[at];
-    let b = outputs[at + 1u];
+    let a = sums[at];
+    let b = sums[at + 1u];
     var c = candidates[i];
     let size = c.corners.zw - c.corners.xy + 1.0;
     c.score = face_probability(a.x, a.y);
@@ -66,8 +66,8 @@ fn verdict(item: u32, at: u32) {
     if p.regress == 1u { c.corners += c.offsets * size.xyxy; }
     scored[i] = c;
     if p.outs < 4u { return; }
-    let y = outputs[at + 2u];
-    let z = outputs[at + 3u];
+    let y = sums[at + 2u];
+    let z = sums[at + 3u];
     landmark(i * 10u, 0u, vec2f(b.z, y.w), 1u);
     landmark(i * 10u, 1u, vec2f(b.w, z.x), 0u);
     landmark(i * 10u, 2u, vec2f(y.x, z.y), 2u);

@@ -3,25 +3,28 @@
 // [outs], in quads. An invocation sums eight hidden values of all 8 items over a share of the inputs; shares are added in order.
 
 var<workgroup> hidden: array<vec4f, 512>; // [8, quads]
-var<workgroup> outputs: array<vec4f, 32>;  // [8, outs]
+var<workgroup> sums: array<vec4f, 512>; // sums of two items [shares, 2, quads]; in the end the outputs [8, outs]
 
 fn outer(w: vec4f, x: vec4f) -> mat4x4f { return mat4x4f(w * x.x, w * x.y, w * x.z, w * x.w); }
 
-// Sums of one quad for four items, after those of the shares before.
-fn add(at: u32, sums: mat4x4f, turn: vec2<bool>) {
-    add_one(at, sums[0], turn);
-    add_one(at + p.quads, sums[1], turn);
-    add_one(at + 2u * p.quads, sums[2], turn);
-    add_one(at + 3u * p.quads, sums[3], turn);
+// All shares of two items' sums, the first quad and the second of each, to hidden values.
+fn collect(lane: u32, item: u32, a: vec4f, b: vec4f, c: vec4f, d: vec4f) {
+    let pairs = p.quads / 2u;
+    let at = lane / pairs * 2u * p.quads + lane % pairs * 2u;
+    sums[at] = a;
+    sums[at + 1u] = b;
+    sums[at + p.quads] = c;
+    sums[at + p.quads + 1u] = d;
+    workgroupBarrier();
+    if lane < 2u * p.quads {
+        var v = parameters[lane % p.quads];
+        for (var share = 0u; share < 128u / pairs; share++) { v += sums[share * 2u * p.quads + lane]; }
+        hidden[item * p.quads + lane] = select(parameters[p.quads + lane % p.quads] * v, v, v > vec4f(0.0));
+    }
+    workgroupBarrier();
 }
 
-// The first turn starts with the bias, the last ends with PReLU.
-fn add_one(at: u32, sum: vec4f, turn: vec2<bool>) {
-    let v = sum + select(hidden[at], parameters[at % p.quads], turn.x);
-    hidden[at] = select(v, select(parameters[p.quads + at % p.quads] * v, v, v > vec4f(0.0)), turn.y);
-}
-
-// Leaves `outputs`; items beyond `n` repeat the last.
+// Leaves the outputs in `sums`; items beyond `n` repeat the last.
 fn two_layers(lane: u32, item: u32) {
     let pairs = p.quads / 2u;
     let shares = 128u / pairs;
@@ -43,25 +46,19 @@ fn two_layers(lane: u32, item: u32) {
         c += outer(v, first);
         d += outer(v, second);
     }
-    for (var turn = 0u; turn < shares; turn++) {
-        if turn == share {
-            let ends = vec2<bool>(turn == 0u, turn + 1u == shares);
-            add(quad, a, ends);
-            add(quad + 4u * p.quads, b, ends);
-            add(quad + 1u, c, ends);
-            add(quad + 4u * p.quads + 1u, d, ends);
-        }
-        workgroupBarrier();
-    }
+    collect(lane, 0u, a[0], c[0], a[1], c[1]);
+    collect(lane, 2u, a[2], c[2], a[3], c[3]);
+    collect(lane, 4u, b[0], d[0], b[1], d[1]);
+    collect(lane, 6u, b[2], d[2], b[3], d[3]);
     if lane < 8u * p.outs {
         let weights = 2u * p.quads + lane % p.outs;
-        var sum = parameters[weights + 4u * p.quads * p.outs];
+        var out = parameters[weights + 4u * p.quads * p.outs];
         for (var q = 0u; q < p.quads; q++) {
             let v = hidden[lane / p.outs * p.quads + q];
             let at = weights + 4u * q * p.outs;
-            sum += parameters[at] * v.x + parameters[at + p.outs] * v.y + parameters[at + 2u * p.outs] * v.z + parameters[at + 3u * p.outs] * v.w;
+            out += parameters[at] * v.x + parameters[at + p.outs] * v.y + parameters[at + 2u * p.outs] * v.z + parameters[at + 3u * p.outs] * v.w;
         }
-        outputs[lane] = sum;
+        sums[lane] = out;
     }
     workgroupBarrier();
 }

@@ -25,7 +25,7 @@ const CELLS: u32 = 2048;
 
 impl Propose {
     /// Neighbouring cells that one invocation makes.
-    pub const TILE: Extent = Extent { h: 1, w: 4 };
+    pub const TILE: Extent = Extent { h: 1, w: 6 };
     /// Tiles of a block.
     pub const BLOCK: u32 = 64;
     /// Outputs of a cell: a probability, four offsets.

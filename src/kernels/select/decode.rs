@@ -123,7 +123,7 @@ impl Samples for Decode {
     fn samples() -> Vec<Sample<Self>> {
         [(1, 1, 1, 4, 1), (1, 9, 5, 200, 1), (3, 31, 40, 2000, 3), (1, 31, 40, 77, 3), (1, 130, 9, 900, 1)]
             .map(|(images, w, h, capacity, count_of_bands): (u32, u32, u32, u32, usize)| {
-                let (small, across) = (w * h / 3, w.div_ceil(4));
+                let (small, across) = (w * h / 3, w.div_ceil(Propose::TILE.w));
                 let first = CellBand { tile: 0, across, cell: 0, width: w, row: 0, tag: 0, columns: 0, rows: w };
                 let second = CellBand { tile: across * h, cell: w * h, row: h / 2, ..first };
                 let third = CellBand {
