@@ -131,11 +131,8 @@ impl Net {
                 (Layer::Conv { k, .. }, Some(t), _) => {
                     let [bias, slope] = [&t.bias, &t.slope].map(|part| constant(t.name, Conv::pad(part)));
                     let (packed, out) = (Conv::pack(&t.weight), out.c());
-                    let slices = if uniforms && ConvUniform::fits(shape.c(), k) {
-                        ConvUniform::slices(&packed, shape.c(), k)
-                    } else {
-                        Vec::new()
-                    };
+                    let slices =
+                        if uniforms && ConvUniform::fits(shape.c(), k) { ConvUniform::slices(&packed, shape.c(), k) } else { Vec::new() };
                     // A third pass over the input costs more than the slower weights.
                     blocks.push(if (1..=2).contains(&slices.len()) {
                         let slices = slices.into_iter().map(|(first, groups, data)| (first, groups, constant(t.name, data))).collect();

@@ -136,7 +136,8 @@ impl Judge {
 
 impl Kernel for Judge {
     const NAME: &'static str = "judge";
-    const WGSL: &'static [&'static str] = wgsl!("select/judge", "shared/layers", "shared/images", "shared/boxes", "shared/counter", "shared/probability");
+    const WGSL: &'static [&'static str] =
+        wgsl!("select/judge", "shared/layers", "shared/images", "shared/boxes", "shared/counter", "shared/probability");
     const WORKGROUP: [u32; 3] = [128, 1, 1];
     const BINDINGS: &'static [Binding] = &[
         Binding::READ,
