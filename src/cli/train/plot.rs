@@ -55,6 +55,15 @@ impl Quantity {
         matches!(self, Self::Loss | Self::Class | Self::Box | Self::Landmarks | Self::LearningRate)
     }
 
+    /// Which samples it is about.
+    fn note(self) -> &'static str {
+        match self {
+            Self::Accuracy => "validation: as they are; training: as augmentation leaves them, mined or not",
+            Self::LearningRate | Self::SamplesPerSecond => "",
+            _ => "validation: all samples; training: samples that were kept by mining",
+        }
+    }
+
     /// Whether it is measured in validation too.
     fn is_validated(self) -> bool {
         !matches!(self, Self::LearningRate | Self::SamplesPerSecond)
@@ -89,11 +98,7 @@ pub fn finished(folder: &Path) -> Result<()> {
 fn chart(quantity: Quantity, linear: bool, series: Vec<Series>) -> LineChart {
     LineChart {
         title: format!("Training: {}", quantity.label()),
-        note: if quantity.is_validated() {
-            "validation: all samples; training: samples that were kept by mining".into()
-        } else {
-            String::new()
-        },
+        note: quantity.note().into(),
         x: Axis::new("steps"),
         y: quantity.axis(linear),
         series,
