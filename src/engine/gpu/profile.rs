@@ -52,7 +52,7 @@ impl GpuSession {
     ///
     /// # Errors
     ///
-    /// As [`GpuSession::play`].
+    /// As [`GpuSession::submit`].
     pub fn time_steps(&mut self, recording: &Recording, spans: &[(usize, u32)]) -> Result<(Vec<Duration>, Clock), EngineError> {
         if !self.gpu.device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
             return spans.iter().map(|span| self.timed_by_host(recording, *span)).collect::<Result<_, _>>().map(|t| (t, Clock::Host));
@@ -113,7 +113,7 @@ impl GpuSession {
     ///
     /// # Errors
     ///
-    /// As [`GpuSession::play`].
+    /// As [`GpuSession::submit`].
     pub fn repeat(&mut self, recording: &Recording, times: u32) -> Result<(), EngineError> {
         let lane = self.lane(recording)?;
         let (lane, mut last) = (self.free(lane), None);

@@ -1,6 +1,6 @@
 //! From annotated images to batches of crops (spec sections 4.1, 4.2, 4.5 to 4.7).
 //!
-//! [`prepare`] cuts the crops of one net into a file: for P-Net by chance around faces and elsewhere, for R- and O-Net where the nets before
+//! [`prepare()`] cuts the crops of one net into a file: for P-Net by chance around faces and elsewhere, for R- and O-Net where the nets before
 //! them see faces. [`ShardBatches`] draws batches from such a file. Both are functions of settings, seed and images alone, whatever the number
 //! of threads.
 
