@@ -25,8 +25,8 @@ struct PreluPoolBackward {
 
 // Five neighbours of a row, activated: the two before the block, its own, and the one behind. Absent ones win nothing.
 struct Row { left: vec2f, own: vec2f, behind: f32 }
-// Two neighbouring windows: their first maximum, where it is (counted row by row of three), and their gradient.
-struct Windows { best: vec2f, at: vec2u, dy: vec2f }
+// Two neighbouring windows: their first maximum, where it is (row by row of three; GLSL ES selects no integers), and their gradient.
+struct Windows { best: vec2f, at: vec2f, dy: vec2f }
 
 @group(0) @binding(0) var<uniform> p: PreluPoolBackward;
 @group(0) @binding(1) var<storage, read> z: array<f32>;
@@ -47,7 +47,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     var sum = 0.0;
     for (var item = first; item < min(first + p.items, p.n); item++) {
         let plane = item * p.c + id.y;
-        var above = Windows(vec2f(0.0), vec2u(0u), vec2f(0.0));
+        var above = Windows(vec2f(0.0), vec2f(0.0), vec2f(0.0));
         var row = load(plane, 0u, block, a);
         for (var i = 0u; i < (p.z_h + 1u) / 2u; i++) {
             let next = load(plane, 2u * i + 1u, block, a);
@@ -75,16 +75,16 @@ fn load(plane: u32, i: u32, block: u32, a: f32) -> Row {
 
 // The windows of row `i` that start at the block to the left and at this one.
 fn windows(plane: u32, i: u32, block: u32, r0: Row, r1: Row, r2: Row) -> Windows {
-    var w = Windows(vec2f(r0.left.x, r0.own.x), vec2u(0u), vec2f(0.0));
-    w = larger(w, vec2f(r0.left.y, r0.own.y), 1u);
-    if K > 2u { w = larger(w, vec2f(r0.own.x, r0.behind), 2u); }
-    w = larger(w, vec2f(r1.left.x, r1.own.x), 3u);
-    w = larger(w, vec2f(r1.left.y, r1.own.y), 4u);
+    var w = Windows(vec2f(r0.left.x, r0.own.x), vec2f(0.0), vec2f(0.0));
+    w = larger(w, vec2f(r0.left.y, r0.own.y), 1.0);
+    if K > 2u { w = larger(w, vec2f(r0.own.x, r0.behind), 2.0); }
+    w = larger(w, vec2f(r1.left.x, r1.own.x), 3.0);
+    w = larger(w, vec2f(r1.left.y, r1.own.y), 4.0);
     if K > 2u {
-        w = larger(w, vec2f(r1.own.x, r1.behind), 5u);
-        w = larger(w, vec2f(r2.left.x, r2.own.x), 6u);
-        w = larger(w, vec2f(r2.left.y, r2.own.y), 7u);
-        w = larger(w, vec2f(r2.own.x, r2.behind), 8u);
+        w = larger(w, vec2f(r1.own.x, r1.behind), 5.0);
+        w = larger(w, vec2f(r2.left.x, r2.own.x), 6.0);
+        w = larger(w, vec2f(r2.left.y, r2.own.y), 7.0);
+        w = larger(w, vec2f(r2.own.x, r2.behind), 8.0);
     }
     let j = vec2u(block - 1u, block);
     let place = (plane * p.y_h + min(i, p.y_h - 1u)) * p.y_w + min(j, vec2u(p.y_w - 1u));
@@ -93,16 +93,16 @@ fn windows(plane: u32, i: u32, block: u32, r0: Row, r1: Row, r2: Row) -> Windows
     return w;
 }
 
-fn larger(w: Windows, v: vec2f, at: u32) -> Windows {
-    return Windows(select(w.best, v, v > w.best), select(w.at, vec2u(at), v > w.best), w.dy);
+fn larger(w: Windows, v: vec2f, at: f32) -> Windows {
+    return Windows(select(w.best, v, v > w.best), select(w.at, vec2f(at), v > w.best), w.dy);
 }
 
 // What each element of the block gets.
 fn shares(above: Windows, here: Windows) -> vec4f {
-    let own = select(vec4f(0.0), vec4f(here.dy.y), vec4u(here.at.y) == vec4u(0u, 1u, 3u, 4u));
-    let left = select(vec2f(0.0), vec2f(here.dy.x), vec2u(here.at.x) == vec2u(2u, 5u));
-    let top = select(vec2f(0.0), vec2f(above.dy.y), vec2u(above.at.y) == vec2u(6u, 7u));
-    let corner = select(0.0, above.dy.x, above.at.x == 8u);
+    let own = select(vec4f(0.0), vec4f(here.dy.y), vec4f(here.at.y) == vec4f(0.0, 1.0, 3.0, 4.0));
+    let left = select(vec2f(0.0), vec2f(here.dy.x), vec2f(here.at.x) == vec2f(2.0, 5.0));
+    let top = select(vec2f(0.0), vec2f(above.dy.y), vec2f(above.at.y) == vec2f(6.0, 7.0));
+    let corner = select(0.0, above.dy.x, above.at.x == 8.0);
     return vec4f(corner + top.x + left.x + own.x, top.y + own.y, left.y + own.z, own.w);
 }
 
