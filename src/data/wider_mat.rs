@@ -81,8 +81,11 @@ fn annotation(face: usize, rows: usize, values: &[f64], labels: &[Option<Vec<f64
     let [blur, expression, illumination, invalid, occlusion, pose] =
         labels.each_ref().map(|list| list.as_ref().and_then(|list| list.get(face)).map_or(0, |&label| label as u8));
     let invalid = invalid != 0;
+    let [x1, y1, x2, y2] = [x, y, x + width, y + height].map(|edge| edge as f32);
+    let finite = [x1, y1, x2, y2].iter().all(|edge| edge.is_finite());
     Annotation {
-        bounding_box: BoundingBox { x1: x as f32, y1: y as f32, x2: (x + width) as f32, y2: (y + height) as f32 },
+        // One that is not finite has no area either.
+        bounding_box: if finite { BoundingBox { x1, y1, x2, y2 } } else { BoundingBox { x1: 0.0, y1: 0.0, x2: 0.0, y2: 0.0 } },
         landmarks: None,
         ignore: invalid,
         attributes: Attributes { blur, expression, illumination, invalid, occlusion, pose },
