@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use mtcmcn::kernels::train::Kind;
 use mtcmcn::nets::{ONET, PNET_WITH_LANDMARKS, RNET_WITH_LANDMARKS};
 use mtcmcn::tensor::noise;
 use mtcmcn::train::{Batch, Objective, Optimizer, Trainer, initial_weights};
@@ -25,7 +26,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut batch = Batch::empty(n, net.side);
     let random = noise(batch.rgba.len(), 1);
     batch.rgba.iter_mut().zip(random).for_each(|(byte, v)| *byte = ((v + 1.0) * 128.0) as u8);
-    batch.kinds = (0..n).map(|i| [1, 11, 2, 4][i as usize % 4]).collect();
+    let kinds = [Kind::NEGATIVE, Kind::POSITIVE, Kind::PART, Kind::LANDMARKS];
+    (0..n as usize).for_each(|i| batch.label(i, kinds[i % 4]));
     let mut times = Vec::new();
     for _ in 0..steps {
         let start = Instant::now();

@@ -38,10 +38,14 @@ impl BoundingBox {
         Self { x1: self.x1.clamp(0.0, w), y1: self.y1.clamp(0.0, h), x2: self.x2.clamp(0.0, w), y2: self.y2.clamp(0.0, h) }
     }
 
+    /// Area that both have in common, px².
+    pub fn intersection(&self, other: &Self) -> f32 {
+        Self { x1: self.x1.max(other.x1), y1: self.y1.max(other.y1), x2: self.x2.min(other.x2), y2: self.y2.min(other.y2) }.area()
+    }
+
     /// Intersection over union, 0 where neither has an area.
     pub fn iou(&self, other: &Self) -> f32 {
-        let inter =
-            Self { x1: self.x1.max(other.x1), y1: self.y1.max(other.y1), x2: self.x2.min(other.x2), y2: self.y2.min(other.y2) }.area();
+        let inter = self.intersection(other);
         let union = self.area() + other.area() - inter;
         if union > 0.0 { inter / union } else { 0.0 }
     }

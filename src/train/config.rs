@@ -12,7 +12,7 @@ use toml::{Table, Value};
 use super::Initialization;
 use super::schedule::Schedule;
 
-pub use data::{CropConfig, DataConfig, Lesson, Source, SourceFormat, Uses};
+pub use data::{CropConfig, DataConfig, Lesson, Source, SourceFormat, TeacherConfig, Uses, folder_of};
 
 /// The defaults, with a comment on every key: what `mtcmcn train config` prints.
 pub const DEFAULTS: &str = include_str!("defaults.toml");
@@ -27,6 +27,7 @@ const NETS: [&str; 3] = ["pnet", "rnet", "onet"];
 pub struct TrainConfig {
     pub seed: u32,
     pub data: DataConfig,
+    pub teacher: TeacherConfig,
     pub pnet: NetConfig,
     pub rnet: NetConfig,
     pub onet: NetConfig,
@@ -44,6 +45,8 @@ pub struct NetConfig {
     pub ratio: [u32; 4],
     pub initialization: Initialization,
     pub dropout: f64,
+    pub soft_targets: f64,
+    pub landmarks_on_all: bool,
     pub loss: Tasks,
     pub mining: Tasks,
     pub optimizer: OptimizerConfig,
@@ -103,6 +106,9 @@ pub struct AugmentConfig {
     pub noise: f64,
     pub jpeg: f64,
     pub downscale: f64,
+    pub patch: f64,
+    pub rotation: f64,
+    pub rotation_degrees: f64,
 }
 
 /// How a run goes on.
@@ -173,19 +179,20 @@ impl Default for TrainConfig {
 impl TrainConfig {
     /// The defaults, changed by the file at `path` if there is one, then by `settings`, each a line of TOML such as `onet.batch = 256`.
     ///
-    /// Paths in the file are relative to its folder, and absolute afterwards.
+    /// Paths in the file are relative to its folder, those of sources to `data` if it is given, and absolute afterwards.
     ///
     /// # Errors
     ///
     /// [`TrainConfigError`], which names the key.
-    pub fn load(path: Option<&Path>, settings: &[String]) -> Result<Self, TrainConfigError> {
+    pub fn load(path: Option<&Path>, settings: &[String], data: Option<&Path>) -> Result<Self, TrainConfigError> {
         let mut layers = Layers::defaults()?;
         if let Some(path) = path {
             let text = fs::read_to_string(path).map_err(|source| TrainConfigError::Read { path: path.into(), source })?;
             let mut file = parse(&text, &path.display().to_string())?;
             let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
             let folder = whole.parent().unwrap_or(Path::new(""));
-            resolve_paths(&mut file, folder);
+            let data = data.map(|data| std::path::absolute(data).unwrap_or_else(|_| data.to_owned()));
+            resolve_paths(&mut file, folder, data.as_deref().unwrap_or(folder));
             layers.add(&file, &path.display().to_string())?;
         }
         for setting in settings {
@@ -327,13 +334,16 @@ fn parse_setting(setting: &str, origin: &str) -> Result<Table, TrainConfigError>
     })
 }
 
-/// Makes the paths of sources independent of where the settings lie.
-fn resolve_paths(table: &mut Table, folder: &Path) {
+/// Makes the paths of sources, relative to `data`, and of the teacher, relative to `folder`, absolute.
+fn resolve_paths(table: &mut Table, folder: &Path, data: &Path) {
+    if let Some(Value::String(path)) = table.get_mut("teacher").and_then(|teacher| teacher.get_mut("weights")) {
+        *path = folder.join(&*path).to_string_lossy().into_owned();
+    }
     let sources = table.get_mut("data").and_then(|data| data.get_mut("sources")).and_then(Value::as_array_mut);
     for source in sources.into_iter().flatten() {
         for key in ["annotations", "images", "landmarks"] {
             if let Some(Value::String(path)) = source.get_mut(key) {
-                *path = folder.join(&*path).to_string_lossy().into_owned();
+                *path = data.join(&*path).to_string_lossy().into_owned();
             }
         }
     }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use super::Optimizer;
 use crate::engine::{Engine, EngineError, Flight, Session};
 use crate::kernels::train::{
-    CrossEntropy, CrossEntropyBackward, Entry, Mine, Schedule, SquaredError, SquaredErrorBackward, Squares, Status, Summary, TARGETS, Task,
-    Unpack,
+    CrossEntropy, CrossEntropyBackward, Entry, Kind, Mine, Schedule, SquaredError, SquaredErrorBackward, Squares, Status, Summary, TARGETS,
+    Task, Unpack,
 };
 use crate::nets::{Net, NetError, Training};
 use crate::record::{Recording, Slot};
@@ -65,8 +65,10 @@ impl Objective {
 pub struct Batch {
     /// `[n, side, side]` pixels of R, G, B and an unused byte.
     pub rgba: Vec<u8>,
-    /// [`Kind`](crate::kernels::train::Kind) of each sample.
+    /// [`Kind`] of each sample.
     pub kinds: Vec<u32>,
+    /// Probability that each sample is a face, as its net should say: 0 or 1, or between by a teacher.
+    pub faces: Vec<f32>,
     /// `[n, 14]`: box offsets, then landmarks (spec section 4.2); of no meaning where the kind lacks the task.
     pub targets: Vec<f32>,
 }
@@ -75,7 +77,12 @@ impl Batch {
     /// Room for `n` crops of `side` pixels that have no task.
     pub fn empty(n: u32, side: u32) -> Self {
         let (n, pixels) = (n as usize, (n * side * side) as usize);
-        Self { rgba: vec![0; 4 * pixels], kinds: vec![0; n], targets: vec![0.0; n * TARGETS] }
+        Self { rgba: vec![0; 4 * pixels], kinds: vec![0; n], faces: vec![0.0; n], targets: vec![0.0; n * TARGETS] }
+    }
+
+    /// Makes the sample at `index` one of `kind`, without a teacher.
+    pub fn label(&mut self, index: usize, kind: Kind) {
+        (self.kinds[index], self.faces[index]) = (kind.0, kind.probability());
     }
 }
 
@@ -83,6 +90,7 @@ impl Batch {
 struct Forward {
     rgba: Slot,
     kinds: Slot,
+    faces: Slot,
     targets: Slot,
     losses: Slot,
     scales: Slot,
@@ -114,25 +122,25 @@ impl Forward {
     fn record(recording: &mut Recording, net: Net, weights: &Weights, n: u32, objective: &Objective) -> Result<Self, NetError> {
         let plane = net.side * net.side;
         let mut slot = |label: &str, len: u32| recording.slot(label, len as usize);
-        let (rgba, kinds) = (slot("rgba", n * plane), slot("kinds", n));
+        let (rgba, kinds, faces) = (slot("rgba", n * plane), slot("kinds", n), slot("faces", n));
         let (targets, x) = (slot("targets", n * TARGETS as u32), slot("x", 3 * n * plane));
         let (losses, scales) = (slot("losses", 3 * n), slot("scales", 3 * n));
         let (schedule, status) = (slot("schedule", Schedule::WORDS as u32), slot("status", Status::WORDS as u32));
         let ring = slot("ring", RING * Entry::WORDS as u32);
         // The next batch may go up while this one is worked on.
-        [rgba, kinds, targets, schedule].into_iter().for_each(|slot| recording.input(slot));
+        [rgba, kinds, faces, targets, schedule].into_iter().for_each(|slot| recording.input(slot));
         recording.push(Unpack::new(n, plane), &[rgba, x]);
         let training = net.training(recording, weights, x, n, objective.dropout, schedule)?;
         let (y, outputs) = (training.output().0, net.outputs());
         for (task, first) in heads(net) {
             match task {
-                Task::Class => recording.push(CrossEntropy::new(n, outputs), &[y, kinds, losses]),
+                Task::Class => recording.push(CrossEntropy::new(n, outputs), &[y, kinds, faces, losses]),
                 task => recording.push(SquaredError::new(task, n, outputs, first), &[y, kinds, targets, losses]),
             }
             let i = task.index() as usize;
             recording.push(Mine::new(task, n, objective.keep[i], objective.weights[i]), &[losses, kinds, scales]);
         }
-        Ok(Self { rgba, kinds, targets, losses, scales, schedule, ring, status, training, n })
+        Ok(Self { rgba, kinds, faces, targets, losses, scales, schedule, ring, status, training, n })
     }
 
     fn summary(&self, recording: &mut Recording, norms: Slot, count: u32) {
@@ -144,6 +152,7 @@ impl Forward {
     fn write(&self, session: &mut Session, batch: &Batch, schedule: Schedule) {
         session.write(self.rgba, &batch.rgba);
         session.write(self.kinds, bytemuck::cast_slice(&batch.kinds));
+        session.write(self.faces, bytemuck::cast_slice(&batch.faces));
         session.write(self.targets, bytemuck::cast_slice(&batch.targets));
         session.write(self.schedule, bytemuck::bytes_of(&schedule));
     }
@@ -190,7 +199,7 @@ impl Trainer {
         training.clear(&mut recording);
         for (task, first) in heads(net) {
             match task {
-                Task::Class => recording.push(CrossEntropyBackward::new(n, outputs), &[y, forward.kinds, forward.scales, dy]),
+                Task::Class => recording.push(CrossEntropyBackward::new(n, outputs), &[y, forward.faces, forward.scales, dy]),
                 task => {
                     let kernel = SquaredErrorBackward::new(task, n, outputs, first);
                     recording.push(kernel, &[y, forward.targets, forward.scales, dy]);

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use mtcmcn::cascade::{Depth, Proposer};
+use mtcmcn::data::Faults;
 use mtcmcn::tensor::noise;
 use mtcmcn::train::config::TrainConfig;
-use mtcmcn::train::crops::{CropsError, Earlier, Job, Part, Report, Sample, Shard, ShardBatches, prepare};
+use mtcmcn::train::crops::{CropsError, Earlier, Job, Part, Photo, Report, Sample, Shard, ShardBatches, label, photos, prepare};
 use mtcmcn::train::initial_weights;
 use mtcmcn::train::run::{Batches as _, Cause};
 use mtcmcn::{Config, Detector, Engine, Frame, Weights};
@@ -63,7 +64,7 @@ impl Scratch {
     ) -> Result<Option<Report>, CropsError> {
         let engine = Engine::cpu();
         let earlier = weights.map(|weights| Earlier { engine: &engine, weights });
-        prepare(&Job { net, config, earlier, read, stop }, &self.path(out), &mut |_| {})
+        prepare(&Job { net, config, earlier, teacher: None, read, stop }, &self.path(out), &mut |_| {})
     }
 
     /// Files that a listing shows, hidden ones too.
@@ -283,4 +284,93 @@ fn a_kind_that_the_data_lacks_is_named_when_batches_are_made() {
     assert!(batches.validation_batches() > 0);
     let used: Vec<u32> = batches.batch(0).unwrap().kinds;
     assert_eq!((used.len(), used.iter().filter(|kind| **kind == 0).count()), (32, 0));
+}
+
+/// Has a teacher of first weights label the pictures of `scratch`.
+fn labelled(scratch: &Scratch, settings: &str, engine: &Engine) -> Result<Option<TrainConfig>, CropsError> {
+    let weights = initial_weights(4).unwrap();
+    let (config, folder) = (scratch.config(settings), scratch.path("labels"));
+    fs::create_dir_all(&folder).unwrap();
+    let teacher = Some(Earlier { engine, weights: &weights });
+    let job = Job { net: "", config: &config, earlier: None, teacher, read: &picture, stop: &AtomicBool::new(false) };
+    label(&job, &folder, &mut Faults::strict(), &mut |_| {})
+}
+
+fn pool(config: &TrainConfig) -> Vec<Photo> {
+    photos(&config.data, config.seed, &mut Faults::strict()).unwrap()
+}
+
+#[test]
+fn a_teacher_that_agrees_with_nobody_leaves_labels_and_parts_as_they_are() {
+    let scratch = Scratch::with_list(23);
+    // Nothing overlaps that much, and nothing is that sure.
+    let settings = "[teacher]\noverlap = 1.0\naccept = 1.0\nignore = 1.0";
+    let config = labelled(&scratch, settings, &Engine::cpu()).unwrap().unwrap();
+    let (was, is) = (pool(&scratch.config(settings)), pool(&config));
+    assert_eq!(was.len(), 23);
+    for (was, is) in was.iter().zip(&is) {
+        assert_eq!((&was.path, was.part, was.uses), (&is.path, is.part, is.uses));
+        let boxes = |photo: &Photo| photo.faces.iter().map(|face| (face.bounding_box, face.landmarks)).collect::<Vec<_>>();
+        assert_eq!(boxes(was), boxes(is));
+    }
+    assert!(!config.teacher.labels, "these are labels already");
+}
+
+#[test]
+fn labels_are_the_same_but_for_rounding_on_any_number_of_threads_and_made_once() {
+    let settings = "[teacher]\nthresholds = [0.4, 0.4, 0.4]\naccept = 0.5\nignore = 0.4\nlandmarks = 0.5";
+    let pools: Vec<Vec<Photo>> = [1, 3]
+        .map(|threads| {
+            let scratch = Scratch::with_list(9);
+            let config = labelled(&scratch, settings, &Engine::cpu_with_threads(threads).unwrap()).unwrap().unwrap();
+            let path = &config.data.sources[0].annotations;
+            let marked = fs::read_to_string(path).unwrap() + "\n";
+            fs::write(path, &marked).unwrap();
+            labelled(&scratch, settings, &Engine::cpu()).unwrap().unwrap();
+            assert!(fs::read_to_string(path).unwrap() == marked, "made once");
+            pool(&config)
+        })
+        .to_vec();
+    let faces = pools[0].iter().map(|photo| photo.faces.len()).sum::<usize>();
+    assert!(faces > 12, "{faces} faces: it sees more than the 12 of the list");
+    for (one, other) in pools[0].iter().zip(&pools[1]) {
+        assert_eq!(one.faces.len(), other.faces.len());
+        for (one, other) in one.faces.iter().zip(&other.faces) {
+            assert_eq!((one.ignore, one.landmarks.is_some()), (other.ignore, other.landmarks.is_some()));
+            let (one, other) = (one.bounding_box, other.bounding_box);
+            let edges = [(one.x1, other.x1), (one.y1, other.y1), (one.x2, other.x2), (one.y2, other.y2)];
+            assert!(edges.iter().all(|(one, other)| (one - other).abs() < 1e-3), "{one:?}, {other:?}");
+        }
+    }
+}
+
+#[test]
+fn crops_carry_what_the_teacher_says_of_them() {
+    let scratch = Scratch::with_list(12);
+    let (config, engine, weights) = (scratch.config(""), Engine::cpu(), initial_weights(4).unwrap());
+    let without = scratch.prepare(&config, "pnet", None, "without.shard").unwrap().unwrap();
+    let teacher = Some(Earlier { engine: &engine, weights: &weights });
+    let job = Job { net: "pnet", config: &config, earlier: None, teacher, read: &picture, stop: &AtomicBool::new(false) };
+    let with = prepare(&job, &scratch.path("with.shard"), &mut |_| {}).unwrap().unwrap();
+    assert_eq!(without.crops, with.crops);
+    let [without, with] = ["without.shard", "with.shard"].map(|name| Shard::open(&scratch.path(name)).unwrap());
+    assert!(without.records().iter().all(|record| record.teacher.is_none()));
+    let logits: Vec<f32> = with.records().iter().map(|record| record.teacher.unwrap()).collect();
+    assert!(logits.iter().any(|logit| *logit != logits[0]), "it does not say the same of all");
+    for i in 0..without.records().len() {
+        assert_eq!(without.pixels(i), with.pixels(i));
+    }
+}
+
+#[test]
+fn a_teacher_of_other_nets_and_a_folder_without_one_are_refused() {
+    let scratch = Scratch::with_list(3);
+    let empty = Weights::new(std::collections::BTreeMap::new(), std::collections::BTreeMap::new()).unwrap();
+    let (config, engine) = (scratch.config(""), Engine::cpu());
+    let teacher = Some(Earlier { engine: &engine, weights: &empty });
+    let job = Job { net: "pnet", config: &config, earlier: None, teacher, read: &picture, stop: &AtomicBool::new(false) };
+    let error = prepare(&job, &scratch.path("out.shard"), &mut |_| {}).unwrap_err();
+    assert!(matches!(error, CropsError::NoTeacher { .. }), "{error}");
+    assert!(matches!(label(&job, &scratch.path(""), &mut Faults::strict(), &mut |_| {}), Err(CropsError::NoTeacher { .. })));
+    assert_eq!(scratch.names(), ["list.ndjson"]);
 }

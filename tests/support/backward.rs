@@ -32,7 +32,8 @@ pub fn gradients(engine: &Engine, net: Net, weights: &Weights) -> Gradients {
     let (n, outputs) = (2, net.outputs());
     let mut recording = Recording::new();
     let mut slot = |label: &str, len: u32| recording.slot(label, len as usize);
-    let (x, kinds, targets) = (slot("x", 3 * n * net.side * net.side), slot("kinds", n), slot("targets", n * TARGETS as u32));
+    let (x, targets) = (slot("x", 3 * n * net.side * net.side), slot("targets", n * TARGETS as u32));
+    let (kinds, faces) = (slot("kinds", n), slot("faces", n));
     let (losses, scales, schedule) = (slot("losses", 3 * n), slot("scales", 3 * n), slot("schedule", Schedule::WORDS as u32));
     let training = net.training(&mut recording, weights, x, n, 0.0, schedule).expect("the weights fit");
     let (y, dy) = training.output();
@@ -41,9 +42,9 @@ pub fn gradients(engine: &Engine, net: Net, weights: &Weights) -> Gradients {
     let tasks = &tasks[..net.heads().len()];
     for &(task, first, weight) in tasks {
         if task == Task::Class {
-            recording.push(CrossEntropy::new(n, outputs), &[y, kinds, losses]);
+            recording.push(CrossEntropy::new(n, outputs), &[y, kinds, faces, losses]);
             recording.push(Mine::new(task, n, 1.0, weight), &[losses, kinds, scales]);
-            recording.push(CrossEntropyBackward::new(n, outputs), &[y, kinds, scales, dy]);
+            recording.push(CrossEntropyBackward::new(n, outputs), &[y, faces, scales, dy]);
         } else {
             recording.push(SquaredError::new(task, n, outputs, first), &[y, kinds, targets, losses]);
             recording.push(Mine::new(task, n, 1.0, weight), &[losses, kinds, scales]);
@@ -59,6 +60,7 @@ pub fn gradients(engine: &Engine, net: Net, weights: &Weights) -> Gradients {
     let both: Vec<f32> = v.iter().copied().chain(v.iter().map(|v| -v)).collect();
     session.write(x, bytemuck::cast_slice(&both));
     session.write(kinds, bytemuck::cast_slice(&[15_u32, 7]));
+    session.write(faces, bytemuck::cast_slice(&[1.0_f32, 0.0]));
     let target: Vec<f32> = (0..TARGETS).map(|i| if i < 4 { 0.1 } else { 0.5 }).collect();
     session.write(targets, bytemuck::cast_slice(&[target.clone(), target].concat()));
     session.play().expect("it plays");

@@ -42,7 +42,7 @@ impl Crops {
             for (byte, value) in batch.rgba[i * item..][..item].iter_mut().zip(pixels) {
                 *byte = (offset + 90.0 * value) as u8;
             }
-            batch.kinds[i] = kind.0;
+            batch.label(i, kind);
         }
         batch.targets = noise(batch.targets.len(), number).iter().map(|value| 0.5 * value).collect();
         batch

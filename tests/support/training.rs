@@ -61,7 +61,7 @@ pub fn batch(net: Net, n: u32, step: u64) -> Batch {
         batch.rgba[(item * plane + pixel) * 4 + channel] = byte;
     }
     let kinds = [Kind::NEGATIVE, Kind::POSITIVE, Kind::PART, Kind::LANDMARKS];
-    batch.kinds = (0..n as usize).map(|i| kinds[i % 4].0).collect();
+    (0..n as usize).for_each(|i| batch.label(i, kinds[i % 4]));
     batch.targets = noise(n as usize * TARGETS, 2000 + step).iter().map(|v| v / 4.0).collect();
     batch
 }
@@ -158,7 +158,7 @@ pub fn check_thin_batches(engine: &Engine) {
         let n = kinds.len() as u32;
         let mut trainer = trainer(engine, net, n, 0.0);
         let mut batch = batch(net, n, 0);
-        batch.kinds = kinds.iter().map(|kind| kind.0).collect();
+        kinds.iter().enumerate().for_each(|(i, kind)| batch.label(i, *kind));
         trainer.step(&batch, 1e-3).expect("a step");
         let entry = trainer.entries().expect("losses")[0];
         assert_eq!(entry.kept, kept, "{kinds:?}");

@@ -9,11 +9,13 @@ use mtcmcn::train::config::TrainConfig;
 use mtcmcn::train::run::End;
 
 use super::args::NetName;
+use super::crops;
 use super::job::{Job, absolute};
 use super::net::{Net, Session};
 
 /// Trains the three nets in `folder`, from where each of theirs says.
 pub fn run(session: &Session, folder: &Path, config: &TrainConfig) -> Result<End> {
+    let Some(config) = &crops::labelled(config, &folder.join("labels"), session)? else { return Ok(End::Stopped) };
     // Weights of the nets that are done; a whole cascade after the last.
     let sum = folder.join("weights.safetensors");
     for net in NetName::ALL {

@@ -6,6 +6,8 @@ use anyhow::Result;
 use mtcmcn::train::config::TrainConfig;
 use serde::{Deserialize, Serialize};
 
+use super::job::absolute;
+
 /// Train P-, R- and O-Net on annotated images, with online hard sample mining
 ///
 /// `all` makes the whole cascade: crops for P-Net, P-Net, crops that it finds for R-Net, R-Net, and so on. A run lives in a folder: its
@@ -58,12 +60,24 @@ pub struct SettingsArgs {
     /// Short for `--set run.device=...`: auto, gpu, cpu, a backend, or part of an adapter's name
     #[arg(long, value_name = "NAME", help_heading = "Settings")]
     pub device: Option<String>,
+
+    /// Folder that relative paths of sources start from, instead of the folder of the settings
+    #[arg(long, value_name = "DIR", requires = "config", help_heading = "Settings")]
+    pub data: Option<PathBuf>,
+
+    /// A cascade that labels images and crops: short for `--set teacher.weights=...`
+    #[arg(long, value_name = "WEIGHTS", help_heading = "Settings")]
+    pub teacher: Option<PathBuf>,
 }
 
 impl SettingsArgs {
     /// The settings.
     pub fn load(&self) -> Result<TrainConfig> {
-        Ok(TrainConfig::load(self.config.as_deref(), &with_device(&self.set, self.device.as_deref()))?)
+        let mut config = TrainConfig::load(self.config.as_deref(), &with_device(&self.set, self.device.as_deref()), self.data.as_deref())?;
+        if let Some(teacher) = absolute(self.teacher.as_deref())? {
+            config.teacher.weights = Some(teacher);
+        }
+        Ok(config)
     }
 }
 

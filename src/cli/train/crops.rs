@@ -7,9 +7,10 @@ use std::path::Path;
 use anyhow::{Context as _, Result, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use mtcmcn::Weights;
+use mtcmcn::data::Faults;
 use mtcmcn::files::write_whole;
 use mtcmcn::train::config::TrainConfig;
-use mtcmcn::train::crops::{self, Earlier, Job, Report, Sample};
+use mtcmcn::train::crops::{self, Earlier, Job, Progress, Report, Sample};
 use mtcmcn::train::run::End;
 
 use super::args::NetName;
@@ -34,18 +35,18 @@ pub fn check(net: NetName, config: &TrainConfig, weights: Option<&Path>) -> Resu
 
 /// Cuts crops for `net` into `out`, whole or not at all.
 pub fn prepare(net: NetName, config: &TrainConfig, weights: Option<&Weights>, out: &Path, session: &Session) -> Result<End> {
-    let engine = &session.engine;
+    let (engine, teacher) = (&session.engine, teacher(config)?);
     let job = Job {
         net: net.name(),
         config,
         earlier: weights.map(|weights| Earlier { engine, weights }),
+        teacher: teacher.as_ref().map(|weights| Earlier { engine, weights }),
         read: &|path| decode::read(path, MAX_PIXELS).map_err(Into::into),
         stop: session.stop,
     };
-    let bar = bar(net, session.quiet);
+    let bar = bar(&format!("crops for {}", net.name()), session.quiet);
     let report = crops::prepare(&job, out, &mut |progress| {
-        bar.set_length(progress.of as u64);
-        bar.set_position(progress.images as u64);
+        show(&bar, progress);
         bar.set_message(format!("{} crops", progress.crops));
     });
     bar.finish_and_clear();
@@ -54,23 +55,53 @@ pub fn prepare(net: NetName, config: &TrainConfig, weights: Option<&Weights>, ou
     Ok(End::Finished)
 }
 
-fn bar(net: NetName, quiet: bool) -> ProgressBar {
+/// `config` with labels by its teacher as sources, made in `folder` or there already; as it is without a teacher, `None` if told to stop.
+pub fn labelled(config: &TrainConfig, folder: &Path, session: &Session) -> Result<Option<TrainConfig>> {
+    let Some(teacher) = teacher(config)?.filter(|_| config.teacher.labels) else { return Ok(Some(config.clone())) };
+    fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {folder:?}"))?;
+    let job = Job {
+        net: "",
+        config,
+        earlier: None,
+        teacher: Some(Earlier { engine: &session.engine, weights: &teacher }),
+        read: &|path| decode::read(path, MAX_PIXELS).map_err(Into::into),
+        stop: session.stop,
+    };
+    let mut faults = if config.data.strict { Faults::strict() } else { Faults::lenient() };
+    let bar = bar("labels by the teacher", session.quiet);
+    let labelled = crops::label(&job, folder, &mut faults, &mut |progress| show(&bar, progress));
+    bar.finish_and_clear();
+    let labelled = labelled?;
+    tell_faults(&faults, &folder.join("faults.txt"), session.quiet)?;
+    Ok(labelled)
+}
+
+fn teacher(config: &TrainConfig) -> Result<Option<Weights>> {
+    let load = |path| Weights::load(path).with_context(|| format!("the teacher's weights, teacher.weights = {path:?}"));
+    config.teacher.weights.as_deref().map(load).transpose()
+}
+
+fn show(bar: &ProgressBar, progress: Progress) {
+    bar.set_length(progress.of as u64);
+    bar.set_position(progress.images as u64);
+}
+
+fn bar(prefix: &str, quiet: bool) -> ProgressBar {
     if quiet || !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
     let style = ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len} images, {eta} left, {msg}");
     let bar = ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar.with_prefix(format!("crops for {}", net.name()))
+    bar.with_prefix(prefix.to_owned())
 }
 
-/// What there is to learn from, and what was wrong: the first faults here, all of them in a file beside `out`.
-fn tell(net: NetName, report: &Report, out: &Path, quiet: bool) -> Result<()> {
-    let (faults, path) = (&report.faults, out.with_extension("faults.txt"));
+/// What was wrong: the first faults here, all of them in a file at `path`.
+fn tell_faults(faults: &Faults, path: &Path, quiet: bool) -> Result<()> {
     if faults.is_empty() {
-        let _ = fs::remove_file(&path);
+        let _ = fs::remove_file(path);
     } else {
         let text: String = faults.list().iter().map(|fault| format!("{fault}\n")).collect();
-        write_whole(&path, text.as_bytes()).with_context(|| format!("writing {path:?}"))?;
+        write_whole(path, text.as_bytes()).with_context(|| format!("writing {path:?}"))?;
     }
     if quiet {
         return Ok(());
@@ -81,6 +112,15 @@ fn tell(net: NetName, report: &Report, out: &Path, quiet: bool) -> Result<()> {
     }
     if !faults.is_empty() {
         eprintln!("{} left out, {} odd but used", faults.skipped(), faults.noted());
+    }
+    Ok(())
+}
+
+/// What there is to learn from, and what was wrong, beside `out`.
+fn tell(net: NetName, report: &Report, out: &Path, quiet: bool) -> Result<()> {
+    tell_faults(&report.faults, &out.with_extension("faults.txt"), quiet)?;
+    if quiet {
+        return Ok(());
     }
     for (part, (images, counts)) in ["to learn from", "for validation"].into_iter().zip(report.images.iter().zip(report.crops)) {
         let kinds: Vec<String> = Sample::ALL.iter().zip(counts).map(|(sample, count)| format!("{count} {}", sample.name())).collect();

@@ -85,7 +85,7 @@ impl Job {
         let text =
             fs::read_to_string(&path).with_context(|| format!("{folder:?} holds no run that could be resumed: cannot read {path:?}"))?;
         let job = toml::from_str(&text).with_context(|| format!("{path:?} is not what `mtcmcn train` writes"))?;
-        let config = TrainConfig::load(Some(&folder.join(SETTINGS)), set)?;
+        let config = TrainConfig::load(Some(&folder.join(SETTINGS)), set, None)?;
         if !set.is_empty() {
             write_settings(folder, &config)?;
         }

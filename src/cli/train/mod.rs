@@ -64,7 +64,9 @@ fn prepare(args: &PrepareArgs, quiet: bool) -> Result<ExitCode> {
     let config = args.settings.load()?;
     crops::check(args.net, &config, args.weights.as_deref())?;
     let weights = args.weights.as_deref().map(Weights::load).transpose()?;
-    let end = crops::prepare(args.net, &config, weights.as_ref(), &args.out, &Session::open(&config, quiet)?)?;
+    let session = Session::open(&config, quiet)?;
+    let Some(config) = crops::labelled(&config, &args.out.with_extension("labels"), &session)? else { return Ok(code(End::Stopped)) };
+    let end = crops::prepare(args.net, &config, weights.as_ref(), &args.out, &session)?;
     if end == End::Finished {
         print(&format!("{}\n", args.out.display()))?;
     }

@@ -78,7 +78,8 @@ impl Session {
         if path.exists() {
             return Ok(Some(path));
         }
-        let end = crops::prepare(net.net, net.config, others, &path, self)?;
+        let Some(config) = crops::labelled(net.config, &folder.path().join("labels"), self)? else { return Ok(None) };
+        let end = crops::prepare(net.net, &config, others, &path, self)?;
         Ok((end == End::Finished).then_some(path))
     }
 }

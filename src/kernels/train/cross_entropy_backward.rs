@@ -1,15 +1,15 @@
 //! Gradient of softmax and cross entropy together.
 
-use super::cross_entropy::margin;
-use super::{Kind, sample_kinds};
+use super::cross_entropy::difference;
+use super::sample_faces;
 use crate::kernels::{Sample, Samples, largest, wgsl};
 use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;
 
 crate::uniform! {
-    /// `dy[n,k] += scale[n] (softmax_k - [k = label])`, `k` 0 and 1 (spec section 4.4).
+    /// `dy[n,k] += scale[n] (softmax_k - t_k)`, `t_1 = t`, `t_0 = 1 - t`, `k` 0 and 1 (spec section 4.4).
     ///
-    /// Reads `y: [n, outputs]`, `kinds: [n]` and row 0 of `scales: [3, n]`; adds to `dy: [n, outputs]`. A scale of 0 adds nothing at all.
+    /// Reads `y: [n, outputs]`, `t` as `faces: [n]` and row 0 of `scales: [3, n]`; adds to `dy: [n, outputs]`. A scale of 0 adds nothing at all.
     pub struct CrossEntropyBackward { n: u32, outputs: u32 }
 }
 
@@ -24,7 +24,7 @@ impl Kernel for CrossEntropyBackward {
     const NAME: &'static str = "cross_entropy_backward";
     const WGSL: &'static [&'static str] = wgsl!("train/cross_entropy_backward");
     const WORKGROUP: [u32; 3] = [64, 1, 1];
-    const BINDINGS: &'static [Binding] = &[Binding::READ, Binding::READ_U32, Binding::READ, Binding::UPDATE];
+    const BINDINGS: &'static [Binding] = &[Binding::READ, Binding::READ, Binding::READ, Binding::UPDATE];
     const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
 
     fn work(&self) -> Work {
@@ -39,9 +39,11 @@ impl Kernel for CrossEntropyBackward {
     fn reference(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
         let outputs = self.outputs as usize;
         let samples = read[0].chunks_exact(outputs).zip(read[1]).zip(read[2]).zip(write[0].chunks_exact_mut(outputs));
-        for (((y, kind), scale), dy) in samples.take(self.n as usize).filter(|((_, scale), _)| **scale != 0.0) {
-            let wrong = 1.0 / (1.0 + margin(y, *kind).exp());
-            let d = f64::from(*scale) * if Kind(kind.to_bits()).is_face() { -wrong } else { wrong };
+        for (((y, t), scale), dy) in samples.take(self.n as usize).filter(|((_, scale), _)| **scale != 0.0) {
+            // Not 1 - p: near 0 that is nothing but rounding.
+            let probability = |d: f64| 1.0 / (1.0 + (-d).exp());
+            let (d, t) = (difference(y), f64::from(*t));
+            let d = f64::from(*scale) * ((1.0 - t) * probability(d) - t * probability(-d));
             dy[0] = (f64::from(dy[0]) - d) as f32;
             dy[1] = (f64::from(dy[1]) + d) as f32;
         }
@@ -59,7 +61,7 @@ impl Samples for CrossEntropyBackward {
             .map(|(n, outputs)| {
                 let y = noise((n * outputs) as usize, 1).iter().map(|v| v * 20.0).collect();
                 let scales = noise(3 * n as usize, 2).iter().map(|v| v.max(0.0)).collect();
-                Sample { kernel: Self::new(n, outputs), read: vec![y, sample_kinds(n as usize), scales] }
+                Sample { kernel: Self::new(n, outputs), read: vec![y, sample_faces(n as usize), scales] }
             })
             .to_vec()
     }

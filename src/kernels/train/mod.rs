@@ -126,6 +126,11 @@ impl Kind {
         self.0 >> task.index() & 1 != 0
     }
 
+    /// 1 for a face, 0 for none: what a classification without a teacher should say.
+    pub fn probability(self) -> f32 {
+        f32::from(u8::from(self.is_face()))
+    }
+
     /// Whether it is a face.
     pub fn is_face(self) -> bool {
         self.0 & 8 != 0
@@ -139,6 +144,11 @@ pub const TARGETS: usize = 14;
 fn sample_kinds(n: usize) -> Vec<f32> {
     let kinds = [Kind::NEGATIVE, Kind::POSITIVE, Kind::PART, Kind::LANDMARKS, Kind::NONE, Kind(15)];
     words(noise(n, 77).iter().map(|r| kinds[((r + 1.0) * 3.0) as usize % kinds.len()].0))
+}
+
+/// Probabilities of `n` samples: certain ones, and some between.
+fn sample_faces(n: usize) -> Vec<f32> {
+    noise(n, 79).iter().map(|r| (1.5 * r + 0.5).clamp(0.0, 1.0)).collect()
 }
 
 /// `n` losses with many equal ones, per task.

@@ -1,6 +1,6 @@
 //! The range of every number, in one place.
 
-use super::{AugmentConfig, CropConfig, NetConfig, TrainConfig, TrainConfigError};
+use super::{AugmentConfig, CropConfig, NetConfig, TeacherConfig, TrainConfig, TrainConfigError};
 
 type Checked = Result<(), TrainConfigError>;
 
@@ -24,7 +24,13 @@ impl TrainConfig {
     pub(super) fn check(&self) -> Checked {
         let parts: u32 = self.data.split.iter().fold(0, |sum, part| sum.saturating_add(*part));
         require(self.data.split[0] > 0 && parts <= 1_000_000, "data.split", self.data.split, "three parts, the first of them over 0")?;
+        for (at, source) in self.data.sources.iter().enumerate() {
+            let Some(offsets) = source.convention else { continue };
+            let key = format!("data.sources[{at}].convention");
+            require(offsets.iter().all(|offset| offset.abs() <= 0.4), key, offsets, "four numbers between -0.4 and 0.4")?;
+        }
         self.data.crops.check()?;
+        self.teacher.check()?;
         for (name, net) in [("pnet", &self.pnet), ("rnet", &self.rnet), ("onet", &self.onet)] {
             net.check(name)?;
         }
@@ -32,6 +38,19 @@ impl TrainConfig {
         require((1..=1_000_000).contains(&run.log_steps), "run.log_steps", run.log_steps, "between 1 and 1000000")?;
         require(run.keep >= 1 && run.keep <= 10_000, "run.keep", run.keep, "between 1 and 10000")?;
         require((1..=1024).contains(&run.prefetch), "run.prefetch", run.prefetch, "between 1 and 1024")
+    }
+}
+
+impl TeacherConfig {
+    fn check(&self) -> Checked {
+        for (name, value) in [("overlap", self.overlap), ("accept", self.accept), ("ignore", self.ignore), ("landmarks", self.landmarks)] {
+            chance(format!("teacher.{name}"), f64::from(value))?;
+        }
+        require(self.ignore <= self.accept, "teacher.ignore", self.ignore, "at most teacher.accept")?;
+        require(self.thresholds.iter().all(|t| (0.0..=1.0).contains(t)), "teacher.thresholds", self.thresholds, CHANCE)?;
+        let fits = (1..=16).contains(&self.scales.len()) && self.scales.iter().all(|scale| (0.1..=10.0).contains(scale));
+        require(fits, "teacher.scales", &self.scales, "one to 16 numbers between 0.1 and 10")?;
+        require((0.0..=10_000.0).contains(&self.min_label_px), "teacher.min_label_px", self.min_label_px, "between 0 and 10000")
     }
 }
 
@@ -79,6 +98,7 @@ impl NetConfig {
             "four whole numbers of which one is over 0, together at most 1000",
         )?;
         require((0.0..1.0).contains(&self.dropout), key("dropout"), self.dropout, "at least 0 and under 1")?;
+        chance(key("soft_targets"), self.soft_targets)?;
         for (task, weight, keep) in [
             ("class", self.loss.class, self.mining.class),
             ("box", self.loss.r#box, self.mining.r#box),
@@ -122,9 +142,13 @@ impl AugmentConfig {
             ("noise", self.noise),
             ("jpeg", self.jpeg),
             ("downscale", self.downscale),
+            ("patch", self.patch),
+            ("rotation", self.rotation),
         ] {
             chance(key(&format!("augment.{name}")), value)?;
         }
+        let degrees = self.rotation_degrees;
+        require((0.0..=45.0).contains(&degrees), key("augment.rotation_degrees"), degrees, "between 0 and 45")?;
         factors(key("augment.contrast"), self.contrast)?;
         factors(key("augment.saturation"), self.saturation)
     }

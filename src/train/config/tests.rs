@@ -34,7 +34,7 @@ fn one_net_wins_over_all_nets_and_the_command_line_over_the_file() {
     assert_eq!([config.pnet.batch, config.rnet.batch, config.onet.batch], [7, 7, 5]);
     assert_eq!([config.pnet.loss.landmarks, config.onet.loss.landmarks], [2.0, 2.0]);
     let settings = ["net.batch=9", "run.device=llvmpipe (LLVM 15)", "onet.optimizer.kind=sgd"].map(str::to_owned);
-    let config = TrainConfig::load(None, &settings).unwrap();
+    let config = TrainConfig::load(None, &settings, None).unwrap();
     assert_eq!((config.onet.batch, config.run.device.as_str()), (9, "llvmpipe (LLVM 15)"));
     assert_eq!((config.onet.optimizer.kind, config.pnet.optimizer.kind), (OptimizerKind::Sgd, OptimizerKind::Adam));
 }
@@ -83,10 +83,10 @@ fn paths_are_relative_to_the_file() {
     fs::create_dir_all(&folder).unwrap();
     let path = folder.join("x.toml");
     fs::write(&path, "[[data.sources]]\nformat = 'celeba'\nannotations = 'a.txt'\nlandmarks = '/b.txt'").unwrap();
-    let config = TrainConfig::load(Some(&path), &[]).unwrap();
+    let config = TrainConfig::load(Some(&path), &[], None).unwrap();
     fs::remove_dir_all(&folder).unwrap();
     assert_eq!(config.data.sources[0].annotations, folder.join("a.txt"));
     assert_eq!(config.data.sources[0].landmarks.as_deref(), Some(Path::new("/b.txt")));
-    let missing = TrainConfig::load(Some(&path), &[]).unwrap_err().to_string();
+    let missing = TrainConfig::load(Some(&path), &[], None).unwrap_err().to_string();
     assert!(missing.contains("x.toml"), "{missing}");
 }

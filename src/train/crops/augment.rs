@@ -2,6 +2,7 @@
 
 use std::io::Cursor;
 
+use glam::Vec2;
 use image::codecs::jpeg::{JpegDecoder, JpegEncoder};
 use image::imageops::{self, FilterType};
 use image::{DynamicImage, RgbImage};
@@ -15,12 +16,19 @@ const QUALITY: [i64; 2] = [25, 90];
 const SHRINK: [f64; 2] = [0.3, 0.9];
 const BLUR: [f64; 2] = [0.4, 1.4];
 const NOISE: [f64; 2] = [2.0, 14.0];
+/// Side of a patch, in sides of the crop.
+const PATCH: [f64; 2] = [0.15, 0.5];
 
 /// `rgb`, a crop of `side x side` pixels with its targets, changed by chance.
 pub fn augment(rgb: &mut Vec<u8>, side: u32, targets: &mut Targets, config: &AugmentConfig, draw: &mut Draw) {
     if draw.chance(config.flip) {
         mirror(rgb, side);
         *targets = targets.mirrored();
+    }
+    if draw.chance(config.rotation) {
+        let turn = (config.rotation_degrees.to_radians() as f32) * draw.bell();
+        rotate(rgb, side, turn);
+        *targets = targets.turned(turn);
     }
     if draw.chance(config.colour) {
         Colour::draw(config, draw).apply(rgb);
@@ -29,6 +37,9 @@ pub fn augment(rgb: &mut Vec<u8>, side: u32, targets: &mut Targets, config: &Aug
         for pixel in rgb.chunks_exact_mut(3) {
             pixel.fill(to_byte(luma(pixel)));
         }
+    }
+    if draw.chance(config.patch) {
+        patch(rgb, side, draw);
     }
     if draw.chance(config.downscale) {
         let small = (f64::from(side) * draw.between(SHRINK[0], SHRINK[1])).round().max(2.0) as u32;
@@ -55,10 +66,45 @@ fn to_byte(value: f32) -> u8 {
     (value + 0.5) as u8
 }
 
-fn mirror(rgb: &mut [u8], side: u32) {
+pub fn mirror(rgb: &mut [u8], side: u32) {
     for row in rgb.chunks_exact_mut(3 * side as usize) {
         row.reverse();
         row.chunks_exact_mut(3).for_each(<[u8]>::reverse);
+    }
+}
+
+/// Turned about the middle by `turn` radians, clockwise as it is seen; bilinear, the edge goes on outside.
+fn rotate(rgb: &mut Vec<u8>, side: u32, turn: f32) {
+    let (last, middle) = ((side - 1) as f32, side as f32 / 2.0);
+    let back = Vec2::from_angle(-turn);
+    let mut turned = Vec::with_capacity(rgb.len());
+    for (y, x) in (0..side).flat_map(|y| (0..side).map(move |x| (y, x))) {
+        // Centres of pixels lie at halves.
+        let from = (back.rotate(Vec2::new(x as f32, y as f32) + 0.5 - middle) + middle - 0.5).clamp(Vec2::ZERO, Vec2::splat(last));
+        let first = from.floor().min(Vec2::splat((last - 1.0).max(0.0)));
+        let part = from - first;
+        let at = 3 * (first.y as usize * side as usize + first.x as usize);
+        let (right, below) = (3 * usize::from(side > 1), 3 * usize::from(side > 1) * side as usize);
+        for c in 0..3 {
+            let texel = |offset: usize| f32::from(rgb[at + c + offset]);
+            let (above, under) =
+                (texel(0) + (texel(right) - texel(0)) * part.x, texel(below) + (texel(below + right) - texel(below)) * part.x);
+            turned.push(to_byte(above + (under - above) * part.y));
+        }
+    }
+    *rgb = turned;
+}
+
+/// A rectangle of one colour, as a hand or a scarf may cover a face.
+fn patch(rgb: &mut [u8], side: u32, draw: &mut Draw) {
+    let colour: [u8; 3] = std::array::from_fn(|_| draw.whole(0, 256) as u8);
+    let [(left, right), (top, bottom)] = [(); 2].map(|()| {
+        let length = (f64::from(side) * draw.between(PATCH[0], PATCH[1])).round() as i64;
+        let first = draw.whole(0, i64::from(side) - length + 1);
+        (first as usize, (first + length) as usize)
+    });
+    for row in rgb.chunks_exact_mut(3 * side as usize).take(bottom).skip(top) {
+        row[3 * left..3 * right].chunks_exact_mut(3).for_each(|pixel| pixel.copy_from_slice(&colour));
     }
 }
 
@@ -164,6 +210,9 @@ mod tests {
         noise: 0.0,
         jpeg: 0.0,
         downscale: 0.0,
+        patch: 0.0,
+        rotation: 0.0,
+        rotation_degrees: 0.0,
     };
     const SAME: Colour = Colour { contrast: 1.0, brightness: 0.0, hue: 0.0, saturation: 1.0 };
 
@@ -196,6 +245,47 @@ mod tests {
             assert_eq!(rgb[3 * (y * 24 + x)..][..3], was[3 * (y * 24 + 23 - x)..][..3]);
         }
         assert_eq!(targets.values[..4], [-0.3, 0.2, -0.1, 0.4]);
+    }
+
+    #[test]
+    fn a_turn_takes_pixels_and_targets_along() {
+        let dot = Targets::default().with_landmarks([10.5 / 24.0, 0.5, 0.5, 0.5, 0.5, 4.5 / 24.0, 0.5, 0.5, 0.5, 0.5]);
+        let mut rgb = vec![0; 24 * 24 * 3];
+        rgb[3 * (4 * 24 + 10)..][..3].fill(255);
+        rotate(&mut rgb, 24, std::f32::consts::FRAC_PI_2);
+        let points = dot.turned(std::f32::consts::FRAC_PI_2).values;
+        // y points down: a quarter turn takes what is above to the right.
+        let (x, y) = ((points[4] * 24.0) as usize, (points[9] * 24.0) as usize);
+        assert_eq!((x, y), (19, 10));
+        assert!(rgb[3 * (y * 24 + x)] > 250, "the dot went with its point");
+        assert_eq!(rgb.iter().map(|byte| u32::from(*byte)).sum::<u32>() / 255, 3);
+        let mut one = vec![9, 8, 7];
+        rotate(&mut one, 1, 1.0);
+        assert_eq!(one, [9, 8, 7]);
+        // A box about the middle stays; one beside it goes round and keeps its size.
+        assert_eq!(Targets::default().with_box([0.1, 0.2, -0.1, -0.2]).turned(0.7).values[..4], [0.1, 0.2, -0.1, -0.2]);
+        let b = Targets::default().with_box([0.5, 0.25, 0.0, -0.25]).turned(std::f32::consts::FRAC_PI_2).values;
+        let near = b[..4].iter().zip([0.25, 0.5, -0.25, 0.0]).all(|(got, want)| (got - want).abs() < 1e-6);
+        assert!(near, "{b:?}");
+        let (rgb, targets) = changed(&AugmentConfig { rotation: 1.0, rotation_degrees: 9.0, ..OFF });
+        assert_ne!(rgb, crop(24));
+        assert_ne!(targets, changed(&OFF).1);
+    }
+
+    #[test]
+    fn a_patch_covers_a_part_in_one_colour() {
+        let was = crop(24);
+        for seed in 0..50 {
+            let mut rgb = was.clone();
+            patch(&mut rgb, 24, &mut Draw::new(&[seed]));
+            let covered: Vec<&[u8]> =
+                rgb.chunks_exact(3).zip(was.chunks_exact(3)).filter(|(is, was)| is != was).map(|(is, _)| is).collect();
+            assert!(covered.windows(2).all(|two| two[0] == two[1]), "one colour");
+            // From 4 x 4 to 12 x 12; a pixel may have had the colour before.
+            assert!((15..=144).contains(&covered.len()), "{}", covered.len());
+        }
+        let mut one = vec![1, 2, 3];
+        patch(&mut one, 1, &mut Draw::new(&[1]));
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub struct ShardBatches {
     per_epoch: u64,
     ratio: Ratio,
     augment: AugmentConfig,
+    soft_targets: f32,
+    landmarks_on_all: bool,
     /// Training crops of each kind.
     training: [Vec<u32>; 4],
     validation: Vec<u32>,
@@ -74,6 +76,8 @@ impl ShardBatches {
             per_epoch: samples.div_ceil(u64::from(own.batch)).max(1),
             ratio: Ratio::new(own.batch, own.ratio),
             augment: own.augment.clone(),
+            soft_targets: own.soft_targets as f32,
+            landmarks_on_all: own.landmarks_on_all,
             training,
             validation,
             shuffled,
@@ -107,21 +111,34 @@ impl ShardBatches {
                 let class = Kind(Kind::POSITIVE.0 & !Kind::PART.0);
                 if face { class } else { Kind::NEGATIVE }
             }
+            sample if self.landmarks_on_all => Kind(sample.kind().0 | u32::from(record.targets.tasks) & Kind::LANDMARKS.0),
             sample => sample.kind(),
         }
     }
 
-    fn fill(&self, crops: &[usize], change: impl Fn(usize, &mut Vec<u8>, &mut Targets) -> Kind + Sync) -> Batch {
+    /// The probability of a face that a net should give for a training crop of `kind`.
+    fn face(&self, kind: Kind, record: &Record) -> f32 {
+        let (label, share) = (kind.probability(), self.soft_targets);
+        let Some(logit) = record.teacher.filter(|_| share > 0.0 && !self.shuffled) else { return label };
+        // However wrong the teacher is, the label is right.
+        let logit = if kind.is_face() { logit.max(1.0) } else { logit.min(-1.0) };
+        (1.0 - share) * label + share / (1.0 + (-logit).exp())
+    }
+
+    /// A batch of `crops`, each changed by `change`, which tells its tasks and the probability of a face that its net should give.
+    fn fill(&self, crops: &[usize], change: impl Fn(usize, &mut Vec<u8>, &mut Targets) -> (Kind, f32) + Sync) -> Batch {
         let mut batch = Batch::empty(self.batch, self.shard.side());
         let item = batch.rgba.len() / self.batch as usize;
         let rgba = batch.rgba.par_chunks_mut(item * TOGETHER);
-        let (kinds, targets) = (batch.kinds.par_chunks_mut(TOGETHER), batch.targets.par_chunks_mut(TARGETS * TOGETHER));
-        rgba.zip(kinds).zip(targets).zip(crops.par_chunks(TOGETHER)).enumerate().for_each(|(group, (((rgba, kinds), targets), crops))| {
-            let slots = rgba.chunks_exact_mut(item).zip(kinds).zip(targets.chunks_exact_mut(TARGETS));
-            for ((at, &index), ((rgba, kind), slot)) in (group * TOGETHER..).zip(crops).zip(slots) {
+        let labels = batch.kinds.par_chunks_mut(TOGETHER).zip(batch.faces.par_chunks_mut(TOGETHER));
+        let samples = rgba.zip(labels).zip(batch.targets.par_chunks_mut(TARGETS * TOGETHER)).zip(crops.par_chunks(TOGETHER));
+        samples.enumerate().for_each(|(group, (((rgba, (kinds, faces)), targets), crops))| {
+            let slots = rgba.chunks_exact_mut(item).zip(kinds.iter_mut().zip(faces)).zip(targets.chunks_exact_mut(TARGETS));
+            for ((at, &index), ((rgba, (kind, face)), slot)) in (group * TOGETHER..).zip(crops).zip(slots) {
                 let mut rgb = self.shard.pixels(index).to_vec();
                 let mut targets = self.shard.records()[index].targets;
-                *kind = change(at, &mut rgb, &mut targets).0;
+                let label = change(at, &mut rgb, &mut targets);
+                (*kind, *face) = (label.0.0, label.1);
                 for (pixel, rgb) in rgba.chunks_exact_mut(4).zip(rgb.chunks_exact(3)) {
                     pixel[..3].copy_from_slice(rgb);
                 }
@@ -168,7 +185,9 @@ impl Batches for ShardBatches {
         Ok(self.fill(&crops, |at, rgb, targets| {
             let mut draw = Draw::new(&[self.seed, AUGMENT, step, at as u64]);
             augment(rgb, side, targets, &self.augment, &mut draw);
-            self.kind(crops[at], &self.shard.records()[crops[at]])
+            let record = &self.shard.records()[crops[at]];
+            let kind = self.kind(crops[at], record);
+            (kind, self.face(kind, record))
         }))
     }
 
@@ -182,7 +201,10 @@ impl Batches for ShardBatches {
         let no_such = || RunError::Data(Cause::from(format!("there is no validation batch {index}")));
         let rest = rest.ok_or_else(no_such)?;
         let crops: Vec<usize> = rest.iter().take(self.batch as usize).map(|&index| index as usize).collect();
-        Ok(self.fill(&crops, |at, _, _| self.shard.records()[crops[at]].sample.kind()))
+        Ok(self.fill(&crops, |at, _, _| {
+            let kind = self.shard.records()[crops[at]].sample.kind();
+            (kind, kind.probability())
+        }))
     }
 
     fn hash(&self) -> &str {

@@ -38,6 +38,11 @@ pub struct Scene<'a> {
     pub least: i64,
 }
 
+/// Share of `window` that `region` covers: a crowd that nobody has counted may be much larger than the window.
+fn covered(window: &BoundingBox, region: &BoundingBox) -> f64 {
+    f64::from(window.intersection(region)) / f64::from(window.area())
+}
+
 /// Intersection over union in double precision, in which what is exactly at a limit is there.
 fn overlap(a: &BoundingBox, b: &BoundingBox) -> f64 {
     let length = |a1: f32, a2: f32, b1: f32, b2: f32| (f64::from(a2.min(b2)) - f64::from(a1.max(b1))).max(0.0);
@@ -71,7 +76,7 @@ impl Scene<'_> {
         let window = window.bounding_box();
         let mut best = Best { overlap: 0.0, face: None };
         for (i, face) in self.faces.iter().enumerate() {
-            let overlap = overlap(&window, &face.bounding_box);
+            let overlap = if face.ignore { covered(&window, &face.bounding_box) } else { overlap(&window, &face.bounding_box) };
             if overlap > best.overlap {
                 best = Best { overlap, face: self.usable(face).then_some(i) };
             }

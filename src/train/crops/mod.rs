@@ -2,20 +2,24 @@
 //!
 //! [`prepare()`] cuts the crops of one net into a file: for P-Net by chance around faces and elsewhere, for R- and O-Net where the nets before
 //! them see faces. [`ShardBatches`] draws batches from such a file. Both are functions of settings, seed and images alone, whatever the number
-//! of threads.
+//! of threads; what a teacher ([`label()`]) says may differ in its last digits.
 
 mod augment;
 mod batches;
+mod judge;
 mod law;
+mod merge;
 mod pixels;
 mod pool;
 mod prepare;
 mod random;
 mod ratio;
+mod search;
 mod shard;
+mod teacher;
 mod window;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::cascade::DetectError;
 use crate::data::DataError;
@@ -25,6 +29,7 @@ pub use pool::{Part, Photo, photos};
 pub use prepare::{Earlier, Job, Progress, Report, prepare};
 pub use ratio::Ratio;
 pub use shard::{Record, Shard, ShardError};
+pub use teacher::label;
 pub use window::{Sample, Targets};
 
 /// Why crops could not be cut or used.
@@ -54,6 +59,22 @@ pub enum CropsError {
         /// Why.
         #[source]
         source: DetectError,
+    },
+    /// A teacher cannot be made.
+    #[error("no teacher can be made of the weights that were given")]
+    NoTeacher {
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A teacher failed on an image.
+    #[error("the teacher failed on {path:?}")]
+    Teacher {
+        /// The image.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Crops of R- and O-Net are found by the nets before them.
     #[error("crops for {net} are what the nets before it find: their weights are needed")]
@@ -117,4 +138,10 @@ pub enum CropsError {
         /// Shares of negatives, positives, parts and landmark faces.
         ratio: [u32; 4],
     },
+}
+
+impl CropsError {
+    fn teacher(path: &Path, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Teacher { path: path.into(), source: source.into() }
+    }
 }

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use walkdir::WalkDir;
 
 use super::CropsError;
 use crate::data::{AnnotatedImage, Annotation, DataError, Faults, celeba, facepoint, json, wider, wider_mat};
 use crate::files;
-use crate::train::config::{DataConfig, Source, SourceFormat, Uses};
+use crate::train::config::{DataConfig, Source, SourceFormat, Uses, folder_of};
 
 /// A part of the images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -50,6 +51,8 @@ pub struct Photo {
     pub faces: Vec<Annotation>,
     /// What may be learned from it.
     pub uses: Uses,
+    /// Negatives to be cut of it, if not as many as of any.
+    pub negatives: Option<u32>,
     /// Which part it belongs to.
     pub part: Part,
 }
@@ -71,7 +74,7 @@ pub fn photos(config: &DataConfig, seed: u32, faults: &mut Faults) -> Result<Vec
     let mut seen = HashMap::new();
     for (number, source) in config.sources.iter().enumerate() {
         let first = photos.len();
-        let folder = source.images.clone().unwrap_or_else(|| folder_of(&source.annotations));
+        let folder = source.images_folder();
         for image in read(source, faults)? {
             let path = folder.join(&image.path);
             let mut file = faults.of(&source.annotations);
@@ -80,9 +83,11 @@ pub fn photos(config: &DataConfig, seed: u32, faults: &mut Faults) -> Result<Vec
                 file.skipped(image.line, format!("the image {path:?} is in {other:?} already: skipped"))?;
                 continue;
             }
-            let faces = image.faces.into_iter().filter(|face| face.bounding_box.area() > 0.0).collect();
+            let converted = |face: Annotation| Annotation { bounding_box: source.converted(face.bounding_box), ..face };
+            let faces = image.faces.into_iter().filter(|face| face.bounding_box.area() > 0.0).map(converted).collect();
             let named_by = (source.annotations.clone(), image.line);
-            photos.push(Photo { path, source: number, named_by, faces, uses: source.uses(), part: Part::Training });
+            let (uses, negatives) = (source.uses(), source.negatives_per_image);
+            photos.push(Photo { path, source: number, named_by, faces, uses, negatives, part: Part::Training });
         }
         if photos.len() == first {
             return Err(CropsError::NoImage { annotations: source.annotations.clone() });
@@ -90,10 +95,6 @@ pub fn photos(config: &DataConfig, seed: u32, faults: &mut Faults) -> Result<Vec
         split(&mut photos[first..], &folder, config.split, seed);
     }
     Ok(photos)
-}
-
-fn folder_of(file: &Path) -> PathBuf {
-    if file.is_dir() { file.to_owned() } else { file.parent().unwrap_or(Path::new("")).to_owned() }
 }
 
 fn read(source: &Source, faults: &mut Faults) -> Result<Vec<AnnotatedImage>, CropsError> {
@@ -106,8 +107,24 @@ fn read(source: &Source, faults: &mut Faults) -> Result<Vec<AnnotatedImage>, Cro
         SourceFormat::Facepoint => facepoint::read(path, facepoint::Form::CnnFacePoint, faults),
         SourceFormat::Json => json::read_annotations(path, faults),
         SourceFormat::Celeba => celeba(path, source.landmarks.as_deref(), faults),
+        SourceFormat::Folder => folder(path),
     };
     Ok(images?)
+}
+
+/// All files below `path` that are called as images are, in the order of their names.
+fn folder(path: &Path) -> Result<Vec<AnnotatedImage>, DataError> {
+    const EXTENSIONS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff"];
+    let is_image = |path: &Path| path.extension().is_some_and(|own| EXTENSIONS.iter().any(|known| own.eq_ignore_ascii_case(known)));
+    let mut images = Vec::new();
+    for entry in WalkDir::new(path).sort_by_file_name() {
+        let entry = entry.map_err(|error| DataError::Read { path: error.path().unwrap_or(path).into(), source: error.into() })?;
+        if entry.file_type().is_file() && is_image(entry.path()) {
+            let path = entry.path().strip_prefix(path).unwrap_or(entry.path()).to_string_lossy().into_owned();
+            images.push(AnnotatedImage { path, ..AnnotatedImage::default() });
+        }
+    }
+    Ok(images)
 }
 
 /// `CelebA`'s two files, or the folder that both lie in under their own names.
@@ -177,7 +194,7 @@ mod tests {
         let uses = Uses { negatives: true, faces: true, landmarks: true };
         let photo = |i| {
             let path = Path::new("there").join(format!("{i}.jpg"));
-            Photo { path, source: 0, named_by: ("list".into(), 1), faces: Vec::new(), uses, part: Part::Training }
+            Photo { path, source: 0, named_by: ("list".into(), 1), faces: Vec::new(), uses, negatives: None, part: Part::Training }
         };
         let mut photos: Vec<Photo> = names.map(photo).collect();
         split(&mut photos, Path::new("there"), [80, 10, 10], seed);

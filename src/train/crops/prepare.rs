@@ -4,19 +4,20 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 use serde::Serialize;
 
 use super::CropsError;
+use super::judge::{Judge, logit};
 use super::law::{Cut, Scene};
 use super::pixels::cut;
 use super::pool::{Part, Photo, photos};
 use super::random::Draw;
+use super::search::{Found, Searcher};
 use super::shard::{Record, ShardError, Writer};
 use super::window::Sample;
-use crate::cascade::{Capacity, Config, Depth, DetectError, Frame, Proposals, Proposer};
+use crate::cascade::{Depth, Frame, Proposals};
 use crate::data::{DataError, Faults};
 use crate::engine::Engine;
 use crate::files;
@@ -26,8 +27,6 @@ use crate::train::config::TrainConfig;
 use crate::train::run::Cause;
 use crate::weights::Weights;
 
-/// At low thresholds there are more candidates than a detector would keep.
-const ROOM: Capacity = Capacity { candidates: 8192, rnet: 2048, onet: 2048 };
 /// Images that are worked on together.
 const TOGETHER: usize = 32;
 
@@ -48,6 +47,8 @@ pub struct Job<'a> {
     pub config: &'a TrainConfig,
     /// The nets before it; P-Net needs none.
     pub earlier: Option<Earlier<'a>>,
+    /// A cascade that labels images and crops.
+    pub teacher: Option<Earlier<'a>>,
     /// Reads an image.
     pub read: &'a (dyn Fn(&Path) -> Result<Frame, Cause> + Sync),
     /// Set to true by anyone, it ends the work soon, and no file is written.
@@ -94,8 +95,10 @@ pub fn prepare(job: &Job<'_>, out: &Path, watch: &mut dyn FnMut(Progress)) -> Re
     let failed = |source| ShardError::Write { path: out.into(), source };
     let mut faults = if job.config.data.strict { Faults::strict() } else { Faults::lenient() };
     let photos = photos(&job.config.data, job.config.seed, &mut faults)?;
-    let searcher = Searcher::new(net, job)?;
-    let mut cutter = Cutter { job, net, searcher, faults, report: Report::default() };
+    let searcher = searcher(net, job)?;
+    let judge = job.teacher.map(|teacher| Judge::new(teacher.engine, net, teacher.weights)).transpose();
+    let judge = judge.map_err(|error| CropsError::NoTeacher { source: error.into() })?;
+    let mut cutter = Cutter { job, net, searcher, judge, faults, report: Report::default() };
     files::remove_leftovers(out).map_err(failed)?;
     let mut end = None;
     let written = files::write_with(out, |file| {
@@ -111,6 +114,19 @@ pub fn prepare(job: &Job<'_>, out: &Path, watch: &mut dyn FnMut(Progress)) -> Re
         Some(Ok(true)) | None => written.map_err(failed)?,
     }
     Ok(Some(Report { faults: cutter.faults, ..cutter.report }))
+}
+
+/// The nets before `net`; `None` for P-Net, which has none.
+fn searcher(net: Net, job: &Job<'_>) -> Result<Option<Searcher>, CropsError> {
+    let depth = match net.name {
+        "pnet" => return Ok(None),
+        "rnet" => Depth::Pnet,
+        _ => Depth::Rnet,
+    };
+    let Some(earlier) = job.earlier else { return Err(CropsError::NoWeights { net: net.name.into() }) };
+    let law = &job.config.data.crops;
+    let searcher = Searcher::new(earlier, law, law.thresholds, depth);
+    searcher.map(Some).map_err(|source| CropsError::Earlier { net: net.name.into(), source })
 }
 
 impl Default for Report {
@@ -132,10 +148,7 @@ impl<E: Into<CropsError>> From<E> for Stop {
 }
 
 /// An image, or why it cannot be read.
-type Loaded = Result<Frame, Cause>;
-
-/// What the nets before see in an image.
-type Found = Result<Proposals, DetectError>;
+pub type Loaded = Result<Frame, Cause>;
 
 /// Crops of one image.
 struct Done {
@@ -148,6 +161,8 @@ struct Cutter<'a> {
     job: &'a Job<'a>,
     net: Net,
     searcher: Option<Searcher>,
+    /// The teacher's own net for these crops.
+    judge: Option<Judge>,
     faults: Faults,
     report: Report,
 }
@@ -167,9 +182,13 @@ impl Cutter<'_> {
             let (cuts, after) =
                 rayon::join(|| this.cut(group, first, &frames), || groups.next().map(|(group, first)| (group, first, this.load(group))));
             next = after;
-            for (photo, (frame, cuts)) in group.iter().zip(frames.iter().zip(cuts)) {
+            for (photo, frame) in group.iter().zip(&frames) {
                 self.note(photo, frame)?;
-                let Some(Done { rgb, records, truncated }) = cuts? else { continue };
+            }
+            let done = group.iter().zip(cuts).filter_map(|(photo, cuts)| cuts.transpose().map(|done| done.map(|done| (photo, done))));
+            let mut done = done.collect::<Result<Vec<_>, CropsError>>()?;
+            self.judge(&mut done)?;
+            for (photo, Done { rgb, records, truncated }) in done {
                 writer.add(&rgb, &records).map_err(Stop::Disk)?;
                 self.report.images[photo.part as usize] += 1;
                 self.report.truncated += usize::from(truncated);
@@ -181,6 +200,17 @@ impl Cutter<'_> {
         self.check(photos)?;
         writer.finish(&self.notes()).map_err(Stop::Disk)?;
         Ok(true)
+    }
+
+    /// Asks the teacher about the crops of all images at once: few images fill a batch.
+    fn judge(&mut self, done: &mut [(&Photo, Done)]) -> Result<(), CropsError> {
+        let Some(judge) = &mut self.judge else { return Ok(()) };
+        let rgb = done.iter().map(|(_, done)| &*done.rgb).collect::<Vec<_>>().concat();
+        let first = done.first().map(|(photo, _)| photo.path.clone()).unwrap_or_default();
+        let outputs = judge.outputs(&rgb).map_err(|error| CropsError::teacher(&first, error))?;
+        let records = done.iter_mut().flat_map(|(_, done)| &mut done.records);
+        records.zip(outputs).for_each(|(record, outputs)| record.teacher = Some(logit(&outputs)));
+        Ok(())
     }
 
     fn load(&self, group: &[Photo]) -> Vec<Loaded> {
@@ -230,20 +260,19 @@ impl Cutter<'_> {
 
     fn cut_one(&self, photo: &Photo, number: usize, frame: &Frame, found: Option<&Proposals>) -> Done {
         let mut draw = Draw::new(&[u64::from(self.job.config.seed), u64::from(self.net.side), number as u64]);
-        let scene = Scene {
-            size: [frame.width(), frame.height()],
-            faces: &photo.faces,
-            uses: photo.uses,
-            law: &self.job.config.data.crops,
-            least: i64::from(PNET.side),
-        };
+        let mut law = self.job.config.data.crops.clone();
+        if let Some(negatives) = photo.negatives {
+            (law.negatives_per_image, law.detected_negatives_per_image) = (negatives, negatives);
+        }
+        let scene =
+            Scene { size: [frame.width(), frame.height()], faces: &photo.faces, uses: photo.uses, law: &law, least: i64::from(PNET.side) };
         let mut cuts = match found {
             None => scene.random(&mut draw),
             Some(found) => scene.detected(found.boxes.iter().map(|(found, _)| found)),
         };
         cuts.extend(scene.landmark_faces(&mut draw));
         let rgb = cut(frame, &cuts, self.net.side);
-        let record = |cut: Cut| Record { targets: cut.targets, image: number as u32, sample: cut.sample, part: photo.part };
+        let record = |cut: Cut| Record { targets: cut.targets, image: number as u32, sample: cut.sample, teacher: None, part: photo.part };
         Done { rgb, records: cuts.into_iter().map(record).collect(), truncated: found.is_some_and(|found| found.truncated) }
     }
 
@@ -271,6 +300,7 @@ impl Cutter<'_> {
             "report": self.report,
             "seed": self.job.config.seed,
             "data": self.job.config.data,
+            "teacher": self.job.config.teacher,
         });
         notes.to_string()
     }
@@ -285,65 +315,4 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
         cause = error.source();
     }
     text
-}
-
-/// The nets before the one that crops are for.
-struct Searcher {
-    engine: Engine,
-    weights: Weights,
-    config: Config,
-    depth: Depth,
-    /// Made and not at work.
-    idle: Mutex<Vec<Proposer>>,
-}
-
-impl Searcher {
-    /// `None` for P-Net.
-    fn new(net: Net, job: &Job<'_>) -> Result<Option<Self>, CropsError> {
-        let depth = match net.name {
-            "pnet" => return Ok(None),
-            "rnet" => Depth::Pnet,
-            _ => Depth::Rnet,
-        };
-        let Some(earlier) = job.earlier else { return Err(CropsError::NoWeights { net: net.name.into() }) };
-        let law = &job.config.data.crops;
-        let [pnet, rnet] = law.thresholds;
-        let mut config = Config::default();
-        (config.min_face_px, config.factor, config.thresholds) = (law.detect_min_face_px, law.detect_factor, [pnet, rnet, 1.0]);
-        config.capacity = Some(ROOM);
-        let searcher =
-            Self { engine: earlier.engine.clone(), weights: earlier.weights.clone(), config, depth, idle: Mutex::new(Vec::new()) };
-        let first = searcher.made().map_err(|source| CropsError::Earlier { net: net.name.into(), source })?;
-        searcher.rest(first);
-        Ok(Some(searcher))
-    }
-
-    fn made(&self) -> Result<Proposer, DetectError> {
-        Proposer::new(self.engine.clone(), &self.weights, self.config.clone(), self.depth)
-    }
-
-    /// What is found in each frame: on the CPU in several at once, on a GPU in one after the other.
-    fn search(&self, frames: &[Loaded]) -> Vec<Found> {
-        let one = |frame: &Loaded| frame.as_ref().map_or_else(|_| Ok(Proposals::default()), |frame| self.search_one(frame));
-        if self.engine.gpu().is_some() { frames.iter().map(one).collect() } else { frames.par_iter().map(one).collect() }
-    }
-
-    /// No lock is held meanwhile: this thread may be lent to another image while it waits for others.
-    fn search_one(&self, frame: &Frame) -> Found {
-        let mut proposer = self.idle_for(frame).map_or_else(|| self.made(), Ok)?;
-        let found = proposer.propose(frame);
-        self.rest(proposer);
-        found
-    }
-
-    /// One that has searched a frame of that size last, if there is one.
-    fn idle_for(&self, frame: &Frame) -> Option<Proposer> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let fitting = idle.iter().position(|proposer| proposer.size() == Some([frame.width(), frame.height()]));
-        fitting.map(|at| idle.swap_remove(at)).or_else(|| idle.pop())
-    }
-
-    fn rest(&self, proposer: Proposer) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(proposer);
-    }
 }

@@ -26,9 +26,11 @@ use crate::files;
 const HEAD: &[u8; 16] = b"mtcmcn crops\n\0\0\0";
 const FOOT: &[u8; 16] = b"mtcmcn crops end";
 /// The form that this program writes and reads.
-const FORM: u32 = 1;
+const FORM: u32 = 2;
 /// Bytes of head, foot and record, and what pixels are filled up to.
 const LINE: usize = 64;
+/// Of a teacher's logit for 1: 127 for 8.
+const STEPS: f32 = 127.0 / 8.0;
 /// Bytes under one checksum.
 const BLOCK: usize = 1 << 20;
 
@@ -41,6 +43,8 @@ pub struct Record {
     pub image: u32,
     /// What it is.
     pub sample: Sample,
+    /// By how much a teacher's logit of a face is above that of background, between -8 and 8 in steps of 0.063.
+    pub teacher: Option<f32>,
     /// The part that its image belongs to.
     pub part: Part,
 }
@@ -52,7 +56,8 @@ impl Record {
             slot.copy_from_slice(&value.to_le_bytes());
         }
         bytes[56..60].copy_from_slice(&self.image.to_le_bytes());
-        bytes[60..63].copy_from_slice(&[self.sample as u8, self.part as u8, self.targets.tasks]);
+        let teacher = self.teacher.map_or(0, |logit| (128.0 + logit.clamp(-8.0, 8.0) * STEPS).round() as u8);
+        bytes[60..].copy_from_slice(&[self.sample as u8, self.part as u8, self.targets.tasks, teacher]);
         bytes
     }
 
@@ -63,12 +68,13 @@ impl Record {
         for (at, value) in values.iter_mut().enumerate() {
             *value = f32::from_le_bytes(word(at)?);
         }
-        let &[sample, part, tasks, 0] = bytes.get(60..64)? else { return None };
+        let &[sample, part, tasks, teacher] = bytes.get(60..64)? else { return None };
         let fits = values.iter().all(|value| value.is_finite()) && tasks & !6 == 0;
         fits.then_some(Self {
             targets: Targets { values, tasks },
             image: u32::from_le_bytes(word(14)?),
             sample: *Sample::ALL.get(usize::from(sample))?,
+            teacher: (teacher > 0).then(|| (f32::from(teacher) - 128.0) / STEPS),
             part: *Part::ALL.get(usize::from(part))?,
         })
     }

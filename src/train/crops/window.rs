@@ -1,5 +1,6 @@
 //! Square windows of an image, and what they teach (spec sections 4.1 and 4.2).
 
+use glam::Vec2;
 use serde::{Deserialize, Serialize};
 
 use crate::geometry::{BoundingBox, Landmarks};
@@ -75,6 +76,13 @@ impl Window {
         Self { x: first(face.x1, face.x2), y: first(face.y1, face.y2), side: side as i32 }
     }
 
+    /// About the same middle, `scale` times as large, rounded.
+    pub fn scaled(self, scale: f64) -> Self {
+        let side = (f64::from(self.side) * scale).round().max(1.0) as i32;
+        let shift = (side - self.side).div_euclid(2);
+        Self { x: self.x.saturating_sub(shift), y: self.y.saturating_sub(shift), side }
+    }
+
     /// Corners of `face` from the window's corners, in sides: `(x1-X1)/S, (y1-Y1)/S, (x2-X2)/S, (y2-Y2)/S` (spec section 4.2, whose inclusive
     /// corners are one less than our edges on both sides of the last two differences).
     pub fn box_targets(self, face: &BoundingBox) -> [f32; 4] {
@@ -117,6 +125,23 @@ impl Targets {
         self
     }
 
+    /// Of the crop turned about its middle by `turn` radians, clockwise as it is seen: the box keeps its size and stays upright about its middle.
+    pub fn turned(self, turn: f32) -> Self {
+        let turned = |point: Vec2| Vec2::from_angle(turn).rotate(point - 0.5) + 0.5;
+        let v = self.values;
+        let middle = Vec2::new(v[0] + v[2] + 1.0, v[1] + v[3] + 1.0) / 2.0;
+        let shift = turned(middle) - middle;
+        let mut values = v;
+        for (at, value) in values[..4].iter_mut().enumerate() {
+            *value += shift[at % 2];
+        }
+        for i in 0..5 {
+            let point = turned(Vec2::new(v[4 + i], v[9 + i]));
+            (values[4 + i], values[9 + i]) = (point.x, point.y);
+        }
+        Self { values, ..self }
+    }
+
     /// Of the mirrored crop: `(dx1, dy1, dx2, dy2) -> (-dx2, dy1, -dx1, dy2)`; landmarks `x -> 1 - x`, eyes and mouth corners swapped (spec
     /// section 4.7).
     pub fn mirrored(self) -> Self {
@@ -135,8 +160,6 @@ impl Targets {
 
 #[cfg(test)]
 mod tests {
-    use glam::Vec2;
-
     use super::*;
 
     fn face(x1: f32, y1: f32, x2: f32, y2: f32) -> BoundingBox {

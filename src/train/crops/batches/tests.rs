@@ -12,16 +12,21 @@ struct Crops(PathBuf);
 impl Crops {
     /// So many crops of each kind in each part.
     fn new(name: &str, side: u32, training: [u32; 4], validation: [u32; 4]) -> Self {
+        Self::of(name, side, training, validation, |sample| match sample {
+            Sample::Negative => Targets::default(),
+            Sample::Landmarks => Targets::default().with_landmarks([0.5; 10]),
+            _ => Targets::default().with_box([0.1, 0.2, 0.3, 0.4]),
+        })
+    }
+
+    /// With such targets.
+    fn of(name: &str, side: u32, training: [u32; 4], validation: [u32; 4], targets: impl Fn(Sample) -> Targets) -> Self {
         let path = std::env::temp_dir().join(format!("mtcmcn-batches-{}-{name}", std::process::id()));
         let mut records = Vec::new();
         for (part, counts) in [(Part::Training, training), (Part::Validation, validation), (Part::Test, [3; 4])] {
             for (sample, count) in Sample::ALL.into_iter().zip(counts) {
-                let targets = match sample {
-                    Sample::Negative => Targets::default(),
-                    Sample::Landmarks => Targets::default().with_landmarks([0.5; 10]),
-                    _ => Targets::default().with_box([0.1, 0.2, 0.3, 0.4]),
-                };
-                records.extend((0..count).map(|i| Record { targets, image: i, sample, part }));
+                let targets = targets(sample);
+                records.extend((0..count).map(|i| Record { targets, image: i, sample, teacher: None, part }));
             }
         }
         files::write_with(&path, |file| {
@@ -34,6 +39,23 @@ impl Crops {
         })
         .unwrap();
         Self(path)
+    }
+
+    /// As in a file cut with a teacher that says `logit` of every crop.
+    fn with_teacher(name: &str, logit: f32) -> Self {
+        let crops = Self::new(name, 12, [30, 10, 10, 20], [4; 4]);
+        let shard = Shard::open(&crops.0).unwrap();
+        let records: Vec<Record> = shard.records().iter().map(|record| Record { teacher: Some(logit), ..*record }).collect();
+        let rgb: Vec<Vec<u8>> = (0..records.len()).map(|i| shard.pixels(i).to_vec()).collect();
+        files::write_with(&crops.0, |file| {
+            let mut writer = Writer::new(file, 12)?;
+            for (rgb, record) in rgb.iter().zip(&records) {
+                writer.add(rgb, std::slice::from_ref(record))?;
+            }
+            writer.finish("{}")
+        })
+        .unwrap();
+        crops
     }
 
     fn open(&self, settings: &str) -> ShardBatches {
@@ -71,6 +93,44 @@ fn a_batch_has_its_kinds_in_the_ratio_with_their_tasks() {
             assert!(targets[4..].iter().all(|value| *value == if Kind(*kind).has(Task::Landmarks) { 0.5 } else { 0.0 }));
         }
     }
+}
+
+#[test]
+fn a_teacher_softens_labels_as_far_as_it_is_right() {
+    let probability = |logit: f32| 1.0 / (1.0 + (-logit).exp());
+    for (name, logit) in [("sure", 8.0), ("unsure", 0.0), ("wrong", -8.0)] {
+        let crops = Crops::with_teacher(name, logit);
+        let batch = crops.open("batch = 14\nsoft_targets = 0.25").batch(0).unwrap();
+        for (kind, face) in batch.kinds.iter().zip(&batch.faces).filter(|(kind, _)| Kind(**kind).has(Task::Class)) {
+            let is_face = Kind(*kind).is_face();
+            let soft = probability(if is_face { logit.max(1.0) } else { logit.min(-1.0) });
+            let want = 0.75 * f32::from(u8::from(is_face)) + 0.25 * soft;
+            assert!((face - want).abs() < 1e-6, "{name}: {face}, not {want}");
+        }
+        let hard = crops.open("batch = 14\nsoft_targets = 0").batch(0).unwrap();
+        assert!(hard.kinds.iter().zip(&hard.faces).all(|(kind, face)| *face == Kind(*kind).probability()));
+        let validation = crops.open("batch = 16").validation_batch(0).unwrap();
+        assert!(validation.kinds.iter().zip(&validation.faces).all(|(kind, face)| *face == Kind(*kind).probability()));
+    }
+}
+
+#[test]
+fn landmarks_are_taught_by_all_crops_that_have_them_if_asked() {
+    let crops = Crops::new("all-landmarks", 12, [30, 10, 10, 20], [4; 4]);
+    let count = |settings: &str| {
+        let batch = crops.open(settings).batch(0).unwrap();
+        batch.kinds.iter().filter(|kind| Kind(**kind).has(Task::Landmarks)).count()
+    };
+    // None of the other kinds has points here: 2 of 7 in 14 are landmark faces.
+    assert_eq!((count("batch = 14"), count("batch = 14\nlandmarks_on_all = true")), (4, 4));
+    let all = Crops::of("with-points", 12, [30, 10, 10, 20], [4; 4], |sample| match sample {
+        Sample::Negative => Targets::default(),
+        _ => Targets::default().with_box([0.1; 4]).with_landmarks([0.5; 10]),
+    });
+    let batch = all.open("batch = 14\nlandmarks_on_all = true").batch(0).unwrap();
+    assert_eq!(batch.kinds.iter().filter(|kind| Kind(**kind).has(Task::Landmarks)).count(), 8);
+    let positives = batch.kinds.iter().filter(|kind| Kind(**kind).is_face());
+    assert!(positives.clone().all(|kind| *kind == Kind::POSITIVE.0 | Kind::LANDMARKS.0) && positives.count() == 2);
 }
 
 #[test]

@@ -20,7 +20,13 @@ impl Drop for Scratch {
 
 fn record(i: u32) -> Record {
     let targets = Targets { values: std::array::from_fn(|k| i as f32 + k as f32 / 16.0), tasks: [0, 2, 4, 6][i as usize % 4] };
-    Record { targets, image: i / 3, sample: Sample::ALL[i as usize % 4], part: Part::ALL[i as usize % 3] }
+    Record {
+        targets,
+        image: i / 3,
+        sample: Sample::ALL[i as usize % 4],
+        teacher: [None, Some(-8.0), Some(0.0), Some(8.0)][i as usize % 4],
+        part: Part::ALL[i as usize % 3],
+    }
 }
 
 fn pixels(i: u32, side: u32) -> Vec<u8> {
@@ -113,9 +119,9 @@ fn another_form_and_impossible_lengths_are_named() {
     write(&scratch.0, 5, 12);
     let whole = fs::read(&scratch.0).unwrap();
     let mut bytes = whole.clone();
-    bytes[16] = 2;
+    bytes[16] = FORM as u8 + 1;
     fs::write(&scratch.0, &bytes).unwrap();
-    assert!(matches!(Shard::open(&scratch.0), Err(ShardError::Version { form: 2, .. })));
+    assert!(matches!(Shard::open(&scratch.0), Err(ShardError::Version { form, .. }) if form == FORM + 1));
     // A foot that claims more crops than memory holds, under a checksum that fits.
     for count in [6, u64::MAX, u64::MAX / 432] {
         let (mut bytes, foot) = (whole.clone(), whole.len() - LINE);

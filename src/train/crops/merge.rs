@@ -1,0 +1,122 @@
+//! What a teacher's detections make of an image's labels.
+
+use crate::data::Annotation;
+use crate::geometry::{BoundingBox, Landmarks};
+use crate::train::config::TeacherConfig;
+
+/// A face that a teacher sees.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Seen {
+    /// In the teacher's own convention.
+    pub bounding_box: BoundingBox,
+    /// Its landmarks.
+    pub landmarks: Landmarks,
+    /// Probability of a face.
+    pub score: f32,
+}
+
+/// The faces of an image with `labels`, whose boxes follow the teacher's convention, in which the teacher has `seen` faces, best first.
+///
+/// A label that it sees too takes its box, and its landmarks where the label has none and it is sure. A label that it does not see stays,
+/// unless it is so small that nobody could. What it sees beside the labels is a face if it is sure, of no use if it is not, and nothing below;
+/// where labels are `complete`, of no use if it is sure, and nothing otherwise.
+pub fn merge(labels: &[Annotation], seen: &[Seen], complete: bool, config: &TeacherConfig) -> Vec<Annotation> {
+    let (face, of_no_use) = if complete { (f32::INFINITY, config.accept) } else { (config.accept, config.ignore) };
+    let mut faces = labels.to_vec();
+    let mut matched = vec![false; labels.len()];
+    for seen in seen {
+        let landmarks = (seen.score >= config.landmarks).then_some(seen.landmarks);
+        let overlap = |face: &Annotation| face.bounding_box.iou(&seen.bounding_box);
+        let best = (0..labels.len()).max_by(|&a, &b| overlap(&labels[a]).total_cmp(&overlap(&labels[b])));
+        match best.filter(|&best| overlap(&labels[best]) >= config.overlap) {
+            // A second one on the same label is nobody.
+            Some(best) if matched[best] => {}
+            Some(best) => {
+                matched[best] = true;
+                faces[best].bounding_box = seen.bounding_box;
+                faces[best].landmarks = faces[best].landmarks.or(landmarks);
+            }
+            None if seen.score >= of_no_use => {
+                let ignore = seen.score < face;
+                faces.push(Annotation { landmarks: landmarks.filter(|_| !ignore), ignore, ..Annotation::new(seen.bounding_box) });
+            }
+            None => {}
+        }
+    }
+    for (face, _) in faces.iter_mut().zip(matched).filter(|(_, matched)| !matched) {
+        let b = face.bounding_box;
+        face.ignore |= f64::from(b.width().max(b.height())) < config.min_label_px;
+    }
+    faces
+}
+
+/// Greedy non-maximum suppression: of `seen`, best first, those that share no more than `limit` of the smaller box with a better one.
+pub fn suppress(mut seen: Vec<Seen>, limit: f32) -> Vec<Seen> {
+    seen.sort_by(|a, b| b.score.total_cmp(&a.score));
+    let mut kept: Vec<Seen> = Vec::new();
+    for one in seen {
+        let covers = |other: &Seen| {
+            let smaller = one.bounding_box.area().min(other.bounding_box.area());
+            one.bounding_box.intersection(&other.bounding_box) > limit * smaller
+        };
+        if !kept.iter().any(covers) {
+            kept.push(one);
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use glam::Vec2;
+
+    use super::*;
+    use crate::train::config::TrainConfig;
+
+    fn square(x: f32, side: f32) -> BoundingBox {
+        BoundingBox { x1: x, y1: 0.0, x2: x + side, y2: side }
+    }
+
+    fn seen(x: f32, side: f32, score: f32) -> Seen {
+        Seen { bounding_box: square(x, side), landmarks: [Vec2::splat(x); 5], score }
+    }
+
+    fn teacher() -> TeacherConfig {
+        TrainConfig::default().teacher
+    }
+
+    #[test]
+    fn a_label_takes_the_box_that_the_teacher_sees_and_keeps_its_own_points() {
+        let own = Annotation { landmarks: Some([Vec2::ONE; 5]), ..Annotation::new(square(0.0, 50.0)) };
+        let bare = Annotation::new(square(100.0, 50.0));
+        let all = [seen(103.0, 50.0, 0.99), seen(3.0, 50.0, 0.99), seen(101.0, 48.0, 0.9)];
+        let faces = merge(&[own, bare], &all, false, &teacher());
+        assert_eq!(faces.len(), 2, "the second on one label is nobody");
+        assert_eq!((faces[0].bounding_box, faces[0].landmarks), (square(3.0, 50.0), own.landmarks));
+        assert_eq!((faces[1].bounding_box, faces[1].landmarks), (square(103.0, 50.0), Some([Vec2::splat(103.0); 5])));
+        // Where it is not sure, its points are left.
+        assert_eq!(merge(&[bare], &[seen(103.0, 50.0, 0.6)], false, &teacher())[0].landmarks, None);
+    }
+
+    #[test]
+    fn what_is_seen_beside_labels_is_a_face_of_no_use_or_nothing() {
+        let all = [seen(0.0, 50.0, 0.99), seen(100.0, 50.0, 0.6), seen(200.0, 50.0, 0.2)];
+        let faces =
+            |complete| merge(&[], &all, complete, &teacher()).iter().map(|face| (face.bounding_box.x1, face.ignore)).collect::<Vec<_>>();
+        assert_eq!(faces(false), [(0.0, false), (100.0, true)]);
+        assert_eq!(faces(true), [(0.0, true)]);
+    }
+
+    #[test]
+    fn a_label_that_is_not_seen_stays_unless_it_is_tiny() {
+        let labels = [Annotation::new(square(0.0, 50.0)), Annotation::new(square(100.0, 10.0))];
+        assert_eq!(merge(&labels, &[], false, &teacher()).iter().map(|face| face.ignore).collect::<Vec<_>>(), [false, true]);
+        assert!(!merge(&labels, &[seen(100.0, 11.0, 0.9)], false, &teacher())[1].ignore, "a tiny one that is seen is a face");
+    }
+
+    #[test]
+    fn of_boxes_that_cover_each_other_the_best_stays() {
+        let kept = suppress(vec![seen(0.0, 50.0, 0.5), seen(2.0, 50.0, 0.9), seen(40.0, 50.0, 0.3), seen(10.0, 20.0, 0.2)], 0.7);
+        assert_eq!(kept.iter().map(|seen| seen.score).collect::<Vec<_>>(), [0.9, 0.3]);
+    }
+}
