@@ -6,13 +6,13 @@
 //! ```
 //!
 //! The frame is `assets/astronaut.png` with faces from 20 px on, the training step O-Net's with a batch of 64. Weights are those that
-//! `MTCMCN_WEIGHTS` names, else those that the program keeps in the user's cache, else noise. Of the steps of one kernel, the one with the
+//! `MTCMCN_WEIGHTS` names, else our own. Of the steps of one kernel, the one with the
 //! most work stands for it. Criterion tells how times are spread and compares with the run before; the table at the end of each engine
 //! tells the shortest time of a sample.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput};
@@ -128,9 +128,5 @@ fn weights() -> (Weights, String) {
     if let Some(path) = std::env::var_os("MTCMCN_WEIGHTS") {
         return (Weights::load(&path).expect("MTCMCN_WEIGHTS names weights"), format!("weights of {}", path.display()));
     }
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| Some(std::env::home_dir()?.join(".cache")));
-    match cache.and_then(|cache| Weights::load(cache.join("mtcmcn/facenet-pytorch-2.6.0.safetensors")).ok()) {
-        Some(weights) => (weights, "the public weights".to_owned()),
-        None => (noise_weights(), "weights of noise (after `mtcmcn detect` once: the public ones)".to_owned()),
-    }
+    (Weights::builtin(), "our own weights".to_owned())
 }

@@ -5,7 +5,8 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let engine = Engine::open(&Device::Auto)?;
-//! let mut detector = Detector::new(engine, &Weights::load("weights.safetensors")?, Config::default())?;
+//! let weights = Weights::builtin();
+//! let mut detector = Detector::new(engine, &weights, Config::for_weights(&weights))?;
 //! let frame = Frame::from_rgba(640, 480, vec![0; 640 * 480 * 4]).ok_or("width x height x 4 bytes are needed")?;
 //! for face in detector.detect(&frame)?.faces {
 //!     println!("{:?} {:.3} {:?}", face.bounding_box, face.score, face.landmarks);

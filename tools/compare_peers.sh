@@ -5,8 +5,8 @@
 #
 # Needs a folder with bench scripts of peers (MTCMCN_PEERS, default ../shared/peers beside the repository) and a Python environment that has
 # them installed (MTCMCN_PEERS_ENV; how to make one is in that folder's README), frames to search (--frames or MTCMCN_FRAMES, default
-# frames/ in the folder of data, ../shared/data), and weights as `mtcmcn detect` finds them. MTCMCN_RUN is put before every timed command:
-# `taskset -c 0,1`, say.
+# frames/ in the folder of data, ../shared/data). Weights are those of MTCMCN_WEIGHTS, else the published ones, which the peers have too.
+# MTCMCN_RUN is put before every timed command: `taskset -c 0,1`, say.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
@@ -27,4 +27,10 @@ if [ -z "${MTCMCN_BIN:-}" ]; then
     cargo build --release --quiet --manifest-path "$root/Cargo.toml" --bin mtcmcn
     MTCMCN_BIN=$root/target/release/mtcmcn
 fi
-exec "$python" "$root/tools/compare_peers.py" --bin "$MTCMCN_BIN" --peers "$peers" --frames "$frames" "$@"
+if [ -z "${MTCMCN_WEIGHTS:-}" ]; then
+    scratch=$(mktemp -d)
+    trap 'rm -rf "$scratch"' EXIT
+    export MTCMCN_WEIGHTS=$scratch/published.safetensors
+    "$MTCMCN_BIN" import published --quiet --out "$MTCMCN_WEIGHTS" >/dev/null
+fi
+"$python" "$root/tools/compare_peers.py" --bin "$MTCMCN_BIN" --peers "$peers" --frames "$frames" "$@"

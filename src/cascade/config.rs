@@ -1,5 +1,7 @@
 //! Every setting of the detector, with the defaults of the authors' release (spec section 3.1).
 
+use crate::weights::Weights;
+
 /// How pyramid levels and crops are resampled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Resampling {
@@ -29,7 +31,8 @@ pub struct Config {
     pub min_face_px: f64,
     /// Ratio of one pyramid level to the next, in `[0.1, 0.95]`. Default 0.709.
     pub factor: f64,
-    /// Face probability needed after P-Net (`>=`), R-Net (`>`) and O-Net (`>`), each in `[0, 1]`. Default 0.6, 0.7, 0.7.
+    /// Face probability needed after P-Net (`>=`), R-Net (`>`) and O-Net (`>`), each in `[0, 1]`. Default 0.6, 0.7, 0.7; see
+    /// [`Config::for_weights`].
     pub thresholds: [f32; 3],
     /// At most this many faces, best first; 1 to 10,000. Default 1,000.
     pub max_faces: u32,
@@ -68,6 +71,12 @@ pub struct ConfigError {
 }
 
 impl Config {
+    /// The defaults, with the thresholds that `weights` were tuned for if they say so.
+    pub fn for_weights(weights: &Weights) -> Self {
+        let config = Self::default();
+        Self { thresholds: weights.thresholds().unwrap_or(config.thresholds), ..config }
+    }
+
     /// Checks every setting.
     ///
     /// # Errors

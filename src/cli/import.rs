@@ -5,25 +5,41 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use clap::Args;
 use mtcmcn::Weights;
 use mtcmcn::weights::import::import;
+use mtcmcn::weights::names::{LAYERS, Net};
 use sha2::{Digest as _, Sha256};
 
-/// Convert published weights to the safetensors file that `--weights` takes
+use super::fetch;
+
+/// Convert published weights to the safetensors file that `--weights` takes, or make one to pass on of what was trained
 #[derive(Debug, Args)]
 pub struct ImportArgs {
-    /// Torch, Caffe or numpy files of the three nets, a wheel that holds them, or a directory of them
+    /// Torch, Caffe or numpy files of the three nets, a wheel that holds them, or a directory of them; or `published`: the weights of
+    /// the Python package facenet-pytorch 2.6.0 (MIT), downloaded from PyPI once and checked; or a `weights.safetensors` of ours, of
+    /// which the detector's tensors are kept, without the settings and paths of its training
     #[arg(required = true, value_name = "SOURCE")]
     pub sources: Vec<PathBuf>,
     /// File to write; an old one is replaced
     #[arg(long, short, value_name = "FILE")]
     pub out: PathBuf,
+    /// Something to be known about the weights, kept in the file; `thresholds=P,R,O` are those that they are to be used with. May be given
+    /// again
+    #[arg(long, value_name = "KEY=VALUE", value_parser = note)]
+    pub note: Vec<(String, String)>,
+    /// Added to the logit of a face of each net, and noted: with more of it, more boxes pass the same threshold. What a net learned as
+    /// probability depends on how many faces it was shown
+    #[arg(long, value_name = "P,R,O", allow_hyphen_values = true, value_parser = biases)]
+    pub face_bias: Option<[f32; 3]>,
     /// Print the summary as JSON
     #[arg(long)]
     pub json: bool,
 }
+
+/// What stands for the weights that [`fetch::published`] gets.
+const PUBLISHED: &str = "published";
 
 /// Imports, writes, and prints what was written.
 ///
@@ -32,7 +48,17 @@ pub struct ImportArgs {
 /// If a source cannot be used or the file cannot be written; nothing is written then.
 pub fn run(args: &ImportArgs) -> anyhow::Result<ExitCode> {
     let names: Vec<_> = args.sources.iter().filter_map(|path| path.file_name()).map(|name| name.to_string_lossy()).collect();
-    let weights = import(&args.sources)?.with_metadata("source", &names.join(", "));
+    let weights = match &args.sources[..] {
+        [source] if source.as_os_str() == PUBLISHED && !source.exists() => fetch::published()?,
+        [source] if is_ours(source) => bare(&Weights::load(source)?)?,
+        sources => import(sources)?.with_metadata("source", &names.join(", ")),
+    };
+    let weights = args.face_bias.map_or_else(|| Ok(weights.clone()), |biases| biased(&weights, biases))?;
+    let weights = args.note.iter().fold(weights, |weights, (key, value)| weights.with_metadata(key, value));
+    ensure!(
+        weights.thresholds().is_some() || !weights.metadata().contains_key("thresholds"),
+        "--note thresholds= needs three numbers between 0 and 1, as in 0.6,0.7,0.7"
+    );
     weights.save(&args.out)?;
     let bytes = fs::read(&args.out).with_context(|| format!("cannot read back {:?}", args.out))?;
     let sha256 = hex(&Sha256::digest(&bytes));
@@ -44,6 +70,46 @@ pub fn run(args: &ImportArgs) -> anyhow::Result<ExitCode> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).context("writing to standard output")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A key and its value.
+fn note(text: &str) -> Result<(String, String), &'static str> {
+    let (key, value) = text.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or("a key and its value are needed")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+/// Whether the file at `path` is a safetensors file, by its extension: everything else is told by its contents.
+fn is_ours(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("safetensors"))
+}
+
+/// Three finite numbers.
+fn biases(text: &str) -> Result<[f32; 3], &'static str> {
+    let numbers: Option<Vec<f32>> =
+        text.split(',').map(|number| number.trim().parse().ok().filter(|number: &f32| number.is_finite())).collect();
+    numbers.and_then(|numbers| numbers.try_into().ok()).ok_or("three numbers are needed, as in 0.5,1,0")
+}
+
+/// `weights` with `biases` of the three nets added to the logit of a face.
+fn biased(weights: &Weights, biases: [f32; 3]) -> anyhow::Result<Weights> {
+    let (mut tensors, mut metadata) = (weights.tensors().clone(), weights.metadata().clone());
+    for (net, bias) in Net::ALL.iter().zip(biases) {
+        // Background's logit is the first of the two.
+        let logit = tensors.get_mut(&format!("{}.class.bias", net.name())).and_then(|tensor| tensor.data.get_mut(1));
+        *logit.with_context(|| format!("{} has no bias of a class", net.name()))? += bias;
+    }
+    let [p, r, o] = biases;
+    metadata.insert("face_bias".to_owned(), format!("{p},{r},{o}"));
+    Ok(Weights::new(tensors, metadata)?)
+}
+
+/// What a detector needs of `weights`, without anything that is known about them.
+fn bare(weights: &Weights) -> anyhow::Result<Weights> {
+    weights.check()?;
+    let needed = |name: &str| LAYERS.iter().any(|layer| layer.parts().iter().any(|&part| layer.tensor(part) == name));
+    let kept = weights.tensors().iter().filter(|(name, _)| needed(name));
+    let kept = kept.map(|(name, tensor)| (name.clone(), tensor.clone())).collect();
+    Ok(Weights::new(kept, [("format".to_owned(), "mtcmcn".to_owned())].into())?)
 }
 
 /// Lower-case hexadecimal digits of `bytes`.

@@ -22,10 +22,10 @@ pub struct DetectorArgs {
         help_heading = "Detection")]
     factor: f64,
 
-    /// Face probability needed after the first, second and third network
-    #[arg(long, value_name = "P,R,O", allow_hyphen_values = true, default_value_t = Thresholds(Config::default().thresholds),
-        help_heading = "Detection")]
-    thresholds: Thresholds,
+    /// Face probability needed after the first, second and third network; if not given, those that the weights were tuned for, or
+    /// else 0.6,0.7,0.7
+    #[arg(long, value_name = "P,R,O", allow_hyphen_values = true, help_heading = "Detection")]
+    thresholds: Option<Thresholds>,
 
     /// Most faces to report per image
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = max_faces, default_value_t = Config::default().max_faces,
@@ -48,8 +48,8 @@ pub struct DetectorArgs {
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = threads, help_heading = "Engine")]
     pub threads: Option<usize>,
 
-    /// Weights of the three networks, as `mtcmcn import` writes them; if not given, those that `MTCMCN_WEIGHTS` names, or
-    /// else the published ones, downloaded once
+    /// Weights of the three networks, as `mtcmcn import` and `train` write them; if not given, those that `MTCMCN_WEIGHTS` names, or
+    /// else our own
     #[arg(long, value_name = "FILE", help_heading = "Engine")]
     pub weights: Option<PathBuf>,
 
@@ -60,12 +60,12 @@ pub struct DetectorArgs {
 }
 
 impl DetectorArgs {
-    /// The detector's settings.
-    pub fn config(&self) -> Config {
-        let mut config = Config::default();
+    /// The settings of a detector with `weights`.
+    pub fn config(&self, weights: &Weights) -> Config {
+        let mut config = Config::for_weights(weights);
         config.min_face_px = self.min_face;
         config.factor = self.factor;
-        config.thresholds = self.thresholds.0;
+        config.thresholds = self.thresholds.map_or(config.thresholds, |thresholds| thresholds.0);
         config.max_faces = self.max_faces;
         config.mirror_landmarks = self.mirror_landmarks;
         if self.bilinear {
@@ -80,9 +80,9 @@ impl DetectorArgs {
     }
 
     /// The given settings, defaults for the rest.
-    pub fn fixed(device: &str, weights: Option<PathBuf>, min_face: f64, thresholds: [f32; 3]) -> Self {
+    pub fn fixed(device: &str, weights: Option<PathBuf>, min_face: f64, thresholds: Option<[f32; 3]>) -> Self {
         let Config { factor, max_faces, mirror_landmarks, .. } = Config::default();
-        let (thresholds, device) = (Thresholds(thresholds), device.to_owned());
+        let (thresholds, device) = (thresholds.map(Thresholds), device.to_owned());
         Self {
             min_face,
             factor,
@@ -115,7 +115,7 @@ impl DetectorArgs {
         let Ok(device) = self.device.parse();
         let engine = Engine::open_with_threads(&device, self.threads).with_context(|| format!("--device {}", self.device))?;
         tracing::info!("running on {}", engine.name());
-        Ok(Detector::new(engine, weights, self.config())?)
+        Ok(Detector::new(engine, weights, self.config(weights))?)
     }
 }
 

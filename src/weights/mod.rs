@@ -4,6 +4,7 @@
 //! nets here: kernels `[out, in, row, column]`, dense inputs flattened channel, row, column. What others published in other orders goes
 //! through `import` (feature `cli`), which undoes them.
 
+mod builtin;
 mod bytes;
 mod error;
 pub mod names;

@@ -321,3 +321,40 @@ fn is_x86_avx2() -> bool {
     #[cfg(not(target_arch = "x86_64"))]
     false
 }
+
+#[test]
+fn trained_weights_are_made_ready_to_pass_on_and_detect_takes_their_thresholds() {
+    let scratch = Scratch::new();
+    let mut weights = mtcmcn::train::initial_weights(1).unwrap();
+    weights = weights.with_metadata("pnet.config", "annotations = '/home/someone'");
+    weights.save(scratch.path("run.safetensors")).unwrap();
+    let out = ["--out", "out.safetensors"];
+    let ended = scratch.run(
+        &[&["import", "run.safetensors", "--note", "thresholds=0.1,0.2,0.3", "--note", "data=a, b", "--face-bias", "0.5,-1,0"][..], &out]
+            .concat(),
+    );
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let ready = mtcmcn::Weights::load(scratch.path("out.safetensors")).unwrap();
+    ready.check().unwrap();
+    assert_eq!(ready.thresholds(), Some([0.1, 0.2, 0.3]));
+    let keys: Vec<&str> = ready.metadata().keys().map(String::as_str).collect();
+    assert_eq!(keys, ["data", "face_bias", "format", "thresholds"], "nothing of the training is passed on");
+    assert_eq!(ready.tensor("onet.conv1.bias", &[32]).unwrap(), weights.tensor("onet.conv1.bias", &[32]).unwrap());
+    for (net, bias) in [("pnet", 0.5), ("rnet", -1.0), ("onet", 0.0)] {
+        let of = |weights: &mtcmcn::Weights| weights.tensor(&format!("{net}.class.bias"), &[2]).unwrap().data.clone();
+        let (was, is) = (of(&weights), of(&ready));
+        assert_eq!(is, [was[0], was[1] + bias], "{net}");
+    }
+    assert!(weights.names().count() > ready.names().count(), "P- and R-Net's landmarks are for training alone");
+    fs::remove_file(scratch.path("out.safetensors")).unwrap();
+    scratch.run(&[&["import", "run.safetensors", "--note", "thresholds=0.1,0.2"][..], &out].concat()).refused(&["thresholds="]);
+    for biases in ["1,2", "1,2,3,4", "a,b,c", "nan,0,0"] {
+        assert_eq!(scratch.run(&[&["import", "run.safetensors", "--face-bias", biases][..], &out].concat()).code, Some(2));
+    }
+    for note in ["thresholds", "=x"] {
+        assert_eq!(scratch.run(&[&["import", "run.safetensors", "--note", note][..], &out].concat()).code, Some(2));
+    }
+    assert!(!scratch.path("out.safetensors").exists());
+    scratch.write("broken.safetensors", b"no tensors");
+    scratch.run(&[&["import", "broken.safetensors"][..], &out].concat()).refused(&["broken.safetensors"]);
+}

@@ -335,9 +335,11 @@ fn one_command_makes_the_table() {
     };
     let table = run(&[]);
     assert_eq!((table.code, table.stderr.as_str()), (Some(0), ""));
-    for part in ["| set | measure | noise (", "| cmu_mit, 1 faces | AP at IoU 0.3 |", "| facepoint/val | faces missed | 1 |", "CPU"] {
+    for part in
+        ["| set | measure | mtcmcn (", " | noise (", "| cmu_mit, 1 faces | AP at IoU 0.3 |", "| facepoint/val | faces missed | 1 |", "CPU"]
+    {
         assert!(table.stdout.contains(part), "no {part:?} in {}", table.stdout);
     }
     let object = &run(&["--json"]).objects()[0];
-    assert_eq!(object["rows"].as_array().unwrap().len(), 5);
+    assert_eq!(object["rows"].as_array().unwrap().len(), 6);
 }

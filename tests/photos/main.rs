@@ -36,17 +36,16 @@ fn mtcmcn(args: &[&str], paths: &[PathBuf]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_mtcmcn")).args(args).args(paths).output().unwrap()
 }
 
-/// The public weights: `MTCMCN_WEIGHTS`, or what the program keeps in the user's cache after its first run.
+/// The public weights, as `mtcmcn import published` gets them.
 fn weights() -> &'static Weights {
     static WEIGHTS: OnceLock<Weights> = OnceLock::new();
     WEIGHTS.get_or_init(|| {
-        let file = std::env::var_os("MTCMCN_WEIGHTS").map(PathBuf::from).unwrap_or_else(|| {
-            let run = mtcmcn(&["detect", "--device", "cpu"], &[Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/astronaut.png")]);
-            assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
-            let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-            cache.unwrap_or_else(|| std::env::home_dir().unwrap().join(".cache")).join("mtcmcn/facenet-pytorch-2.6.0.safetensors")
-        });
-        Weights::load(file).unwrap()
+        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("published-{}.safetensors", std::process::id()));
+        let run = mtcmcn(&["import", "published", "--out"], std::slice::from_ref(&file));
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+        let weights = Weights::load(&file);
+        std::fs::remove_file(&file).unwrap();
+        weights.unwrap()
     })
 }
 

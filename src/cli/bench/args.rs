@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use mtcmcn::Config;
+use mtcmcn::{Config, Weights};
 
 use super::table1::Table1Args;
 
@@ -172,16 +172,18 @@ impl FromStr for Size {
     }
 }
 
-/// The settings of a cascade with this smallest face.
-pub fn config(min_face_px: f64) -> Config {
-    let mut config = Config::default();
+/// The settings of a cascade of `weights` with this smallest face.
+pub fn config(weights: &Weights, min_face_px: f64) -> Config {
+    let mut config = Config::for_weights(weights);
     config.min_face_px = min_face_px;
     config
 }
 
 fn min_face(text: &str) -> Result<f64, String> {
     let value = text.parse().map_err(|_| "not a number")?;
-    config(value).validate().map_err(|error| format!("must be {}", error.range))?;
+    let mut config = Config::default();
+    config.min_face_px = value;
+    config.validate().map_err(|error| format!("must be {}", error.range))?;
     Ok(value)
 }
 

@@ -34,10 +34,10 @@ fn chart(
     [gpu, cpu]: [f64; 2],
 ) -> BarChart {
     // A setting that failed on one engine leaves a gap there.
-    let mut settings: Vec<_> = all.iter().flat_map(|(_, measured)| measured.iter().map(|m| (m.size, m.min_face))).collect();
+    let mut settings: Vec<_> = all.iter().flat_map(|(_, measured)| measured.iter().map(|m| (m.size, m.config.min_face_px))).collect();
     settings.sort_by(|a, b| (a.0.width * a.0.height, a.0.width).cmp(&(b.0.width * b.0.height, b.0.width)).then(a.1.total_cmp(&b.1)));
     settings.dedup();
-    let at = |measured: &[Measured], setting| measured.iter().find(|m| (m.size, m.min_face) == setting).map_or(f64::NAN, &value);
+    let at = |measured: &[Measured], setting| measured.iter().find(|m| (m.size, m.config.min_face_px) == setting).map_or(f64::NAN, &value);
     let bars = all.iter().map(|(engine, measured)| Bars {
         name: engine.name.clone(),
         values: settings.iter().map(|&setting| at(measured, setting)).collect(),

@@ -55,7 +55,7 @@ fn frames(args: &FrameArgs) -> Result<Outcome> {
     }
     let weights = fetch::default_weights(args.weights.as_deref())?;
     let energy = Energy::find();
-    let settings = settings(args, &source);
+    let settings = settings(args, &source, &weights);
     print(
         args.json,
         || report::heading(&platform::machine(), energy.is_some(), &settings),
@@ -130,8 +130,8 @@ fn one_engine(
 }
 
 /// What every figure depends on, in words.
-fn settings(args: &FrameArgs, source: &Source) -> String {
-    let Config { factor, thresholds: [p, r, o], .. } = Config::default();
+fn settings(args: &FrameArgs, source: &Source, weights: &Weights) -> String {
+    let Config { factor, thresholds: [p, r, o], .. } = Config::for_weights(weights);
     let long = match args.frames {
         Some(frames) => format!("{frames} frames"),
         None => format!("at least {} s and 10 frames", args.seconds),

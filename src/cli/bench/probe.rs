@@ -90,7 +90,7 @@ pub fn run(args: &ProbeArgs) -> Result<()> {
     let engine = Engine::open_with_threads(&device, args.threads.map(|threads| threads as usize))?;
     let opened = lap();
     let weights = fetch::default_weights(args.weights.as_deref())?;
-    let mut detector = Detector::new(engine, &weights, config(args.min_face))?;
+    let mut detector = Detector::new(engine, &weights, config(&weights, args.min_face))?;
     let loaded = lap();
     let frame = decode::read(&args.path, u64::MAX)?;
     let decoded = lap();

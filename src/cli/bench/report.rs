@@ -59,7 +59,7 @@ pub fn engine_line(engine: &Named) -> String {
 /// Times of one setting.
 pub fn times_row(m: &Measured) -> String {
     let columns = [m.latency.p50, m.latency.p90, m.latency.p99].map(|time| format!("{:8.2}", ms(time))).join(" ");
-    let (size, face) = (m.size, m.min_face);
+    let (size, face) = (m.size, m.config.min_face_px);
     format!("  {size:>9} {face:>5} {columns} {:13.1} {:13.1} {:13.1}\n", m.fps(), m.in_flight.fps, m.batch.fps)
 }
 
@@ -88,7 +88,7 @@ pub fn costs(measured: &[Measured], gpu: bool) -> String {
         let start = m.start.map_or_else(|| "-".to_owned(), |start| format!("{:.0}", ms(start.process)));
         let peak =
             m.start.and_then(|start| start.peak_bytes).map_or_else(|| "-".to_owned(), |bytes| format!("{:.0}", bytes as f64 / 1048576.0));
-        let (size, face) = (m.size, m.min_face);
+        let (size, face) = (m.size, m.config.min_face_px);
         let joules = m.joules.map_or_else(String::new, |joules| format!("  {joules:.3} J a frame"));
         let full = if m.truncated { "  lists full: some candidates were dropped" } else { "" };
         let _ = writeln!(text, "  {size:>9} {face:>5} {head} {each} {start:>10} {peak:>8}{joules}{full}");
@@ -103,7 +103,8 @@ pub fn profile(m: &Measured, ceilings: Option<&Ceilings>) -> String {
         Some(Clock::Device) => "by the device's timestamps",
         _ => "by the host's clock",
     };
-    let mut text = format!("\n  {} with faces from {} px, step by step {clock}: {:.2} ms in all\n", m.size, m.min_face, ms(total));
+    let mut text =
+        format!("\n  {} with faces from {} px, step by step {clock}: {:.2} ms in all\n", m.size, m.config.min_face_px, ms(total));
     if let Some(c) = ceilings {
         let (gflops, gbytes) = (c.multiply_adds_per_second * 2e-9, c.bytes_per_second * 1e-9);
         let _ = writeln!(text, "  at best: {gflops:.1} GFLOP/s (multiply-adds alone), {gbytes:.1} GB/s (a copy)");
@@ -150,7 +151,7 @@ pub fn verdict(all: &[(Named, Vec<Measured>)]) -> String {
         let (on_cpu, on_gpu) = (format!("x {cpu} (CPU)"), format!("x {gpu} (GPU)"));
         let _ = writeln!(text, "  {:>9} {:>5} {:>9} {on_cpu:>11} {on_gpu:>11}", "frame", "face", "frames/s");
         for m in measured {
-            let (size, face, fps) = (m.size, m.min_face, m.fps());
+            let (size, face, fps) = (m.size, m.config.min_face_px, m.fps());
             let verdict = if fps >= claim { "faster" } else { "SLOWER" };
             let _ = writeln!(text, "  {size:>9} {face:>5} {fps:9.1} {:11.2} {:11.2}  {verdict}", fps / cpu, fps / gpu);
         }
@@ -170,11 +171,11 @@ pub struct Growth {
 
 /// How time grows with pyramid pixels, for every smallest face that was searched for at three sizes or more.
 pub fn growth(measured: &[Measured]) -> Vec<Growth> {
-    let mut faces: Vec<f64> = measured.iter().map(|m| m.min_face).collect();
+    let mut faces: Vec<f64> = measured.iter().map(|m| m.config.min_face_px).collect();
     faces.sort_by(f64::total_cmp);
     faces.dedup();
     let one = |min_face: f64| {
-        let sizes = measured.iter().filter(|m| m.min_face == min_face);
+        let sizes = measured.iter().filter(|m| m.config.min_face_px == min_face);
         let points: Vec<_> = sizes.map(|m| [m.pyramid_pixels as f64, m.latency.p50.as_secs_f64()]).collect();
         Line::through(&points).map(|line| Growth { min_face, points, line })
     };
@@ -230,7 +231,7 @@ fn spread_json(spread: &Spread) -> Value {
 
 /// One setting, and its steps if they were timed: one object a line.
 pub fn measured_json(engine: &Named, source: &str, m: &Measured) -> Vec<Value> {
-    let config = super::args::config(m.min_face);
+    let config = &m.config;
     let [cells, level_nms, merged, rnet, rnet_nms, onet, faces] = m.candidates;
     let (claim, _) = engines::claim(engine.adapter.as_ref());
     let dispatches = if engine.adapter.is_some() { m.tally.dispatches } else { m.steps as u64 };
@@ -238,7 +239,7 @@ pub fn measured_json(engine: &Named, source: &str, m: &Measured) -> Vec<Value> {
         m.start.map(|s| json!({ "engine": ms(s.engine), "weights": ms(s.weights), "first": ms(s.first), "process": ms(s.process) }));
     let setting = json!({
         "kind": "setting", "engine": engine.name, "adapter": adapter_json(engine.adapter.as_ref()), "threads": engine.threads,
-        "source": source, "width": m.size.width, "height": m.size.height, "min_face": m.min_face, "factor": config.factor,
+        "source": source, "width": m.size.width, "height": m.size.height, "min_face": m.config.min_face_px, "factor": config.factor,
         "thresholds": config.thresholds.map(|t| (f64::from(t) * 1e6).round() / 1e6),
         "latency_ms": spread_json(&m.latency), "fps": m.fps(),
         "in_flight": { "frames": m.in_flight.frames, "fps": m.in_flight.fps }, "batch": { "frames": m.batch.frames, "fps": m.batch.fps },
@@ -256,7 +257,7 @@ pub fn measured_json(engine: &Named, source: &str, m: &Measured) -> Vec<Value> {
     let steps = m.profile.iter().map(|step| {
         let rates = rates(step, engine.ceilings.as_ref());
         json!({
-            "kind": "step", "engine": engine.name, "width": m.size.width, "height": m.size.height, "min_face": m.min_face,
+            "kind": "step", "engine": engine.name, "width": m.size.width, "height": m.size.height, "min_face": m.config.min_face_px,
             "step": step.index, "kernel": step.kernel, "items": step.items, "microseconds": ms(step.time) * 1e3,
             "clock": if step.clock == Clock::Device { "device" } else { "host" }, "gflops": rates.gflops, "gbytes_per_s": rates.gbytes_per_second,
             "of_peak": rates.of_peak, "of_bandwidth": rates.of_bandwidth,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use mtcmcn::engine::profile::{Clock, Tally};
 use mtcmcn::measure::Spread;
-use mtcmcn::{Detections, Detector, Engine, Frame, Weights};
+use mtcmcn::{Config, Detections, Detector, Engine, Frame, Weights};
 
 use super::args::{FrameArgs, Size, config};
 use super::frames::Group;
@@ -46,7 +46,7 @@ pub struct TimedStep {
 /// One engine at one setting.
 pub struct Measured {
     pub size: Size,
-    pub min_face: f64,
+    pub config: Config,
     pub latency: Spread,
     pub in_flight: Throughput,
     pub batch: Throughput,
@@ -84,9 +84,9 @@ impl Bench<'_> {
     pub fn measure(&self, group: &Group, min_face: f64) -> Result<Measured> {
         let frames = &group.frames;
         let first = frames.first().context("there is no frame")?;
-        let settings = config(min_face);
+        let settings = config(self.weights, min_face);
         let pyramid_pixels = settings.pyramid_pixels(first.width(), first.height());
-        let mut detector = Detector::new(self.engine.clone(), self.weights, settings)?;
+        let mut detector = Detector::new(self.engine.clone(), self.weights, settings.clone())?;
 
         let (candidates, truncated) = self.warm_up(&mut detector, frames)?;
         let before = self.engine.tally();
@@ -105,7 +105,7 @@ impl Bench<'_> {
         let size = group.size;
         Ok(Measured {
             size,
-            min_face,
+            config: settings,
             latency,
             in_flight,
             batch,

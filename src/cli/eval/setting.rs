@@ -43,6 +43,12 @@ impl Setting {
         &self.weights
     }
 
+    /// Thresholds of the three nets, as in `0.6/0.7/0.7`.
+    pub fn thresholds(&self) -> String {
+        let [p, r, o] = self.thresholds;
+        format!("{p}/{r}/{o}")
+    }
+
     /// Engine and adapter.
     pub fn engine(&self) -> &str {
         &self.engine

