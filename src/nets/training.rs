@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use super::layer::{Activation, Layer, Net, NetError, Packed};
+use super::layer::{Layer, Net, NetError};
+use super::packed::Packed;
 use crate::kernels::nn::{
-    Conv, ConvBackwardInput, ConvBackwardWeight, ConvFlip, Dense, DenseBackwardInput, DenseBackwardWeight, Dropout, Prelu, PreluBackward,
-    PreluPool, PreluPoolBackward,
+    Conv, ConvBackwardInput, ConvBackwardWeight, ConvFlip, Dense, DenseBackwardInput, DenseBackwardWeight, Dropout, Lrn, LrnBackward,
+    Prelu, PreluBackward, PreluPool, PreluPoolBackward,
 };
 use crate::kernels::train::{Clear, Reduce};
 use crate::record::{Recording, Slot};
@@ -47,9 +48,42 @@ pub struct Parameter {
 #[derive(Debug)]
 enum Taped {
     /// `z` is what comes before the activation, of shape `out`; of `linear` heads it is `y`. `y` is pooled if the next layer says so.
-    Conv { x: Pair, shape: Shape, k: u32, z: Pair, y: Pair, out: Shape, parameters: [Pair; 3], linear: bool, pooled: Option<(u32, Shape)> },
+    Conv {
+        x: Pair,
+        shape: Shape,
+        k: u32,
+        z: Pair,
+        y: Pair,
+        out: Shape,
+        parameters: [Pair; 3],
+        linear: bool,
+        pooled: Option<(u32, Shape)>,
+    },
     /// Likewise, with dropout between `z` and the activation.
-    Dense { x: Pair, shape: Shape, z: Pair, y: Pair, out: Shape, parameters: [Pair; 3], linear: bool, dropout: Option<Dropout> },
+    Dense {
+        x: Pair,
+        shape: Shape,
+        z: Pair,
+        y: Pair,
+        out: Shape,
+        parameters: [Pair; 3],
+        linear: bool,
+        dropout: Option<Dropout>,
+    },
+    /// Pooling apart from a convolution: that of PReLU with slopes of `ones`. The gradient of `x` is written, not added to.
+    Pool {
+        x: Pair,
+        y: Pair,
+        from: Shape,
+        to: Shape,
+        k: u32,
+        ones: Slot,
+    },
+    Lrn {
+        x: Pair,
+        y: Pair,
+        shape: Shape,
+    },
 }
 
 /// A training pass over a batch of fixed size: slots and tape.
@@ -73,6 +107,8 @@ struct Scratch {
     bias: Slot,
     slope: Slot,
     flipped: Slot,
+    /// Gradients of what is not learned.
+    unread: Slot,
 }
 
 impl Net {
@@ -82,7 +118,7 @@ impl Net {
     /// # Errors
     ///
     /// [`NetError::Weights`] if a tensor is missing, misshapen or not finite; [`NetError::Shape`] if the batch is too large to index;
-    /// [`NetError::ForwardOnly`] for the nets of [`rivals`](super::rivals).
+    /// [`NetError::Branch`] for a net that has one.
     pub fn training(
         self,
         recording: &mut Recording,
@@ -92,12 +128,13 @@ impl Net {
         dropout: f64,
         schedule: Slot,
     ) -> Result<Training, NetError> {
-        if self.activation != Activation::PRelu || self.branch.is_some() || self.layers.contains(&Layer::Lrn) {
-            return Err(NetError::ForwardOnly { net: self.name });
+        if self.branch.is_some() {
+            return Err(NetError::Branch { net: self.name });
         }
         let mut shape = Shape::new([n, 3, self.side, self.side])?;
-        let scratch = ["weight", "bias", "slope", "flipped"].map(|part| recording.slot(format!("{}.scratch.{part}", self.name), 1));
-        let [weight, bias, slope, flipped] = scratch;
+        let scratch =
+            ["weight", "bias", "slope", "flipped", "unread"].map(|part| recording.slot(format!("{}.scratch.{part}", self.name), 1));
+        let [weight, bias, slope, flipped, unread] = scratch;
         let input = Pair { value: x, d: x, len: shape.elements() };
         let mut training = Training {
             net: self,
@@ -107,7 +144,7 @@ impl Net {
             gradients: Vec::new(),
             output: input,
             schedule,
-            scratch: Scratch { weight, bias, slope, flipped },
+            scratch: Scratch { weight, bias, slope, flipped, unread },
         };
         for i in 0..self.layers.len() {
             shape = training.forward(recording, weights, i, &shape, dropout)?;
@@ -192,7 +229,8 @@ impl Training {
         pair
     }
 
-    /// Slots of a layer's weight, bias and slope; linear heads have no slope, and nothing looks at the third pair.
+    /// Slots of a layer's weight, bias and slope. Linear heads have no slope, and nothing looks at the third pair; ReLU's slopes are zeros, and
+    /// nothing looks at their gradient.
     fn tensors(&mut self, recording: &mut Recording, packed: &Packed) -> [Pair; 3] {
         let trained: Vec<(String, u32)> = packed.parts(self.net.name).map(|(label, data)| (label, data.len() as u32)).collect();
         let mut pairs: Vec<Pair> = Vec::new();
@@ -202,7 +240,15 @@ impl Training {
             self.parameters.push(Parameter { label, value: pair.value, gradient: pair.d, len, is_weight });
             pairs.push(pair);
         }
-        [pairs[0], pairs[1], pairs.get(2).copied().unwrap_or(pairs[1])]
+        let slope = match pairs.get(2) {
+            Some(slope) => *slope,
+            None if !packed.heads.is_empty() => pairs[1],
+            None => {
+                recording.grow(self.scratch.unread, packed.slope.len());
+                Pair { value: recording.table("zeros", vec![0; packed.slope.len()]), d: self.scratch.unread, len: pairs[1].len }
+            }
+        };
+        [pairs[0], pairs[1], slope]
     }
 
     /// Layer `i` forward; returns the shape of its result.
@@ -211,12 +257,11 @@ impl Training {
         let out = layer.output(shape)?;
         let packed = self.net.packed(i, &shape.with(1, shape.c())?, weights)?;
         let taped = match &packed {
-            None => {
-                let pooled = matches!(self.tape.last(), Some(Taped::Conv { pooled: Some(_), .. }));
-                assert!(pooled, "{}: {layer:?} is trained behind a convolution only, in steps of 2", self.net.name);
+            None if matches!((layer, self.tape.last()), (Layer::MaxPool { .. }, Some(Taped::Conv { pooled: Some(_), .. }))) => {
                 self.packed.push(None);
                 return Ok(out);
             }
+            None => self.plain(recording, i, shape)?,
             Some(packed) if packed.dense => self.dense(recording, packed, i, shape, dropout)?,
             Some(packed) => self.conv(recording, packed, i, shape)?,
         };
@@ -232,7 +277,7 @@ impl Training {
         let [weight, bias, slope] = parameters.map(|pair| pair.value);
         let y = self.pair(recording, &label, out.elements());
         let z = if linear { y } else { self.pair(recording, &format!("{label}.z"), out.elements()) };
-        let ones = ones(recording, parameters[1]);
+        let ones = ones(recording, parameters[1].len);
         recording.push(Dense::new(shape.n(), shape.item(), out.c()), &[x.value, weight, bias, ones, z.value]);
         let dropout = (dropout > 0.0 && !linear).then(|| Dropout::new(out.elements(), dropout));
         if let Some(dropout) = dropout {
@@ -243,6 +288,21 @@ impl Training {
         }
         self.output = y;
         Ok(Taped::Dense { x, shape: shape.clone(), z, y, out, parameters, linear, dropout })
+    }
+
+    /// Pooling by itself, or normalization.
+    fn plain(&mut self, recording: &mut Recording, i: usize, shape: &Shape) -> Result<Taped, NetError> {
+        let (layer, x, label) = (self.net.layers[i], self.output, format!("{}.{i}", self.net.name));
+        let y = self.pair(recording, &label, layer.output(shape)?.elements());
+        self.output = y;
+        let Layer::MaxPool { k, .. } = layer else {
+            recording.push(Lrn::new(shape), &[x.value, y.value]);
+            return Ok(Taped::Lrn { x, y, shape: shape.clone() });
+        };
+        let (kernel, to) = PreluPool::new(shape, k)?;
+        let ones = ones(recording, shape.c());
+        recording.push(kernel, &[x.value, ones, y.value]);
+        Ok(Taped::Pool { x, y, from: shape.clone(), to, k, ones })
     }
 
     /// A convolution, with the pooling behind it.
@@ -264,7 +324,7 @@ impl Training {
             None => self.pair(recording, &format!("{label}.z"), out.elements()),
         };
         let (kernel, table, _) = Conv::new(shape, out.c(), k)?;
-        let (ones, levels) = (ones(recording, parameters[1]), recording.table("levels", table));
+        let (ones, levels) = (ones(recording, parameters[1].len), recording.table("levels", table));
         recording.push(kernel, &[x.value, weight, bias, ones, levels, z.value]);
         let mut pooled = None;
         if let Some((kernel, shape)) = pool {
@@ -279,14 +339,20 @@ impl Training {
 }
 
 /// Slopes that make a layer's kernel linear: the activation is a step of its own.
-fn ones(recording: &mut Recording, bias: Pair) -> Slot {
-    recording.table("linear", vec![1.0_f32.to_bits(); bias.len as usize])
+fn ones(recording: &mut Recording, len: u32) -> Slot {
+    recording.table("linear", vec![1.0_f32.to_bits(); len as usize])
 }
 
 impl Taped {
     /// The same layer backward: from the gradient of its result to those of its parameters and, unless it is the `first`, of its input.
     fn backward(&self, recording: &mut Recording, training: &Training, first: bool) -> Result<(), NetError> {
         match self {
+            Self::Lrn { x, y, shape } => recording.push(LrnBackward::new(shape), &[x.value, y.d, x.d]),
+            Self::Pool { x, y, from, to, k, ones } => {
+                let kernel = PreluPoolBackward::new(from, to, *k);
+                recording.grow(training.scratch.slope, (from.c() * kernel.slabs()) as usize);
+                recording.push(kernel, &[x.value, *ones, y.d, x.d, training.scratch.slope]);
+            }
             Self::Dense { x, shape, z, y, out, parameters: [weight, bias, slope], linear, dropout } => {
                 if !linear {
                     prelu_backward(recording, training.scratch, out, *z, *y, *slope);

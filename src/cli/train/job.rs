@@ -41,6 +41,7 @@ pub enum Command {
     All,
     Mining,
     Landmarks,
+    Table1,
 }
 
 impl From<NetName> for Command {
