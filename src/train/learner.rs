@@ -162,7 +162,7 @@ fn failed(net: Net, source: impl Into<Cause>) -> RunError {
 fn named(net: Net, error: TrainError) -> RunError {
     match error {
         TrainError::NotFinite { net, what, step } => {
-            RunError::NotFinite { net: net.into(), step: u64::from(step) + 1, what: what.into(), kept: Kept::default() }
+            RunError::NotFinite { net: net.into(), step: u64::from(step) + 1, what, kept: Kept::default() }
         }
         other => failed(net, other),
     }

@@ -139,7 +139,7 @@ pub fn check_bits(engine: &Engine) {
     assert_eq!(resumed.entries().expect("losses").len(), 10);
 }
 
-/// A loss that is not finite names its step and leaves the parameters as they were before it.
+/// A loss or gradient that is not finite names its step and leaves the parameters as they were before it.
 pub fn check_faults(engine: &Engine) {
     let net = PNET_WITH_LANDMARKS;
     let mut trainer = trainer(engine, net, 12, 0.0);
@@ -151,7 +151,22 @@ pub fn check_faults(engine: &Engine) {
     trainer.step(&poisoned, 1e-3).expect("it is submitted");
     trainer.step(&batch(net, 12, 2), 1e-3).expect("it is submitted");
     let Err(TrainError::NotFinite { net: name, what, step }) = trainer.entries() else { panic!("no fault was found") };
-    assert_eq!((name, what, step), ("pnet", "box loss", 1));
+    assert_eq!((name, what.as_str(), step), ("pnet", "box loss", 1));
+    assert_eq!(state(&trainer), before);
+    // Features that heads of tiny weights bring back to size: losses are finite, and the square of the heads' gradient is not.
+    let mut tensors = weights().tensors().clone();
+    let mut scale =
+        |part: &str, by: f32| tensors.get_mut(&format!("pnet.{part}")).expect("a tensor").data.iter_mut().for_each(|v| *v *= by);
+    ["conv3.weight", "conv3.bias"].map(|part| scale(part, 1e25));
+    ["class.weight", "box.weight", "landmarks.weight"].map(|part| scale(part, 1e-25));
+    let weights = Weights::new(tensors, BTreeMap::new()).expect("finite numbers");
+    let mut trainer = Trainer::new(engine, net, &weights, 12, &Objective::of(net), Optimizer::default(), 7).expect("the weights fit");
+    let before = state(&trainer);
+    let mut faces = batch(net, 12, 0);
+    (0..12).for_each(|i| faces.label(i, Kind::POSITIVE));
+    [0, 1].map(|_| trainer.step(&faces, 1e-3).expect("it is submitted"));
+    let Err(TrainError::NotFinite { what, step, .. }) = trainer.entries() else { panic!("no fault was found") };
+    assert_eq!((what.as_str(), step), ("gradient of heads.weight (class, box)", 0));
     assert_eq!(state(&trainer), before);
 }
 
