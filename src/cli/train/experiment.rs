@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use mtcmcn::files::write_whole;
 use mtcmcn::plot::{Axis, Chart as _, LineChart, Series};
 use mtcmcn::train::config::{NetConfig, TrainConfig};
@@ -147,7 +147,7 @@ fn report(comparison: &Comparison, folder: &Path, seeds: &[u32]) -> Result<()> {
         chart.save(&folder.join(quantity.stem()))?;
     }
     let path = folder.join("results.csv");
-    write_whole(&path, table.as_bytes()).with_context(|| format!("writing {path:?}"))?;
+    write_whole(&path, table.as_bytes())?;
     super::print(&table)
 }
 

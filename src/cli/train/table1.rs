@@ -90,7 +90,7 @@ pub fn run(session: &Session, job: &Job, folder: &Path, config: &TrainConfig) ->
     };
     let accuracies = Accuracies { nets: TABLE1.variants.iter().map(accuracy).collect::<Result<_>>()? };
     let path = folder.join(FILE);
-    write_whole(&path, serde_json::to_string_pretty(&accuracies)?.as_bytes()).with_context(|| format!("writing {path:?}"))?;
+    write_whole(&path, serde_json::to_string_pretty(&accuracies)?.as_bytes())?;
     Ok(End::Finished)
 }
 
