@@ -1,8 +1,6 @@
 //! A net's training pass: every layer's forward recording with its backward one beside it. Gradients are named after what they belong to,
 //! with a `d` before it, and accumulate: [`Training::clear`] comes first in every step.
 
-use std::collections::BTreeMap;
-
 use super::layer::{Layer, Net, NetError};
 use super::packed::Packed;
 use crate::kernels::nn::{
@@ -11,7 +9,7 @@ use crate::kernels::nn::{
 };
 use crate::kernels::train::{Clear, Reduce};
 use crate::record::{Recording, Slot};
-use crate::tensor::{Shape, Tensor};
+use crate::tensor::Shape;
 use crate::weights::Weights;
 
 /// Values with their gradient.
@@ -89,10 +87,10 @@ enum Taped {
 /// A training pass over a batch of fixed size: slots and tape.
 #[derive(Debug)]
 pub struct Training {
-    net: Net,
+    pub(super) net: Net,
     tape: Vec<Taped>,
-    packed: Vec<Option<Packed>>,
-    parameters: Vec<Parameter>,
+    pub(super) packed: Vec<Option<Packed>>,
+    pub(super) parameters: Vec<Parameter>,
     /// Everything that gradients are added up in.
     gradients: Vec<Pair>,
     output: Pair,
@@ -186,40 +184,6 @@ impl Training {
             taped.backward(recording, self, i == 0)?;
         }
         Ok(())
-    }
-
-    /// What [`Parameter::value`] of each parameter starts as.
-    pub fn initial(&self) -> Vec<(Slot, &[f32])> {
-        let packed = self.packed.iter().flatten().flat_map(|packed| packed.parts(self.net.name)).map(|(_, data)| data);
-        self.parameters.iter().map(|parameter| parameter.value).zip(packed).collect()
-    }
-
-    /// The tensors of the net by name, from the packed contents of each parameter's slots (values, or anything laid out like them).
-    pub fn unpack(&self, contents: &[Vec<f32>]) -> BTreeMap<String, Tensor> {
-        let mut contents = contents.iter();
-        let mut tensors = BTreeMap::new();
-        for packed in self.packed.iter().flatten() {
-            let count = packed.parts(self.net.name).count();
-            tensors.extend(packed.unpack(self.net.name, &contents.by_ref().take(count).map(Vec::as_slice).collect::<Vec<_>>()));
-        }
-        tensors
-    }
-
-    /// The packed contents of each parameter's slot, from tensors by name: undoes [`Training::unpack`].
-    ///
-    /// # Errors
-    ///
-    /// [`NetError::Weights`] if a tensor is missing, misshapen or not finite.
-    pub fn pack(&self, tensors: &Weights) -> Result<Vec<Vec<f32>>, NetError> {
-        let mut shape = Shape::new([1, 3, self.net.side, self.net.side])?;
-        let mut all = Vec::new();
-        for (i, layer) in self.net.layers.iter().enumerate() {
-            if let Some(packed) = self.net.packed(i, &shape, tensors)? {
-                all.extend(packed.parts(self.net.name).map(|(_, data)| data.to_vec()));
-            }
-            shape = layer.output(&shape)?;
-        }
-        Ok(all)
     }
 
     /// Values whose gradient is added up.
