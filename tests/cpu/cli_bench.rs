@@ -155,7 +155,7 @@ fn json_has_the_shape_that_the_help_tells() {
 
 #[test]
 fn a_profile_for_people_has_one_row_for_steps_that_are_alike() {
-    let scratch = Scratch::new();
+    let scratch = scratch();
     let args = ["--profile", "--device", "cpu", "--starts", "0", "--size", "640x480", "--min-face", "20"];
     let steps = kinds(&bench(&scratch, &[&args[..], &["--json"]].concat()))["step"].len();
     let text = bench(&scratch, &args).stdout;
