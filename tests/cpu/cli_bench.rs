@@ -162,7 +162,7 @@ fn a_profile_for_people_has_one_row_for_steps_that_are_alike() {
     let rows: Vec<Vec<&str>> =
         text.lines().skip_while(|line| !line.contains("step by step")).map(|line| line.split_whitespace().collect()).collect();
     let rows: Vec<_> =
-        rows.into_iter().filter(|words| words.first().is_some_and(|word| word.parse::<u32>().is_ok()) && words.len() == 11).collect();
+        rows.into_iter().filter(|words| words.first().is_some_and(|word| word.parse::<u32>().is_ok()) && words.len() > 8).collect();
     let times: usize = rows.iter().map(|words| words[2].parse::<usize>().unwrap()).sum();
     assert_eq!(times, steps, "{text}");
     assert!(steps > 300 && rows.len() < 40, "{steps} steps in {} rows:\n{text}", rows.len());
