@@ -2,18 +2,51 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// All of the file at `path`; `None` if it holds more than `limit` bytes.
+/// Why a file could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FileError {
+    /// The file system refused to read.
+    #[error("cannot read {path:?}; check that it is there and that you may read it")]
+    Read {
+        /// File or directory.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The file system refused to write; what was there before is untouched.
+    #[error("cannot write {path:?}; check the directory, your rights and the free space")]
+    Write {
+        /// The file that was to be.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Far larger than any file of its kind.
+    #[error("{path:?} is larger than {limit} bytes, which no file of this kind is; check that it is the right file")]
+    TooLarge {
+        /// File, or member of an archive.
+        path: PathBuf,
+        /// Most bytes that are read.
+        limit: u64,
+    },
+}
+
+/// All of the file at `path`, at most `limit` bytes.
 ///
 /// # Errors
 ///
-/// What the system says.
-pub fn read(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
+/// [`FileError::Read`], or [`FileError::TooLarge`] if it holds more.
+pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
-    Ok((bytes.len() as u64 <= limit).then_some(bytes))
+    let read = File::open(path).and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut bytes));
+    read.map_err(|source| FileError::Read { path: path.into(), source })?;
+    if bytes.len() as u64 > limit { Err(FileError::TooLarge { path: path.into(), limit }) } else { Ok(bytes) }
 }
 
 /// The file at `path` as memory; empty for an empty file. Its pages are read as they are touched.
@@ -56,9 +89,9 @@ pub fn remove_leftovers(path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// What the system says; what was at `path` before is then untouched.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    write_with(path, |file| file.write_all(bytes))
+/// [`FileError::Write`]; what was at `path` before is then untouched.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    write_with(path, |file| file.write_all(bytes)).map_err(|source| FileError::Write { path: path.into(), source })
 }
 
 /// Puts what `write` writes at `path` in one step: it is written and synced beside it under a name of its own, then renamed. Who reads

@@ -9,7 +9,7 @@ mod ticks;
 
 use std::path::{Path, PathBuf};
 
-use crate::files;
+use crate::files::{self, FileError};
 
 /// Why a chart could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -24,14 +24,8 @@ pub enum PlotError {
         reason: String,
     },
     /// A file could not be written.
-    #[error("writing {path:?}")]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
 }
 
 /// How values lie along an axis.
@@ -180,7 +174,7 @@ pub trait Chart {
     ///
     /// # Errors
     ///
-    /// As [`Chart::svg`]; [`PlotError::Write`] if a file cannot be written.
+    /// As [`Chart::svg`]; [`PlotError::File`] if a file cannot be written.
     fn save(&self, stem: &Path) -> Result<[PathBuf; 2], PlotError> {
         let svg = self.svg()?;
         let png = raster::png(&svg)?;
@@ -191,7 +185,7 @@ pub trait Chart {
             PathBuf::from(name)
         });
         for (path, bytes) in [(&svg_path, svg.as_bytes()), (&png_path, &png[..])] {
-            files::write_whole(path, bytes).map_err(|source| PlotError::Write { path: path.clone(), source })?;
+            files::write_whole(path, bytes)?;
         }
         Ok([svg_path, png_path])
     }

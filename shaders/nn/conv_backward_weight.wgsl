@@ -5,8 +5,8 @@
 //   dweight  vec4f[slabs, groups, c, K, K, 4]  write   partial sums, packed as `conv` packs weights, for `reduce`
 //   dbias    vec4f[slabs, groups, 4]           write   likewise
 //
-// A slab is `lines` rows of dy, rows of all items end to end. One invocation per slab, group of 16 output channels and input channel:
-// all taps of it stay in registers. Twin: src/kernels/nn/conv_backward_weight.rs.
+// A slab is `lines` rows of dy, rows of all items end to end. One invocation per slab, group of 16 output channels, input channel and block
+// of at most 3 x 3 taps, which stay in registers. Twin: src/kernels/nn/conv_backward_weight.rs.
 
 override K: u32;
 
@@ -14,7 +14,7 @@ struct ConvBackwardWeight {
     n: u32,
     c: u32,
     out: u32,
-    k: u32, // 1, 2 or 3
+    k: u32, // 1, 2, 3 or 5
     y_h: u32,
     y_w: u32,
     slabs: u32,
@@ -30,10 +30,17 @@ struct ConvBackwardWeight {
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u) {
     let groups = (p.out + 15u) / 16u;
-    let slab = id.x / (groups * p.c);
+    let blocks = (K + 2u) / 3u;
+    let channel = id.x / (blocks * blocks);
+    let slab = channel / (groups * p.c);
     if slab >= p.slabs { return; }
-    let group = id.x / p.c % groups;
-    let c = id.x % p.c;
+    let group = channel / p.c % groups;
+    let c = channel % p.c;
+    // First tap of the block, and how far the next two rows and columns lie; past the kernel they repeat the last, and are not stored.
+    let u = id.x / blocks % blocks * 3u;
+    let v = id.x % blocks * 3u;
+    let v1 = min(v + 1u, K - 1u) - v;
+    let v2 = min(v + 2u, K - 1u) - v;
     let x_w = p.y_w + K - 1u;
     var bias = mat4x4f();
     var s00 = bias; var s01 = bias; var s02 = bias;
@@ -42,26 +49,28 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     for (var line = slab * p.lines; line < min((slab + 1u) * p.lines, p.n * p.y_h); line++) {
         let item = line / p.y_h;
         let row = line % p.y_h;
-        let x0 = ((item * p.c + c) * (p.y_h + K - 1u) + row) * x_w;
-        let x1 = x0 + x_w;
-        let x2 = x1 + x_w;
+        let x0 = ((item * p.c + c) * (p.y_h + K - 1u) + row + u) * x_w + v;
+        let x1 = x0 + (min(u + 1u, K - 1u) - u) * x_w;
+        let x2 = x0 + (min(u + 2u, K - 1u) - u) * x_w;
         let first = item * p.out * p.y_h * p.y_w + row * p.y_w;
         for (var j = 0u; j < p.y_w; j++) {
             let d = mat4x4f(quad(first + j, group * 16u), quad(first + j, group * 16u + 4u), quad(first + j, group * 16u + 8u), quad(first + j, group * 16u + 12u));
             bias += d;
             s00 += d * x[x0 + j];
-            if K > 1u { s01 += d * x[x0 + j + 1u]; s10 += d * x[x1 + j]; s11 += d * x[x1 + j + 1u]; }
+            if K > 1u { s01 += d * x[x0 + j + v1]; s10 += d * x[x1 + j]; s11 += d * x[x1 + j + v1]; }
             if K > 2u {
-                s02 += d * x[x0 + j + 2u]; s12 += d * x[x1 + j + 2u];
-                s20 += d * x[x2 + j]; s21 += d * x[x2 + j + 1u]; s22 += d * x[x2 + j + 2u];
+                s02 += d * x[x0 + j + v2]; s12 += d * x[x1 + j + v2];
+                s20 += d * x[x2 + j]; s21 += d * x[x2 + j + v1]; s22 += d * x[x2 + j + v2];
             }
         }
     }
-    let to = ((slab * groups + group) * p.c + c) * K * K * 4u;
-    store(s00, to);
-    if K > 1u { store(s01, to + 4u); store(s10, to + K * 4u); store(s11, to + K * 4u + 4u); }
-    if K > 2u { store(s02, to + 8u); store(s12, to + 20u); store(s20, to + 24u); store(s21, to + 28u); store(s22, to + 32u); }
-    if c > 0u { return; }
+    let row0 = (((slab * groups + group) * p.c + c) * K * K + u * K + v) * 4u;
+    let row1 = row0 + K * 4u;
+    let row2 = row1 + K * 4u;
+    store(s00, row0, true); store(s01, row0 + 4u, v + 1u < K); store(s02, row0 + 8u, v + 2u < K);
+    store(s10, row1, u + 1u < K); store(s11, row1 + 4u, max(u, v) + 1u < K); store(s12, row1 + 8u, max(u + 1u, v + 2u) < K);
+    store(s20, row2, u + 2u < K); store(s21, row2 + 4u, max(u + 2u, v + 1u) < K); store(s22, row2 + 8u, max(u, v) + 2u < K);
+    if c + u + v > 0u { return; }
     let at = (slab * groups + group) * 4u;
     dbias[at] = bias[0];
     dbias[at + 1u] = bias[1];
@@ -76,7 +85,8 @@ fn quad(at: u32, channel: u32) -> vec4f {
     return select(vec4f(0.0), vec4f(dy[place.x], dy[place.y], dy[place.z], dy[place.w]), o < vec4u(p.out));
 }
 
-fn store(sums: mat4x4f, at: u32) {
+fn store(sums: mat4x4f, at: u32, exists: bool) {
+    if !exists { return; }
     dweight[at] = sums[0];
     dweight[at + 1u] = sums[1];
     dweight[at + 2u] = sums[2];

@@ -4,21 +4,12 @@
 //   steps     Row[rows]               read
 //   sizes     vec4u[rows]             write  workgroups x, y, 1, then the number of items itself
 //
-// One invocation per row. With one image the settle kernel does it. Twin: src/kernels/select/arguments.rs. Snippets: counter.
+// One invocation per row. With one image the settle kernel does it. Twin: src/kernels/select/arguments.rs. Snippets: counter, rows.
 
 struct Arguments {
     images: u32,
     list: u32,
     rows: u32,
-}
-
-struct Row {
-    per_item: u32, // invocations for `together` items
-    together: u32,
-    groups_y: u32,
-    width: u32,    // invocations of a workgroup along x
-    first: u32,    // items before this chunk
-    most: u32,     // items of a chunk
 }
 
 @group(0) @binding(0) var<uniform> p: Arguments;
@@ -31,8 +22,5 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     if id.x >= p.rows { return; }
     var held = 0u;
     for (var image = 0u; image < p.images; image++) { held += counters[p.list * p.images + image].held; }
-    let row = steps[id.x];
-    let items = min(max(held, row.first) - row.first, row.most);
-    let invocations = (items + row.together - 1u) / row.together * row.per_item;
-    sizes[id.x] = vec4u((invocations + row.width - 1u) / row.width, row.groups_y, 1u, items);
+    sizes[id.x] = dispatch_size(steps[id.x], held);
 }

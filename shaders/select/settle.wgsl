@@ -10,7 +10,7 @@
 //   counters    Counter[lists, images]         update  of the ranked (`middle`) and of the settled (`to`), from that of `list`
 //   sizes       vec4u[steps]                   update  with one image: workgroups x, y, 1 of each step, then the number of items
 //
-// One workgroup per image. Twin: src/kernels/select/settle.rs. Snippets: greedy, boxes, counter.
+// One workgroup per image. Twin: src/kernels/select/settle.rs. Snippets: greedy, boxes, counter, rows.
 
 struct Settle {
     images: u32,
@@ -23,15 +23,6 @@ struct Settle {
     steps: u32,
     square: u32, // 1: regress, square, truncate
     extra: f32,  // width is x2 - x1 + extra: 0 after P-Net, 1 after R-Net
-}
-
-struct Row {
-    per_item: u32, // invocations for `together` items
-    together: u32,
-    groups_y: u32,
-    width: u32,    // invocations of a workgroup along x
-    first: u32,    // items before this chunk
-    most: u32,     // items of a chunk
 }
 
 @group(0) @binding(0) var<uniform> p: Settle;
@@ -96,10 +87,5 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) workg
         counters[p.to * p.images + image] = Counter(held, total, fault, 0u);
     }
     if p.images > 1u { return; }
-    for (var i = lane; i < p.steps; i += 256u) {
-        let row = steps[i];
-        let items = min(max(held, row.first) - row.first, row.most);
-        let invocations = (items + row.together - 1u) / row.together * row.per_item;
-        sizes[i] = vec4u((invocations + row.width - 1u) / row.width, row.groups_y, 1u, items);
-    }
+    for (var i = lane; i < p.steps; i += 256u) { sizes[i] = dispatch_size(steps[i], held); }
 }

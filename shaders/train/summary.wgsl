@@ -7,11 +7,11 @@
 //   norms     f32[norms]       read     squared gradient norms, by `squares`
 //   schedule  u32[8]           read     word 0: step
 //   ring      f32[ring, 12]    update   entry `step % ring`
-//   status    u32[4]           update   [fault, step, task, 0]: written by the first step that has a fault
+//   status    u32[4]           update   [fault, step, task, place]: written by the first step that has a fault
 //
 // An entry: total loss, then per task the mean loss of the kept samples; samples with a gradient per task; faces and non-faces told
 // right; samples that have the class task; gradient norm; step; mean cross entropy of all samples. A fault's task is
-// 0 to 2 for a loss, 3 for a gradient. One workgroup: each invocation sums every 256th sample, then the sums are added pairwise.
+// 0 to 2 for a loss, 3 for a gradient, whose index among the norms is its place. One workgroup: each invocation sums every 256th sample, then the sums are added pairwise.
 // Twin: src/kernels/train/summary.rs.
 
 struct Summary {
@@ -64,7 +64,11 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     }
     if lane > 0u { return; }
     var squares = 0.0;
-    for (var i = 0u; i < p.norms; i++) { squares += norms[i]; }
+    var place = p.norms;
+    for (var i = 0u; i < p.norms; i++) {
+        squares += norms[i];
+        if broken(norms[i]) && place == p.norms { place = i; }
+    }
     let kept = counts[0];
     let pool = weighted[0].y;
     let loss = means[0] / max(vec4f(kept.xyz, pool), vec4f(1.0));
@@ -78,11 +82,12 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     ring[at + 11u] = loss.w;
     if status[0] != 0u { return; }
     var task = 4u;
-    if broken(squares) { task = 3u; }
+    if place < p.norms { task = 3u; }
     if broken(means[0].z) { task = 2u; }
     if broken(means[0].y) { task = 1u; }
     if broken(means[0].w) { task = 0u; }
     if task < 4u { status[0] = 1u; status[1] = schedule[0]; status[2] = task; }
+    if task == 3u { status[3] = place; }
 }
 
 // By its bits: compilers may take it for granted that no number is NaN.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::files;
+use crate::files::{self, FileError};
 
 /// Most bytes of a file that are read: ten times the largest list of the field.
 pub const MAX_FILE: u64 = 1 << 30;
@@ -15,32 +15,9 @@ const MAX_KEPT: usize = 10_000;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
-    /// The file system refused to read.
-    #[error("cannot read {path:?}; check that it is there and that you may read it")]
-    Read {
-        /// File or directory.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The file system refused to write; what was there before is untouched.
-    #[error("cannot write {path:?}; check the directory, your rights and the free space")]
-    Write {
-        /// The file that was to be.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: std::io::Error,
-    },
-    /// Far larger than any list of the field.
-    #[error("{path:?} is larger than {limit} bytes, which no file of this kind is; check that it is the right file")]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Most bytes that are read.
-        limit: u64,
-    },
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The first fault of a file, where faults are not to be skipped.
     #[error("{0}; mend it, or do without --strict to go on without what is faulty")]
     Fault(Fault),
@@ -175,11 +152,10 @@ impl FileFaults<'_> {
 
 /// All bytes of the file at `path`.
 pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, DataError> {
-    let bytes = files::read(path, MAX_FILE).map_err(|source| DataError::Read { path: path.into(), source })?;
-    bytes.ok_or_else(|| DataError::TooLarge { path: path.into(), limit: MAX_FILE })
+    Ok(files::read(path, MAX_FILE)?)
 }
 
 /// Writes `text` to `path`, whole or not at all.
 pub(crate) fn write_file(path: &Path, text: &str) -> Result<(), DataError> {
-    files::write_whole(path, text.as_bytes()).map_err(|source| DataError::Write { path: path.into(), source })
+    Ok(files::write_whole(path, text.as_bytes())?)
 }

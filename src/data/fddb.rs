@@ -239,7 +239,7 @@ pub fn roc_text(points: &[RocPoint]) -> String {
 ///
 /// # Errors
 ///
-/// [`DataError::Write`] if the system refuses.
+/// [`DataError::File`] if the system refuses.
 pub fn write_detections(path: &Path, images: &[FddbImage<ScoredRegion>]) -> Result<(), DataError> {
     write_file(path, &detections_text(images))
 }
@@ -248,7 +248,7 @@ pub fn write_detections(path: &Path, images: &[FddbImage<ScoredRegion>]) -> Resu
 ///
 /// # Errors
 ///
-/// [`DataError::Write`] if the system refuses.
+/// [`DataError::File`] if the system refuses.
 pub fn write_roc(path: &Path, points: &[RocPoint]) -> Result<(), DataError> {
     write_file(path, &roc_text(points))
 }

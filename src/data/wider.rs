@@ -14,6 +14,7 @@ use std::path::Path;
 use super::fault::{read_file, write_file};
 use super::text::{Line, Seen, blocks, box_of_sides, lines};
 use super::{AnnotatedImage, Annotation, Attributes, DataError, Detection, Faults, FileFaults, ImageDetections};
+use crate::files::FileError;
 
 /// The annotations in the file at `path`.
 ///
@@ -122,7 +123,7 @@ pub fn read_predictions(root: &Path, faults: &mut Faults) -> Result<Vec<ImageDet
 
 /// Names in a folder, sorted, without hidden ones.
 fn entries(folder: &Path) -> Result<Vec<String>, DataError> {
-    let failed = |source| DataError::Read { path: folder.into(), source };
+    let failed = |source| FileError::Read { path: folder.into(), source };
     let mut names = Vec::new();
     for entry in fs::read_dir(folder).map_err(failed)? {
         let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
@@ -179,7 +180,7 @@ pub(super) fn sort(faces: &mut [Detection], line: usize, faults: &mut FileFaults
 ///
 /// # Errors
 ///
-/// [`DataError::Write`] if the system refuses, [`DataError::Unusable`] if a path has no folder to be the event.
+/// [`DataError::File`] if the system refuses, [`DataError::Unusable`] if a path has no folder to be the event.
 pub fn write_predictions(root: &Path, images: &[ImageDetections]) -> Result<(), DataError> {
     for image in images {
         let key = super::image_key(&image.path);
@@ -188,7 +189,7 @@ pub fn write_predictions(root: &Path, images: &[ImageDetections]) -> Result<(), 
             return Err(DataError::Unusable { path: image.path.clone().into(), what: "is in no folder that could be its event".into() });
         };
         let folder = root.join(event);
-        fs::create_dir_all(&folder).map_err(|source| DataError::Write { path: folder.clone(), source })?;
+        fs::create_dir_all(&folder).map_err(|source| FileError::Write { path: folder.clone(), source })?;
         write_file(&folder.join(format!("{stem}.txt")), &prediction_text(stem, &image.faces))?;
     }
     Ok(())

@@ -41,6 +41,7 @@ macro_rules! for_each_kernel {
         $visit!($crate::kernels::nn::DenseBackwardInput);
         $visit!($crate::kernels::nn::DenseBackwardWeight);
         $visit!($crate::kernels::nn::Lrn);
+        $visit!($crate::kernels::nn::LrnBackward);
         $visit!($crate::kernels::nn::Halve);
         $visit!($crate::kernels::nn::Join);
         $visit!($crate::kernels::nn::ConvPool);

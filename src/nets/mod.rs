@@ -4,6 +4,7 @@ mod cost;
 mod fused;
 mod layer;
 mod onet;
+mod packed;
 mod pnet;
 pub mod rivals;
 mod rnet;

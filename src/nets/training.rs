@@ -1,16 +1,15 @@
 //! A net's training pass: every layer's forward recording with its backward one beside it. Gradients are named after what they belong to,
 //! with a `d` before it, and accumulate: [`Training::clear`] comes first in every step.
 
-use std::collections::BTreeMap;
-
-use super::layer::{Activation, Layer, Net, NetError, Packed};
+use super::layer::{Layer, Net, NetError};
+use super::packed::Packed;
 use crate::kernels::nn::{
-    Conv, ConvBackwardInput, ConvBackwardWeight, ConvFlip, Dense, DenseBackwardInput, DenseBackwardWeight, Dropout, Prelu, PreluBackward,
-    PreluPool, PreluPoolBackward,
+    Conv, ConvBackwardInput, ConvBackwardWeight, ConvFlip, Dense, DenseBackwardInput, DenseBackwardWeight, Dropout, Lrn, LrnBackward,
+    Prelu, PreluBackward, PreluPool, PreluPoolBackward,
 };
 use crate::kernels::train::{Clear, Reduce};
 use crate::record::{Recording, Slot};
-use crate::tensor::{Shape, Tensor};
+use crate::tensor::Shape;
 use crate::weights::Weights;
 
 /// Values with their gradient.
@@ -47,18 +46,51 @@ pub struct Parameter {
 #[derive(Debug)]
 enum Taped {
     /// `z` is what comes before the activation, of shape `out`; of `linear` heads it is `y`. `y` is pooled if the next layer says so.
-    Conv { x: Pair, shape: Shape, k: u32, z: Pair, y: Pair, out: Shape, parameters: [Pair; 3], linear: bool, pooled: Option<(u32, Shape)> },
+    Conv {
+        x: Pair,
+        shape: Shape,
+        k: u32,
+        z: Pair,
+        y: Pair,
+        out: Shape,
+        parameters: [Pair; 3],
+        linear: bool,
+        pooled: Option<(u32, Shape)>,
+    },
     /// Likewise, with dropout between `z` and the activation.
-    Dense { x: Pair, shape: Shape, z: Pair, y: Pair, out: Shape, parameters: [Pair; 3], linear: bool, dropout: Option<Dropout> },
+    Dense {
+        x: Pair,
+        shape: Shape,
+        z: Pair,
+        y: Pair,
+        out: Shape,
+        parameters: [Pair; 3],
+        linear: bool,
+        dropout: Option<Dropout>,
+    },
+    /// Pooling apart from a convolution: that of PReLU with slopes of `ones`. The gradient of `x` is written, not added to.
+    Pool {
+        x: Pair,
+        y: Pair,
+        from: Shape,
+        to: Shape,
+        k: u32,
+        ones: Slot,
+    },
+    Lrn {
+        x: Pair,
+        y: Pair,
+        shape: Shape,
+    },
 }
 
 /// A training pass over a batch of fixed size: slots and tape.
 #[derive(Debug)]
 pub struct Training {
-    net: Net,
+    pub(super) net: Net,
     tape: Vec<Taped>,
-    packed: Vec<Option<Packed>>,
-    parameters: Vec<Parameter>,
+    pub(super) packed: Vec<Option<Packed>>,
+    pub(super) parameters: Vec<Parameter>,
     /// Everything that gradients are added up in.
     gradients: Vec<Pair>,
     output: Pair,
@@ -73,6 +105,8 @@ struct Scratch {
     bias: Slot,
     slope: Slot,
     flipped: Slot,
+    /// Gradients of what is not learned.
+    unread: Slot,
 }
 
 impl Net {
@@ -82,7 +116,7 @@ impl Net {
     /// # Errors
     ///
     /// [`NetError::Weights`] if a tensor is missing, misshapen or not finite; [`NetError::Shape`] if the batch is too large to index;
-    /// [`NetError::ForwardOnly`] for the nets of [`rivals`](super::rivals).
+    /// [`NetError::Branch`] for a net that has one.
     pub fn training(
         self,
         recording: &mut Recording,
@@ -92,12 +126,13 @@ impl Net {
         dropout: f64,
         schedule: Slot,
     ) -> Result<Training, NetError> {
-        if self.activation != Activation::PRelu || self.branch.is_some() || self.layers.contains(&Layer::Lrn) {
-            return Err(NetError::ForwardOnly { net: self.name });
+        if self.branch.is_some() {
+            return Err(NetError::Branch { net: self.name });
         }
         let mut shape = Shape::new([n, 3, self.side, self.side])?;
-        let scratch = ["weight", "bias", "slope", "flipped"].map(|part| recording.slot(format!("{}.scratch.{part}", self.name), 1));
-        let [weight, bias, slope, flipped] = scratch;
+        let scratch =
+            ["weight", "bias", "slope", "flipped", "unread"].map(|part| recording.slot(format!("{}.scratch.{part}", self.name), 1));
+        let [weight, bias, slope, flipped, unread] = scratch;
         let input = Pair { value: x, d: x, len: shape.elements() };
         let mut training = Training {
             net: self,
@@ -107,7 +142,7 @@ impl Net {
             gradients: Vec::new(),
             output: input,
             schedule,
-            scratch: Scratch { weight, bias, slope, flipped },
+            scratch: Scratch { weight, bias, slope, flipped, unread },
         };
         for i in 0..self.layers.len() {
             shape = training.forward(recording, weights, i, &shape, dropout)?;
@@ -151,40 +186,6 @@ impl Training {
         Ok(())
     }
 
-    /// What [`Parameter::value`] of each parameter starts as.
-    pub fn initial(&self) -> Vec<(Slot, &[f32])> {
-        let packed = self.packed.iter().flatten().flat_map(|packed| packed.parts(self.net.name)).map(|(_, data)| data);
-        self.parameters.iter().map(|parameter| parameter.value).zip(packed).collect()
-    }
-
-    /// The tensors of the net by name, from the packed contents of each parameter's slots (values, or anything laid out like them).
-    pub fn unpack(&self, contents: &[Vec<f32>]) -> BTreeMap<String, Tensor> {
-        let mut contents = contents.iter();
-        let mut tensors = BTreeMap::new();
-        for packed in self.packed.iter().flatten() {
-            let count = packed.parts(self.net.name).count();
-            tensors.extend(packed.unpack(self.net.name, &contents.by_ref().take(count).map(Vec::as_slice).collect::<Vec<_>>()));
-        }
-        tensors
-    }
-
-    /// The packed contents of each parameter's slot, from tensors by name: undoes [`Training::unpack`].
-    ///
-    /// # Errors
-    ///
-    /// [`NetError::Weights`] if a tensor is missing, misshapen or not finite.
-    pub fn pack(&self, tensors: &Weights) -> Result<Vec<Vec<f32>>, NetError> {
-        let mut shape = Shape::new([1, 3, self.net.side, self.net.side])?;
-        let mut all = Vec::new();
-        for (i, layer) in self.net.layers.iter().enumerate() {
-            if let Some(packed) = self.net.packed(i, &shape, tensors)? {
-                all.extend(packed.parts(self.net.name).map(|(_, data)| data.to_vec()));
-            }
-            shape = layer.output(&shape)?;
-        }
-        Ok(all)
-    }
-
     /// Values whose gradient is added up.
     fn pair(&mut self, recording: &mut Recording, label: &str, len: u32) -> Pair {
         let pair = Pair::new(recording, label, len);
@@ -192,7 +193,8 @@ impl Training {
         pair
     }
 
-    /// Slots of a layer's weight, bias and slope; linear heads have no slope, and nothing looks at the third pair.
+    /// Slots of a layer's weight, bias and slope. Linear heads have no slope, and nothing looks at the third pair; ReLU's slopes are zeros, and
+    /// nothing looks at their gradient.
     fn tensors(&mut self, recording: &mut Recording, packed: &Packed) -> [Pair; 3] {
         let trained: Vec<(String, u32)> = packed.parts(self.net.name).map(|(label, data)| (label, data.len() as u32)).collect();
         let mut pairs: Vec<Pair> = Vec::new();
@@ -202,7 +204,15 @@ impl Training {
             self.parameters.push(Parameter { label, value: pair.value, gradient: pair.d, len, is_weight });
             pairs.push(pair);
         }
-        [pairs[0], pairs[1], pairs.get(2).copied().unwrap_or(pairs[1])]
+        let slope = match pairs.get(2) {
+            Some(slope) => *slope,
+            None if !packed.heads.is_empty() => pairs[1],
+            None => {
+                recording.grow(self.scratch.unread, packed.slope.len());
+                Pair { value: recording.table("zeros", vec![0; packed.slope.len()]), d: self.scratch.unread, len: pairs[1].len }
+            }
+        };
+        [pairs[0], pairs[1], slope]
     }
 
     /// Layer `i` forward; returns the shape of its result.
@@ -211,12 +221,11 @@ impl Training {
         let out = layer.output(shape)?;
         let packed = self.net.packed(i, &shape.with(1, shape.c())?, weights)?;
         let taped = match &packed {
-            None => {
-                let pooled = matches!(self.tape.last(), Some(Taped::Conv { pooled: Some(_), .. }));
-                assert!(pooled, "{}: {layer:?} is trained behind a convolution only, in steps of 2", self.net.name);
+            None if matches!((layer, self.tape.last()), (Layer::MaxPool { .. }, Some(Taped::Conv { pooled: Some(_), .. }))) => {
                 self.packed.push(None);
                 return Ok(out);
             }
+            None => self.plain(recording, i, shape)?,
             Some(packed) if packed.dense => self.dense(recording, packed, i, shape, dropout)?,
             Some(packed) => self.conv(recording, packed, i, shape)?,
         };
@@ -232,7 +241,7 @@ impl Training {
         let [weight, bias, slope] = parameters.map(|pair| pair.value);
         let y = self.pair(recording, &label, out.elements());
         let z = if linear { y } else { self.pair(recording, &format!("{label}.z"), out.elements()) };
-        let ones = ones(recording, parameters[1]);
+        let ones = ones(recording, parameters[1].len);
         recording.push(Dense::new(shape.n(), shape.item(), out.c()), &[x.value, weight, bias, ones, z.value]);
         let dropout = (dropout > 0.0 && !linear).then(|| Dropout::new(out.elements(), dropout));
         if let Some(dropout) = dropout {
@@ -243,6 +252,21 @@ impl Training {
         }
         self.output = y;
         Ok(Taped::Dense { x, shape: shape.clone(), z, y, out, parameters, linear, dropout })
+    }
+
+    /// Pooling by itself, or normalization.
+    fn plain(&mut self, recording: &mut Recording, i: usize, shape: &Shape) -> Result<Taped, NetError> {
+        let (layer, x, label) = (self.net.layers[i], self.output, format!("{}.{i}", self.net.name));
+        let y = self.pair(recording, &label, layer.output(shape)?.elements());
+        self.output = y;
+        let Layer::MaxPool { k, .. } = layer else {
+            recording.push(Lrn::new(shape), &[x.value, y.value]);
+            return Ok(Taped::Lrn { x, y, shape: shape.clone() });
+        };
+        let (kernel, to) = PreluPool::new(shape, k)?;
+        let ones = ones(recording, shape.c());
+        recording.push(kernel, &[x.value, ones, y.value]);
+        Ok(Taped::Pool { x, y, from: shape.clone(), to, k, ones })
     }
 
     /// A convolution, with the pooling behind it.
@@ -264,7 +288,7 @@ impl Training {
             None => self.pair(recording, &format!("{label}.z"), out.elements()),
         };
         let (kernel, table, _) = Conv::new(shape, out.c(), k)?;
-        let (ones, levels) = (ones(recording, parameters[1]), recording.table("levels", table));
+        let (ones, levels) = (ones(recording, parameters[1].len), recording.table("levels", table));
         recording.push(kernel, &[x.value, weight, bias, ones, levels, z.value]);
         let mut pooled = None;
         if let Some((kernel, shape)) = pool {
@@ -279,14 +303,20 @@ impl Training {
 }
 
 /// Slopes that make a layer's kernel linear: the activation is a step of its own.
-fn ones(recording: &mut Recording, bias: Pair) -> Slot {
-    recording.table("linear", vec![1.0_f32.to_bits(); bias.len as usize])
+fn ones(recording: &mut Recording, len: u32) -> Slot {
+    recording.table("linear", vec![1.0_f32.to_bits(); len as usize])
 }
 
 impl Taped {
     /// The same layer backward: from the gradient of its result to those of its parameters and, unless it is the `first`, of its input.
     fn backward(&self, recording: &mut Recording, training: &Training, first: bool) -> Result<(), NetError> {
         match self {
+            Self::Lrn { x, y, shape } => recording.push(LrnBackward::new(shape), &[x.value, y.d, x.d]),
+            Self::Pool { x, y, from, to, k, ones } => {
+                let kernel = PreluPoolBackward::new(from, to, *k);
+                recording.grow(training.scratch.slope, (from.c() * kernel.slabs()) as usize);
+                recording.push(kernel, &[x.value, *ones, y.d, x.d, training.scratch.slope]);
+            }
             Self::Dense { x, shape, z, y, out, parameters: [weight, bias, slope], linear, dropout } => {
                 if !linear {
                     prelu_backward(recording, training.scratch, out, *z, *y, *slope);

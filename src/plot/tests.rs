@@ -106,7 +106,7 @@ fn both_files_are_written_whole_or_not_at_all() {
     assert!(picture.pixels().filter(|pixel| pixel.0 == [0, 114, 178]).count() > 500);
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 2);
     let missing = bar_chart().save(&folder.join("none/x"));
-    assert!(matches!(missing, Err(PlotError::Write { path, .. }) if path.ends_with("none/x.svg")));
+    assert!(matches!(missing, Err(PlotError::File(FileError::Write { path, .. })) if path.ends_with("none/x.svg")));
     std::fs::remove_dir_all(&folder).unwrap();
 }
 

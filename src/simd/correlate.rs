@@ -11,7 +11,7 @@ pub(crate) struct Correlate<'a> {
     pub c: usize,
     /// Output channels.
     pub out: usize,
-    /// Kernel side, 1 to 3.
+    /// Kernel side: 1, 2, 3 or 5.
     pub k: usize,
     /// Rows and columns of `dy`.
     pub size: [usize; 2],
@@ -45,9 +45,11 @@ impl Task for Correlate<'_> {
         }
         // All taps of one input channel, or as many channels as fill the registers.
         match (self.k, V::REGISTERS >= 32 && V::LANES == GROUP) {
+            (5, true) => self.sweep::<V, 2, 2, 5>(groups),
             (3, true) => self.sweep::<V, 2, 3, 3>(groups),
             (2, true) => self.sweep::<V, 2, 6, 2>(groups),
             (1, true) => self.sweep::<V, 2, 8, 1>(groups),
+            (5, false) => self.sweep::<V, 1, 2, 5>(groups),
             (3, false) => self.sweep::<V, 1, 3, 3>(groups),
             (2, false) => self.sweep::<V, 1, 4, 2>(groups),
             _ => self.sweep::<V, 1, 8, 1>(groups),

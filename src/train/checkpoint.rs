@@ -143,8 +143,7 @@ impl Checkpoint {
     ///
     /// [`CheckpointError::File`] if the file system refuses.
     pub fn save(&self, path: &Path) -> Result<(), CheckpointError> {
-        let failed = |source| WeightsError::Write { path: path.into(), source };
-        Ok(write_whole(path, &self.to_bytes()?).map_err(failed)?)
+        Ok(write_whole(path, &self.to_bytes()?).map_err(WeightsError::from)?)
     }
 
     /// Reads the checkpoint at `path` and verifies its checksum.

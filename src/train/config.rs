@@ -218,12 +218,12 @@ impl TrainConfig {
         toml::to_string(self).expect("settings are tables of plain values")
     }
 
-    /// Settings of the net called `name`: `pnet`, `rnet` or `onet`.
+    /// Settings of the net called `name`: `pnet`, `rnet` or `onet`. The nets that they are compared with have the same.
     pub fn net(&self, name: &str) -> Option<&NetConfig> {
         match name {
-            "pnet" => Some(&self.pnet),
-            "rnet" => Some(&self.rnet),
-            "onet" => Some(&self.onet),
+            "pnet" | "net12" => Some(&self.pnet),
+            "rnet" | "net24" => Some(&self.rnet),
+            "onet" | "net48" => Some(&self.onet),
             _ => None,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::nets::{Layer, NetError, ONET, PNET_WITH_LANDMARKS, RNET_WITH_LANDMARKS};
+use crate::nets::{Activation, Layer, Net, NetError, ONET, PNET_WITH_LANDMARKS, RNET_WITH_LANDMARKS};
 use crate::tensor::{Shape, Tensor, noise};
 use crate::weights::Weights;
 
@@ -12,8 +12,8 @@ use crate::weights::Weights;
 pub enum Initialization {
     /// Glorot and Bengio 2010: variance `2 / (inputs + outputs)`, windows counted.
     Xavier,
-    /// He et al. 2015, equation 15: variance `2 / ((1 + slope²) inputs)` before a PReLU, which keeps the variance of activations from layer
-    /// to layer, and `1 / inputs` in the heads, which have none.
+    /// He et al. 2015, equation 15: variance `2 / ((1 + slope²) inputs)` before a PReLU or ReLU, which keeps the variance of activations from
+    /// layer to layer, and `1 / inputs` in the heads, which have none.
     He,
 }
 
@@ -21,14 +21,14 @@ pub enum Initialization {
 const SLOPE: f32 = 0.25;
 
 impl Initialization {
-    /// Largest weight of a tensor `[outputs, inputs, window...]`, before a PReLU or not.
-    fn bound(self, shape: &[usize], prelu: bool) -> f64 {
+    /// Largest weight of a tensor `[outputs, inputs, window...]`, before a PReLU of `slope` or none.
+    fn bound(self, shape: &[usize], slope: Option<f32>) -> f64 {
         let window: usize = shape[2..].iter().product();
         let (outputs, inputs) = ((shape[0] * window) as f64, (shape[1] * window) as f64);
-        let variance = match (self, prelu) {
+        let variance = match (self, slope) {
             (Self::Xavier, _) => 2.0 / (inputs + outputs),
-            (Self::He, true) => 2.0 / ((1.0 + f64::from(SLOPE).powi(2)) * inputs),
-            (Self::He, false) => 1.0 / inputs,
+            (Self::He, Some(slope)) => 2.0 / ((1.0 + f64::from(slope).powi(2)) * inputs),
+            (Self::He, None) => 1.0 / inputs,
         };
         (3.0 * variance).sqrt()
     }
@@ -40,7 +40,16 @@ impl Initialization {
     ///
     /// [`NetError`] never, for the nets as they are.
     pub fn weights(self, seed: u64) -> Result<Weights, NetError> {
-        draw(seed, self)
+        draw(&[PNET_WITH_LANDMARKS, RNET_WITH_LANDMARKS, ONET], seed, self)
+    }
+
+    /// Random weights of `net` alone, by the same rules.
+    ///
+    /// # Errors
+    ///
+    /// [`NetError::Shape`] if the net's side is too small for its layers.
+    pub fn weights_of(self, net: Net, seed: u64) -> Result<Weights, NetError> {
+        draw(&[net], seed, self)
     }
 }
 
@@ -53,30 +62,32 @@ pub fn initial_weights(seed: u64) -> Result<Weights, NetError> {
     Initialization::Xavier.weights(seed)
 }
 
-/// Weights of all three nets as `initialization` says.
-fn draw(seed: u64, initialization: Initialization) -> Result<Weights, NetError> {
+/// Weights of `nets` as `initialization` says.
+fn draw(nets: &[Net], seed: u64, initialization: Initialization) -> Result<Weights, NetError> {
     let mut tensors = BTreeMap::new();
     let mut insert = |name: String, shape: Vec<usize>, data: Vec<f32>| {
         tensors.insert(name, Tensor { shape, data });
     };
     let mut stream = seed.wrapping_mul(1_000_003);
-    let mut drawn = |shape: &[usize], prelu: bool| {
+    let mut drawn = |shape: &[usize], slope: Option<f32>| {
         stream = stream.wrapping_add(1);
-        let bound = initialization.bound(shape, prelu) as f32;
+        let bound = initialization.bound(shape, slope) as f32;
         noise(shape.iter().product(), stream).into_iter().map(|v| v * bound).collect::<Vec<f32>>()
     };
-    for net in [PNET_WITH_LANDMARKS, RNET_WITH_LANDMARKS, ONET] {
+    for net in nets {
         let mut x = Shape::new([1, 3, net.side, net.side])?;
         let mut dense = false;
+        let prelu = net.activation == Activation::PRelu;
+        let activation = Some(if prelu { SLOPE } else { 0.0 });
         for layer in net.layers {
             let name = |layer: &str, part: &str| format!("{}.{layer}.{part}", net.name);
-            let tensors: Vec<(&str, Vec<usize>, bool)> = match *layer {
-                Layer::Conv { name, k, out } => vec![(name, vec![out as usize, x.c() as usize, k as usize, k as usize], true)],
-                Layer::Dense { name, out } => vec![(name, vec![out as usize, x.item() as usize], true)],
+            let tensors: Vec<(&str, Vec<usize>, Option<f32>)> = match *layer {
+                Layer::Conv { name, k, out } => vec![(name, vec![out as usize, x.c() as usize, k as usize, k as usize], activation)],
+                Layer::Dense { name, out } => vec![(name, vec![out as usize, x.item() as usize], activation)],
                 Layer::Heads(heads) => {
                     let window: &[usize] = if dense { &[] } else { &[1, 1] };
                     let shape = |out: u32| [&[out as usize, x.c() as usize], window].concat();
-                    heads.iter().map(|&(name, out)| (name, shape(out), false)).collect()
+                    heads.iter().map(|&(name, out)| (name, shape(out), None)).collect()
                 }
                 Layer::MaxPool { .. } | Layer::Lrn => Vec::new(),
             };
@@ -85,7 +96,7 @@ fn draw(seed: u64, initialization: Initialization) -> Result<Weights, NetError> 
                 let data = drawn(&shape, slope);
                 insert(name(layer, "weight"), shape, data);
                 insert(name(layer, "bias"), vec![out], vec![0.0; out]);
-                if slope {
+                if prelu && slope.is_some() {
                     insert(name(layer, "slope"), vec![out], vec![SLOPE; out]);
                 }
             }
@@ -99,6 +110,7 @@ fn draw(seed: u64, initialization: Initialization) -> Result<Weights, NetError> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nets::rivals::NET48;
 
     #[test]
     fn every_net_can_be_made_of_them_and_the_seed_decides() {
@@ -109,6 +121,17 @@ mod tests {
             assert_ne!(weights, initialization.weights(2).unwrap());
         }
         assert_ne!(initial_weights(1).unwrap(), Initialization::He.weights(1).unwrap());
+    }
+
+    #[test]
+    fn a_rival_has_its_own_and_relu_no_slope_to_learn() {
+        let weights = Initialization::He.weights_of(NET48, 3).unwrap();
+        let names: Vec<&str> = weights.tensors().keys().map(String::as_str).collect();
+        let mut want: Vec<String> = NET48.tensors().unwrap().into_iter().map(|(name, _)| name).collect();
+        want.sort();
+        assert_eq!(names, want);
+        has_variance(&weights, "net48.conv2.weight", 2.0 / (25.0 * 64.0));
+        has_variance(&weights, "net48.class.weight", 1.0 / 256.0);
     }
 
     /// Mean and variance of a tensor, each within five standard errors: `σ / √n` of a mean; for a variance `σ² √((κ - 1) / n)`, where an even

@@ -7,13 +7,17 @@ use super::run::{Cause, Kept, Learner, RunError, Tally};
 use super::{Batch, Evaluator, Objective, Optimizer, TrainError, Trainer};
 use crate::engine::Engine;
 use crate::kernels::train::Entry;
-use crate::nets::{Net, ONET, PNET_WITH_LANDMARKS, RNET_WITH_LANDMARKS};
+use crate::nets::rivals::{NET12, NET24, NET48};
+use crate::nets::{Activation, Net, ONET, PNET_WITH_LANDMARKS, RNET_WITH_LANDMARKS};
 use crate::tensor::Tensor;
 use crate::train::checkpoint::OPTIMIZER;
 use crate::weights::Weights;
 
 /// Steps whose losses the device holds; asked for in time, none is missed.
 const UNREAD: u64 = 200;
+
+/// The nets that learn: ours, and those that they are compared with.
+const NETS: [Net; 6] = [PNET_WITH_LANDMARKS, RNET_WITH_LANDMARKS, ONET, NET12, NET24, NET48];
 
 /// One net that learns on an engine.
 pub struct NetLearner {
@@ -36,16 +40,15 @@ impl NetLearner {
     ///
     /// # Errors
     ///
-    /// [`RunError::Learner`] if the device cannot hold it.
+    /// [`RunError::Learner`] if there is no such net, or the device cannot hold it.
     pub fn new(engine: Engine, name: &str, config: &TrainConfig, batch: u32) -> Result<Self, RunError> {
-        let net = match name {
-            "pnet" => PNET_WITH_LANDMARKS,
-            "rnet" => RNET_WITH_LANDMARKS,
-            _ => ONET,
-        };
-        let own = config.net(net.name).expect("one of the three nets");
+        let unknown = || RunError::Learner { net: name.into(), source: "no net of that name can be trained".into() };
+        let net = NETS.into_iter().find(|net| net.name == name).ok_or_else(unknown)?;
+        let own = config.net(name).ok_or_else(unknown)?;
         let (objective, optimizer) = (objective(own), optimizer(own));
-        let weights = own.initialization.weights(u64::from(config.seed)).map_err(|error| failed(net, error))?;
+        let (seed, rules) = (u64::from(config.seed), own.initialization);
+        let weights = if net.activation == Activation::PRelu { rules.weights(seed) } else { rules.weights_of(net, seed) };
+        let weights = weights.map_err(|error| failed(net, error))?;
         let trainer = Trainer::new(&engine, net, &weights, batch, &objective, optimizer, config.seed).map_err(|error| named(net, error))?;
         let (evaluator, current, unread, tally) = (None, false, 0, Tally::default());
         Ok(Self { engine, net, batch, objective, optimizer, seed: config.seed, trainer, evaluator, current, unread, tally })
@@ -159,7 +162,7 @@ fn failed(net: Net, source: impl Into<Cause>) -> RunError {
 fn named(net: Net, error: TrainError) -> RunError {
     match error {
         TrainError::NotFinite { net, what, step } => {
-            RunError::NotFinite { net: net.into(), step: u64::from(step) + 1, what: what.into(), kept: Kept::default() }
+            RunError::NotFinite { net: net.into(), step: u64::from(step) + 1, what, kept: Kept::default() }
         }
         other => failed(net, other),
     }

@@ -6,6 +6,7 @@ pub mod checkpoint;
 pub mod config;
 #[cfg(feature = "cli")]
 pub mod crops;
+mod evaluator;
 mod init;
 #[cfg(feature = "cli")]
 pub mod learner;
@@ -17,6 +18,7 @@ pub mod run;
 pub mod schedule;
 mod step;
 
+pub use evaluator::Evaluator;
 pub use init::{Initialization, initial_weights};
 pub use optimizer::Optimizer;
-pub use step::{Batch, Evaluator, Objective, TrainError, Trainer};
+pub use step::{Batch, Objective, TrainError, Trainer};

@@ -172,7 +172,7 @@ pub enum RunError {
         net: String,
         /// In which step, from 1.
         step: u64,
-        /// The loss of which task, or the gradient.
+        /// The loss of which task, or whose gradient.
         what: String,
         /// Which checkpoint is left.
         kept: Kept,

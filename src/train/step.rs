@@ -28,8 +28,8 @@ pub enum TrainError {
     NotFinite {
         /// Which net.
         net: &'static str,
-        /// Which loss, or the gradient.
-        what: &'static str,
+        /// Which loss; or whose gradient, with the tasks that had a part in it.
+        what: String,
         /// Steps before that one.
         step: u32,
     },
@@ -87,7 +87,7 @@ impl Batch {
 }
 
 /// Slots that forward pass and losses need, whether or not a backward pass follows.
-struct Forward {
+pub(super) struct Forward {
     rgba: Slot,
     kinds: Slot,
     faces: Slot,
@@ -95,14 +95,14 @@ struct Forward {
     losses: Slot,
     scales: Slot,
     schedule: Slot,
-    ring: Slot,
-    status: Slot,
-    training: Training,
+    pub ring: Slot,
+    pub status: Slot,
+    pub training: Training,
     n: u32,
 }
 
 /// Entries that the device keeps until the host reads them.
-const RING: u32 = 256;
+pub(super) const RING: u32 = 256;
 
 /// A task with the first of its outputs.
 type Head = (Task, u32);
@@ -119,7 +119,7 @@ fn heads(net: Net) -> Vec<Head> {
 
 impl Forward {
     /// Appends input, forward pass, losses and mining.
-    fn record(recording: &mut Recording, net: Net, weights: &Weights, n: u32, objective: &Objective) -> Result<Self, NetError> {
+    pub fn record(recording: &mut Recording, net: Net, weights: &Weights, n: u32, objective: &Objective) -> Result<Self, NetError> {
         let plane = net.side * net.side;
         let mut slot = |label: &str, len: u32| recording.slot(label, len as usize);
         let (rgba, kinds, faces) = (slot("rgba", n * plane), slot("kinds", n), slot("faces", n));
@@ -143,13 +143,15 @@ impl Forward {
         Ok(Self { rgba, kinds, faces, targets, losses, scales, schedule, ring, status, training, n })
     }
 
-    fn summary(&self, recording: &mut Recording, norms: Slot, count: u32) {
+    /// Appends the summing up of a step.
+    pub fn summary(&self, recording: &mut Recording, norms: Slot, count: u32) {
         let kernel = Summary::new(self.n, self.training.outputs(), count, RING);
         let y = self.training.output().0;
         recording.push(kernel, &[y, self.kinds, self.losses, self.scales, norms, self.schedule, self.ring, self.status]);
     }
 
-    fn write(&self, session: &mut Session, batch: &Batch, schedule: Schedule) {
+    /// Takes in the samples of a step.
+    pub fn write(&self, session: &mut Session, batch: &Batch, schedule: Schedule) {
         session.write(self.rgba, &batch.rgba);
         session.write(self.kinds, bytemuck::cast_slice(&batch.kinds));
         session.write(self.faces, bytemuck::cast_slice(&batch.faces));
@@ -282,14 +284,23 @@ impl Trainer {
             self.land()?;
         }
         let status = Status::read(&self.session.peek(self.forward.status)?);
-        if status.fault != 0 {
-            return Err(TrainError::NotFinite { net: self.net.name, what: status.what(), step: status.step });
-        }
         let ring = self.session.peek(self.forward.ring)?;
+        if status.fault != 0 {
+            let what = status.loss().map_or_else(|| self.gradient(status, Entry::list(&ring)), str::to_owned);
+            return Err(TrainError::NotFinite { net: self.net.name, what, step: status.step });
+        }
         let first = self.told.max(self.step.saturating_sub(RING));
         let entries = (first..self.step).map(|step| Entry::list(&ring)[(step % RING) as usize]).collect();
         self.told = self.step;
         Ok(entries)
+    }
+
+    /// The gradient that `status` names, with the tasks that were learned in its step: what lies before the heads is shared by all.
+    fn gradient(&self, status: Status, ring: &[Entry]) -> String {
+        let parameter = self.forward.training.parameters().get(status.place as usize).map_or("", |parameter| &parameter.label);
+        let entry = ring[(status.step % RING) as usize];
+        let tasks: Vec<&str> = Task::ALL.into_iter().filter(|task| entry.kept[task.index() as usize] > 0.0).map(Task::name).collect();
+        format!("gradient of {} ({})", parameter.trim_start_matches(self.net.name).trim_start_matches('.'), tasks.join(", "))
     }
 
     /// The trained tensors by name.
@@ -345,77 +356,5 @@ impl Trainer {
         }
         (self.step, self.told) = (step, step);
         Ok(())
-    }
-}
-
-/// Losses and accuracy of a net on samples, without training it.
-pub struct Evaluator {
-    session: Session,
-    forward: Forward,
-    done: u32,
-    net: Net,
-}
-
-impl Evaluator {
-    /// For batches of `n` of `net`.
-    ///
-    /// # Errors
-    ///
-    /// As [`Trainer::new`].
-    pub fn new(engine: &Engine, net: Net, weights: &Weights, n: u32, objective: &Objective) -> Result<Self, TrainError> {
-        let objective = Objective { keep: [1.0; 3], dropout: 0.0, ..*objective };
-        let mut recording = Recording::new();
-        let forward = Forward::record(&mut recording, net, weights, n, &objective)?;
-        let norms = recording.constant("norms", vec![0.0]);
-        forward.summary(&mut recording, norms, 1);
-        let mut evaluator = Self { session: engine.load(recording)?, forward, done: 0, net };
-        evaluator.set(weights)?;
-        Ok(evaluator)
-    }
-
-    /// Evaluates with `weights` from now on.
-    ///
-    /// # Errors
-    ///
-    /// [`TrainError::Net`] if they do not fit.
-    pub fn set(&mut self, weights: &Weights) -> Result<(), TrainError> {
-        let packed = self.forward.training.pack(weights)?;
-        for (parameter, data) in self.forward.training.parameters().iter().zip(packed) {
-            self.session.write(parameter.value, bytemuck::cast_slice(&data));
-        }
-        Ok(())
-    }
-
-    /// Losses over `batches`, each sample counted once.
-    ///
-    /// # Errors
-    ///
-    /// [`TrainError::NotFinite`] if a loss is NaN or infinite, [`TrainError::Engine`] if the device fails.
-    pub fn evaluate<'a>(&mut self, batches: impl Iterator<Item = &'a Batch>) -> Result<Entry, TrainError> {
-        let mut sum = Entry::default();
-        for batch in batches {
-            self.forward.write(&mut self.session, batch, Schedule::new(self.done, 0, 0.0, [0.0; 2]));
-            self.session.play()?;
-            let ring = self.session.peek(self.forward.ring)?;
-            let entry = Entry::list(&ring)[(self.done % RING) as usize];
-            self.done += 1;
-            let status = Status::read(&self.session.peek(self.forward.status)?);
-            if status.fault != 0 {
-                self.session.write(self.forward.status, bytemuck::bytes_of(&Status::default()));
-                return Err(TrainError::NotFinite { net: self.net.name, what: status.what(), step: status.step });
-            }
-            for task in 0..3 {
-                sum.losses[task] += entry.losses[task] * entry.kept[task];
-                sum.kept[task] += entry.kept[task];
-            }
-            sum.right += entry.right;
-            sum.pool += entry.pool;
-            sum.cross_entropy += entry.cross_entropy * entry.pool;
-        }
-        for task in 0..3 {
-            sum.losses[task] /= sum.kept[task].max(1.0);
-        }
-        sum.cross_entropy /= sum.pool.max(1.0);
-        Ok(sum)
     }
 }

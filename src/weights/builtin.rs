@@ -2,7 +2,7 @@
 
 use super::Weights;
 
-/// Trained by `mtcmcn train all`; assets/weights/MODEL_CARD.md says on what and how well.
+/// Trained by `mtcmcn train all`; `assets/weights/MODEL_CARD.md` says on what and how well.
 const BYTES: &[u8] = include_bytes!("../../assets/weights/mtcmcn.safetensors");
 
 /// Metadata of weights: three probabilities, as in `0.6,0.7,0.7`.

@@ -10,8 +10,7 @@ pub(super) const MAX_FILE: u64 = 256 << 20;
 
 /// All of the file at `path`, at most [`MAX_FILE`] bytes.
 pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, WeightsError> {
-    let failed = |source| WeightsError::Read { path: path.into(), source };
-    files::read(path, MAX_FILE).map_err(failed)?.ok_or_else(|| WeightsError::TooLarge { what: path.display().to_string(), limit: MAX_FILE })
+    Ok(files::read(path, MAX_FILE)?)
 }
 
 /// Little-endian `f32` elements; a trailing partial one is dropped.

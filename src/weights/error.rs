@@ -2,36 +2,15 @@
 
 use std::path::PathBuf;
 
+use crate::files::FileError;
+
 /// Why weights could not be read, written, imported or used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WeightsError {
-    /// The file system refused to read.
-    #[error("cannot read {path:?}; check that it is there and that you may read it")]
-    Read {
-        /// File or directory.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The file system refused to write; what was there before is untouched.
-    #[error("cannot write {path:?}; check the directory, your rights and the free space")]
-    Write {
-        /// The file that was to be.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: std::io::Error,
-    },
-    /// Far larger than any weights of these nets.
-    #[error("{what} is larger than {limit} bytes, which weights of these nets never are; check that it is the right file")]
-    TooLarge {
-        /// File or archive member.
-        what: String,
-        /// Most bytes that are read.
-        limit: u64,
-    },
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    Access(#[from] FileError),
     /// One file of several is at fault.
     #[error("cannot use {path:?} as weights")]
     File {

@@ -11,6 +11,7 @@ use super::bytes::{MAX_FILE, read_file};
 use super::layout::NetTensors;
 use super::names::Net;
 use super::{Weights, WeightsError, caffe, numpy, pytorch};
+use crate::files::FileError;
 
 /// What a file is, told by its contents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +78,7 @@ impl<'a> Archive<'a> {
         let file = self.zip.by_name(member).map_err(failed)?;
         file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|error| failed(error.into()))?;
         if bytes.len() as u64 > MAX_FILE {
-            return Err(WeightsError::TooLarge { what: format!("zip member {member:?}"), limit: MAX_FILE });
+            return Err(FileError::TooLarge { path: member.into(), limit: MAX_FILE }.into());
         }
         Ok(bytes)
     }
@@ -159,7 +160,7 @@ pub fn import<P: AsRef<Path>>(sources: &[P]) -> Result<Weights, WeightsError> {
             let place = path.display().to_string();
             let looked = read_file(&path).and_then(|bytes| found.look(&place, &bytes, false));
             looked.map_err(|source| match source {
-                WeightsError::Read { .. } | WeightsError::Twice { .. } => source,
+                WeightsError::Access(_) | WeightsError::Twice { .. } => source,
                 source => WeightsError::File { path, source: Box::new(source) },
             })?;
         }
@@ -180,7 +181,7 @@ pub fn import_bytes(name: &str, bytes: &[u8]) -> Result<Weights, WeightsError> {
 
 /// `source` itself, or if it is a directory the files in it that may hold weights, sorted.
 fn files(source: &Path) -> Result<Vec<PathBuf>, WeightsError> {
-    let failed = |error| WeightsError::Read { path: source.into(), source: error };
+    let failed = |error| FileError::Read { path: source.into(), source: error };
     if !fs::metadata(source).map_err(failed)?.is_dir() {
         return Ok(vec![source.into()]);
     }

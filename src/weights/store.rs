@@ -37,7 +37,7 @@ impl Weights {
     ///
     /// # Errors
     ///
-    /// [`WeightsError::Read`] if the file cannot be read, [`WeightsError::TooLarge`] over 256 MiB, [`WeightsError::File`] around what
+    /// [`WeightsError::Access`] if the file cannot be read or is over 256 MiB, [`WeightsError::File`] around what
     /// [`Weights::from_bytes`] says.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, WeightsError> {
         let path = path.as_ref();
@@ -49,10 +49,10 @@ impl Weights {
     ///
     /// # Errors
     ///
-    /// [`WeightsError::Write`] if the system refuses.
+    /// [`WeightsError::Access`] if the system refuses.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), WeightsError> {
         let path = path.as_ref();
-        files::write_whole(path, &self.to_bytes()).map_err(|source| WeightsError::Write { path: path.into(), source })
+        Ok(files::write_whole(path, &self.to_bytes())?)
     }
 
     /// Weights of the bytes of a safetensors file.

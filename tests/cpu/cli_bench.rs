@@ -153,6 +153,24 @@ fn json_has_the_shape_that_the_help_tells() {
     }
 }
 
+#[test]
+fn a_profile_for_people_has_one_row_for_steps_that_are_alike() {
+    let scratch = scratch();
+    let args = ["--profile", "--device", "cpu", "--starts", "0", "--size", "640x480", "--min-face", "20"];
+    let steps = kinds(&bench(&scratch, &[&args[..], &["--json"]].concat()))["step"].len();
+    let text = bench(&scratch, &args).stdout;
+    let rows: Vec<Vec<&str>> =
+        text.lines().skip_while(|line| !line.contains("step by step")).map(|line| line.split_whitespace().collect()).collect();
+    let rows: Vec<_> =
+        rows.into_iter().filter(|words| words.first().is_some_and(|word| word.parse::<u32>().is_ok()) && words.len() > 8).collect();
+    let times: usize = rows.iter().map(|words| words[2].parse::<usize>().unwrap()).sum();
+    assert_eq!(times, steps, "{text}");
+    assert!(steps > 300 && rows.len() < 40, "{steps} steps in {} rows:\n{text}", rows.len());
+    // Three nets have dense layers and heads of their own, however many chunks of crops they see.
+    let rows_of = |kernel: &str| rows.iter().filter(|words| words[1] == kernel).count();
+    assert_eq!([rows_of("decode"), rows_of("judge"), rows_of("settle")], [1, 2, 3], "{text}");
+}
+
 const SETTING: [&str; 23] = [
     "kind",
     "engine",

@@ -4,8 +4,8 @@
 //! linear in what is varied, this is exact but for rounding, however large `h` is.
 
 use mtcmcn::kernels::nn::{
-    Conv, ConvBackwardInput, ConvBackwardWeight, ConvFlip, Dense, DenseBackwardInput, DenseBackwardWeight, Prelu, PreluBackward, PreluPool,
-    PreluPoolBackward,
+    Conv, ConvBackwardInput, ConvBackwardWeight, ConvFlip, Dense, DenseBackwardInput, DenseBackwardWeight, Lrn, LrnBackward, Prelu,
+    PreluBackward, PreluPool, PreluPoolBackward,
 };
 use mtcmcn::kernels::train::{CrossEntropy, CrossEntropyBackward, Kind, Mine, Reduce, SquaredError, SquaredErrorBackward, TARGETS, Task};
 use mtcmcn::record::{Access, Kernel};
@@ -58,7 +58,8 @@ fn rounding(y: &[f32], r: &[f32], h: f32) -> f64 {
 }
 
 /// Items, channels, rows, columns, output channels, kernel side: one element, odd sizes, beyond a group of 16 channels.
-const CONVS: [[u32; 6]; 5] = [[1, 1, 1, 1, 1, 1], [2, 3, 5, 7, 10, 3], [3, 17, 4, 4, 18, 2], [2, 33, 1, 1, 6, 1], [1, 2, 33, 6, 17, 3]];
+const CONVS: [[u32; 6]; 6] =
+    [[1, 1, 1, 1, 1, 1], [2, 3, 5, 7, 10, 3], [3, 17, 4, 4, 18, 2], [2, 33, 1, 1, 6, 1], [1, 2, 33, 6, 17, 3], [2, 3, 8, 6, 17, 5]];
 
 #[test]
 fn convolution() {
@@ -151,6 +152,21 @@ fn prelu_and_max_pool() {
         compare("input", &z, &got[0], h, tolerance, |z| weighted(&y(z, &slope), &r));
         let sums = twin(&Reduce::slabs_first(kernel.slabs(), z_shape.c()), &[&got[1]], 0.0).remove(0);
         compare("slope", &slope, &sums, h, tolerance, |slope| weighted(&y(&z, slope), &r));
+    }
+}
+
+#[test]
+fn normalization() {
+    for shape in [[1, 1, 1, 1], [2, 3, 5, 7], [3, 20, 1, 3], [1, 64, 5, 5]] {
+        let shape = Shape::new(shape).unwrap();
+        // Large enough for the divisor to matter.
+        let x: Vec<f32> = noise(shape.elements() as usize, 1).iter().map(|v| 400.0 * v).collect();
+        let (r, h) = (noise(x.len(), 2), 1.0);
+        let y = |x: &[f32]| twin(&Lrn::new(&shape), &[x], 0.0).remove(0);
+        // The third derivative of each of the nine results that an element has a part in is under 1e-4: 5 alpha, of lengths of 1 / sqrt(alpha).
+        let tolerance = rounding(&y(&x), &r, h) + 9.0 * 1e-4 * f64::from(h * h) / 6.0;
+        let dx = twin(&LrnBackward::new(&shape), &[&x, &r], 0.0).remove(0);
+        compare("input", &x, &dx, h, tolerance, |x| weighted(&y(x), &r));
     }
 }
 

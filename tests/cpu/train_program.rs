@@ -170,9 +170,46 @@ fn the_cascade_is_trained_and_a_finished_run_is_not_trained_again() {
     let last = |variant: &str| Checkpoint::load(&checkpoints(&scratch, &format!("mining/seed-1/{variant}")).pop().unwrap()).unwrap();
     assert!(last("mined").tensors != last("all").tensors, "mining changed nothing");
     assert_eq!(scratch.run(&["train", "resume", "mining"]).stdout, mined.stdout);
+    table1(&scratch);
     let wrong = scratch.run(&["train", "experiment", "mining", "--crops", "all/pnet/crops.shard", "--out", "wrong"]);
     assert_eq!(wrong.code, Some(2), "{}", wrong.stderr);
     assert!(["crops.shard", "12 pixels", "onet needs 48"].iter().all(|needle| wrong.stderr.contains(needle)), "{}", wrong.stderr);
+}
+
+/// Table 1 on the crops of the cascade in `all`, and in the table of speeds.
+fn table1(scratch: &Scratch) {
+    let experiment = ["train", "experiment", "table1", "--config", "own.toml", "--seeds", "2", "--set", "run.checkpoint_steps=0"];
+    let lacking = scratch.run(&[&experiment[..], &["--crops", "mining", "--out", "lacking"]].concat());
+    assert_eq!(lacking.code, Some(2), "{}", lacking.stderr);
+    assert!(["pnet/crops.shard", "--crops", "train all"].iter().all(|needle| lacking.stderr.contains(needle)), "{}", lacking.stderr);
+    let ended = scratch.run(&[&experiment[..], &["--crops", "all", "--out", "table1"]].concat());
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    for needle in ["accuracy,net12,1,", "accuracy,pnet,mean,", "accuracy,net48 - onet,standard error,", "class,net24 - rnet,mean,"] {
+        assert!(ended.stdout.contains(needle), "{needle}: {}", ended.stdout);
+    }
+    assert!(fs::metadata(scratch.path("table1/accuracy.png")).unwrap().len() > 1000);
+    // Classes alone were learned, by each net's own weights.
+    let newest = |run: &str| Checkpoint::load(&checkpoints(scratch, &format!("table1/seed-1/{run}")).pop().unwrap()).unwrap();
+    let [rival, ours] = ["net48", "onet"].map(newest);
+    assert_eq!((rival.net.as_str(), rival.progress.step), ("net48", ours.progress.step));
+    assert!(rival.tensors.contains_key("net48.conv2.weight") && !rival.tensors.keys().any(|name| name.contains("slope")));
+    assert!(ours.tensors["optimizer.m.onet.box.weight"].data.iter().all(|value| *value == 0.0));
+    assert!(ours.tensors["optimizer.m.onet.class.weight"].data.iter().any(|value| *value != 0.0));
+    let text = fs::read_to_string(scratch.path("table1/accuracy.json")).unwrap();
+    let nets: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let means: Vec<_> = nets["nets"].as_array().unwrap().iter().map(|net| net["mean"].as_f64().unwrap()).collect();
+    assert!(means.len() == 6 && means.iter().all(|mean| (0.0..=1.0).contains(mean)), "{text}");
+    let bench = ["bench", "table1", "--device", "cpu", "--batch", "1", "--passes", "1", "--warm-up", "0", "--accuracy"];
+    let table = scratch.run(&[&bench[..], &["table1/accuracy.json"]].concat());
+    assert_eq!(table.code, Some(0), "{}", table.stderr);
+    let told = |label: &str| table.stdout.lines().find(|line| line.trim_start().starts_with(label)).unwrap().contains(" ±");
+    assert_eq!(["12-Net", "24-Net alone", "24-Net with", "O-Net"].map(told), [true, true, false, true], "{}", table.stdout);
+    let json = scratch.run(&[&bench[..], &["table1/accuracy.json", "--json"]].concat());
+    let rows: Vec<serde_json::Value> = json.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let row = rows.iter().find(|row| row["net"] == "12-Net").unwrap();
+    assert!((row["accuracy"]["mean"].as_f64().unwrap() - 100.0 * means[0]).abs() < 1e-9, "{row}");
+    let wrong = scratch.run(&[&bench[..], &["faces.ndjson"]].concat());
+    assert!(wrong.code == Some(2) && wrong.stderr.contains("experiment table1"), "{}", wrong.stderr);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::error::Error as _;
 use std::fs;
 
 use mtcmcn::Weights;
+use mtcmcn::files::FileError;
 use mtcmcn::tensor::{Tensor, noise};
 use mtcmcn::weights::WeightsError;
 
@@ -79,9 +80,9 @@ fn saving_replaces_whole_files_and_leaves_nothing_else() {
     let blocked = directory.0.join("blocked");
     fs::create_dir_all(blocked.join("full")).unwrap();
     let error = small().save(&blocked).unwrap_err();
-    assert!(matches!(error, WeightsError::Write { .. }) && error.source().is_some(), "{error}");
+    assert!(matches!(error, WeightsError::Access(FileError::Write { .. })) && error.source().is_some(), "{error}");
     assert_eq!(fs::read_dir(&directory.0).unwrap().count(), 2, "a failed write leaves no temporary file");
-    assert!(matches!(small().save("/").unwrap_err(), WeightsError::Write { .. }));
+    assert!(matches!(small().save("/").unwrap_err(), WeightsError::Access(FileError::Write { .. })));
 }
 
 #[test]
@@ -193,10 +194,10 @@ fn errors_of_files_name_them() {
     let directory = Directory::new("errors");
     let absent = directory.0.join("absent.safetensors");
     let error = Weights::load(&absent).unwrap_err();
-    assert!(matches!(error, WeightsError::Read { .. }) && error.to_string().contains("absent.safetensors"), "{error}");
+    assert!(matches!(error, WeightsError::Access(FileError::Read { .. })) && error.to_string().contains("absent.safetensors"), "{error}");
     let garbage = directory.file("garbage.safetensors", &[0xff; 100]);
     let error = Weights::load(&garbage).unwrap_err();
     assert!(error.to_string().contains("garbage.safetensors"), "{error}");
     assert!(error.source().unwrap().to_string().contains("not a whole safetensors file"));
-    assert!(matches!(Weights::load(&directory.0).unwrap_err(), WeightsError::Read { .. }));
+    assert!(matches!(Weights::load(&directory.0).unwrap_err(), WeightsError::Access(FileError::Read { .. })));
 }

@@ -1,6 +1,7 @@
 //! Importers: every format gives the same tensors, and says what is wrong when it cannot.
 
 use mtcmcn::Weights;
+use mtcmcn::files::FileError;
 use mtcmcn::weights::WeightsError;
 use mtcmcn::weights::import::{Format, import, import_bytes};
 
@@ -95,7 +96,7 @@ fn directories_and_lists_of_files_are_searched_by_content() {
     assert!(error.to_string().contains("det1.caffemodel") && error.to_string().contains("pnet-v1.pt"), "{error}");
     let error = import(&[twice]).unwrap_err();
     assert!(matches!(&error, WeightsError::NoNet { net: "rnet", looked } if looked.len() == 1), "{error}");
-    assert!(matches!(import(&[directory.0.join("absent")]).unwrap_err(), WeightsError::Read { .. }));
+    assert!(matches!(import(&[directory.0.join("absent")]).unwrap_err(), WeightsError::Access(FileError::Read { .. })));
 }
 
 #[test]

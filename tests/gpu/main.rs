@@ -10,6 +10,7 @@ mod kernels;
 mod nets;
 mod profile;
 mod program;
+mod proposals;
 #[path = "../support/rivals.rs"]
 mod rivals;
 #[cfg(feature = "cli")]

@@ -96,7 +96,7 @@ pub fn costs(measured: &[Measured], gpu: bool) -> String {
     text
 }
 
-/// Every step of one setting, the long ones marked.
+/// Every step of one setting, steps that are alike in one row.
 pub fn profile(m: &Measured, ceilings: Option<&Ceilings>) -> String {
     let total: Duration = m.profile.iter().map(|step| step.time).sum();
     let clock = match m.profile.first().map(|step| step.clock) {
@@ -111,17 +111,17 @@ pub fn profile(m: &Measured, ceilings: Option<&Ceilings>) -> String {
     }
     let _ = writeln!(
         text,
-        "  {:>4} {:18} {:>8} {:>10} {:>6} {:>9} {:>8} {:>8} {:>8}",
-        "step", "kernel", "items", "µs", "share", "GFLOP/s", "of peak", "GB/s", "of copy"
+        "  {:>4} {:18} {:>5} {:>8} {:>10} {:>6} {:>9} {:>8} {:>8} {:>8}",
+        "step", "kernel", "times", "items", "µs", "share", "GFLOP/s", "of peak", "GB/s", "of copy"
     );
-    for step in &m.profile {
+    for (step, times) in &rows(&m.profile) {
         let rates = rates(step, ceilings);
         let or_dash = |value: Option<f64>, digits: usize| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"));
         let percent = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{:.0} %", value * 100.0));
         let share = step.time.as_secs_f64() / total.as_secs_f64().max(1e-12);
         let _ = writeln!(
             text,
-            "  {:4} {:18} {:8} {:10.1} {:>6} {:>9} {:>8} {:>8} {:>8}",
+            "  {:4} {:18} {times:5} {:8} {:10.1} {:>6} {:>9} {:>8} {:>8} {:>8}",
             step.index,
             step.kernel,
             step.items,
@@ -134,6 +134,23 @@ pub fn profile(m: &Measured, ceilings: Option<&Ceilings>) -> String {
         );
     }
     text
+}
+
+/// Steps that are alike added up, with how many they are.
+fn rows(steps: &[TimedStep]) -> Vec<(TimedStep, u32)> {
+    let mut rows: Vec<(TimedStep, u32)> = Vec::new();
+    for step in steps {
+        let Some((sum, times)) = rows.iter_mut().find(|(row, _)| row.index == step.first) else {
+            rows.push((step.clone(), 1));
+            continue;
+        };
+        *times += 1;
+        sum.items += step.items;
+        sum.time += step.time;
+        sum.multiply_adds += step.multiply_adds;
+        sum.bytes += step.bytes;
+    }
+    rows
 }
 
 fn rates(step: &TimedStep, ceilings: Option<&Ceilings>) -> Rates {

@@ -1,10 +1,13 @@
 //! One engine at one setting: what is measured, and in which order.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use mtcmcn::engine::profile::{Clock, Tally};
+use mtcmcn::kernels::select::Settle;
 use mtcmcn::measure::Spread;
+use mtcmcn::record::{Access, Kernel as _, Recording};
 use mtcmcn::{Config, Detections, Detector, Engine, Frame, Weights};
 
 use super::args::{FrameArgs, Size, config};
@@ -33,6 +36,8 @@ pub struct Throughput {
 #[derive(Debug, Clone)]
 pub struct TimedStep {
     pub index: usize,
+    /// The first step of the same kernel in the same stage that writes the same slot: the CPU engine goes through a net band by band.
+    pub first: usize,
     pub kernel: &'static str,
     pub items: u32,
     /// The median of a few plays.
@@ -184,8 +189,10 @@ impl Bench<'_> {
             let times: Vec<_> = plays.iter().map(|play| play.steps[index].time).collect();
             Spread::of(&times).map_or(Duration::ZERO, |spread| spread.p50)
         };
+        let alike = alike(session.recording());
         let timed = session.recording().steps().iter().zip(&plays[0].steps).enumerate().map(|(index, (step, first))| TimedStep {
             index,
+            first: alike[index],
             kernel: step.kernel.name(),
             items: first.items,
             time: median(index),
@@ -195,6 +202,18 @@ impl Bench<'_> {
         });
         Ok((steps, timed.collect()))
     }
+}
+
+/// For each step the first that is alike; a stage ends with what settles its list.
+fn alike(recording: &Recording) -> Vec<usize> {
+    let (mut stage, mut firsts) = (0, HashMap::new());
+    let each = recording.steps().iter().enumerate().map(|(index, step)| {
+        let written = step.bound().find(|(_, binding)| binding.access != Access::Read).map(|(slot, _)| slot);
+        let first = *firsts.entry((stage, step.kernel.name(), written)).or_insert(index);
+        stage += usize::from(step.kernel.name() == Settle::NAME);
+        first
+    });
+    each.collect()
 }
 
 fn counts(found: &Detections) -> [u32; 7] {

@@ -1,6 +1,7 @@
 //! `mtcmcn bench table1`: the paper's comparison of nets, 12-, 24- and 48-Net against P-, R- and O-Net.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -13,6 +14,7 @@ use serde_json::json;
 use super::args::EngineArgs;
 use super::report::{self, Named};
 use super::{complain, engines, platform, print};
+use crate::cli::train::table1::{Accuracies, Accuracy};
 use crate::cli::{Outcome, explain};
 
 /// Compare the nets of the paper's Table 1: 300 forward passes of 12-, 24- and 48-Net against P-, R- and O-Net
@@ -23,7 +25,8 @@ use crate::cli::{Outcome, explain};
 /// and those of the original paper; neither says on which device or with which batch. Columns: s for all passes, x times our net's of the same
 /// group, % accuracy.
 ///
-/// Weights are noise: they do not change the time. Accuracies of ours are told once the nets have been trained on one list.
+/// Weights are noise: they do not change the time. Accuracies are those of `mtcmcn train experiment table1`, which trains the nets on one
+/// list of crops: balanced validation crops, the rivals by themselves, the mean over seeds.
 #[derive(Debug, clap::Args)]
 #[command(after_help = super::args::AFTER, after_long_help = AFTER_LONG)]
 pub struct Table1Args {
@@ -42,6 +45,10 @@ pub struct Table1Args {
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=100_000))]
     warm_up: u32,
 
+    /// Accuracies for the table: the `accuracy.json` in the folder of `mtcmcn train experiment table1`
+    #[arg(long, value_name = "FILE")]
+    accuracy: Option<PathBuf>,
+
     /// Print JSON, one object a line
     #[arg(long)]
     json: bool,
@@ -54,7 +61,7 @@ With --json, one object a line on standard output:
   {\"kind\":\"machine\", ...} as for `bench`
   {\"kind\":\"table1\", engine, adapter|null, threads|null, group, net, rival, parameters,
    multiply_adds, batch, passes, seconds, times_ours, paper {seconds,accuracy}|null,
-   original {seconds,accuracy}|null, accuracy|null}";
+   original {seconds,accuracy}|null, accuracy {mean,deviation|null}|null}; accuracies in %";
 
 /// What the paper, and the original paper, say of a net: seconds for 300 passes, accuracy in per cent.
 type Said = Option<[[f64; 2]; 2]>;
@@ -86,13 +93,14 @@ const ROWS: [Row; 8] = [
 /// If nothing could be measured or results cannot be written.
 pub fn run(args: &Table1Args) -> Result<Outcome> {
     let (passes, warm_up, threads) = (args.passes, args.warm_up, engines::threads(&args.engines));
+    let accuracies = args.accuracy.as_deref().map(Accuracies::read).transpose()?;
     let protocol = format!(
         "{passes} forward passes after {warm_up} to warm up, input on the device, weights of noise; CPU engine on {threads} threads"
     );
     print(args.json, || report::heading(&platform::machine(), false, &protocol), || vec![report::machine_json(threads)])?;
     let (mut outcome, mut any) = (Outcome::Found, false);
     for candidate in engines::open(&args.engines) {
-        let timed = candidate.engine.and_then(|engine| one_engine(args, &engine));
+        let timed = candidate.engine.and_then(|engine| one_engine(args, &engine, accuracies.as_ref()));
         match timed {
             Ok(()) => any = true,
             Err(error) => {
@@ -107,7 +115,7 @@ pub fn run(args: &Table1Args) -> Result<Outcome> {
     Ok(outcome)
 }
 
-fn one_engine(args: &Table1Args, engine: &Engine) -> Result<()> {
+fn one_engine(args: &Table1Args, engine: &Engine, accuracies: Option<&Accuracies>) -> Result<()> {
     let adapter = engine.gpu().map(|gpu| gpu.report().clone());
     let named = Named { name: engine.name(), adapter, threads: engine.threads(), ceilings: None };
     for &batch in &args.batch {
@@ -117,15 +125,19 @@ fn one_engine(args: &Table1Args, engine: &Engine) -> Result<()> {
             session.time_plays(args.warm_up)?;
             times.push(session.time_plays(args.passes)?);
         }
-        print(args.json, || text(&named, args, batch, &times), || objects(&named, args, batch, &times))?;
+        let rows: Vec<_> = ROWS.iter().zip(&times).map(|(row, time)| (row, *time, accuracies.and_then(|all| all.of(row.label)))).collect();
+        print(args.json, || text(&named, args, batch, &rows), || objects(&named, args, batch, &rows))?;
     }
     Ok(())
 }
 
+/// A row with the time of its passes, and its accuracy if it is told.
+type Measured<'a> = (&'a Row, Duration, Option<&'a Accuracy>);
+
 /// Time of the row over that of our net in its group.
-fn times_ours(index: usize, times: &[Duration]) -> f64 {
+fn times_ours(index: usize, rows: &[Measured<'_>]) -> f64 {
     let ours = ROWS.iter().position(|row| row.group == ROWS[index].group && !row.rival).unwrap_or(index);
-    times[index].as_secs_f64() / times[ours].as_secs_f64().max(1e-9)
+    rows[index].1.as_secs_f64() / rows[ours].1.as_secs_f64().max(1e-9)
 }
 
 /// The same of what was said.
@@ -134,16 +146,16 @@ fn said_ratio(index: usize, which: usize) -> Option<f64> {
     Some(ROWS[index].said?[which][0] / ours[which][0])
 }
 
-fn text(engine: &Named, args: &Table1Args, batch: u32, times: &[Duration]) -> String {
+fn text(engine: &Named, args: &Table1Args, batch: u32, rows: &[Measured<'_>]) -> String {
     let mut text = format!("\n{}, batch of {batch}\n", report::engine_line(engine));
     let said = ["s", "x", "%"].map(|name| format!("{name:>5}")).join(" ");
-    let _ = writeln!(text, "  {:40} {:^24}   {:^17}   {:^17}", "", "here", "the paper", "original paper");
+    let _ = writeln!(text, "  {:40} {:^35}   {:^17}   {:^17}", "", "here", "the paper", "original paper");
     let _ = writeln!(
         text,
-        "  {:18} {:>10} {:>10} {:>8} {:>9} {:>5}   {said}   {said}",
-        "net", "parameters", "mult-adds", "s", "µs a pass", "x"
+        "  {:18} {:>10} {:>10} {:>8} {:>9} {:>5} {:>10}   {said}   {said}",
+        "net", "parameters", "mult-adds", "s", "µs a pass", "x", "%"
     );
-    for (i, (row, time)) in ROWS.iter().zip(times).enumerate() {
+    for (i, (row, time, accuracy)) in rows.iter().enumerate() {
         let cost = row.net.cost().map_or((0, 0), |cost| (cost.parameters, cost.multiply_adds));
         let (seconds, each) = (time.as_secs_f64(), time.as_secs_f64() * 1e6 / f64::from(args.passes));
         let [paper, original] = [0, 1].map(|which| match (row.said, said_ratio(i, which)) {
@@ -152,25 +164,36 @@ fn text(engine: &Named, args: &Table1Args, batch: u32, times: &[Duration]) -> St
         });
         let _ = writeln!(
             text,
-            "  {:18} {:10} {:10} {seconds:8.4} {each:9.1} {:5.2}   {paper}   {original}",
+            "  {:18} {:10} {:10} {seconds:8.4} {each:9.1} {:5.2} {:>10}   {paper}   {original}",
             row.label,
             cost.0,
             cost.1,
-            times_ours(i, times)
+            times_ours(i, rows),
+            accuracy.map_or_else(|| "-".into(), percent),
         );
+    }
+    if rows.iter().any(|(_, _, accuracy)| accuracy.is_some()) {
+        text += "  % here: balanced validation crops, classification alone, mean ± deviation over seeds; rivals trained by themselves\n";
     }
     text
 }
 
-fn objects(engine: &Named, args: &Table1Args, batch: u32, times: &[Duration]) -> Vec<serde_json::Value> {
-    let each = ROWS.iter().zip(times).enumerate().map(|(i, (row, time))| {
+/// With the deviation, if there are several seeds.
+fn percent(accuracy: &Accuracy) -> String {
+    let deviation = accuracy.deviation.map_or_else(String::new, |deviation| format!(" ±{:.1}", 100.0 * deviation));
+    format!("{:.1}{deviation}", 100.0 * accuracy.mean)
+}
+
+fn objects(engine: &Named, args: &Table1Args, batch: u32, rows: &[Measured<'_>]) -> Vec<serde_json::Value> {
+    let each = rows.iter().enumerate().map(|(i, (row, time, accuracy))| {
         let cost = row.net.cost().ok();
         let said = |which: usize| row.said.map(|said| json!({ "seconds": said[which][0], "accuracy": said[which][1] }));
         json!({
             "kind": "table1", "engine": engine.name, "adapter": report::adapter_json(engine.adapter.as_ref()), "threads": engine.threads,
             "group": row.group, "net": row.label, "rival": row.rival, "parameters": cost.map(|c| c.parameters),
             "multiply_adds": cost.map(|c| c.multiply_adds), "batch": batch, "passes": args.passes, "seconds": time.as_secs_f64(),
-            "times_ours": times_ours(i, times), "paper": said(0), "original": said(1), "accuracy": null,
+            "times_ours": times_ours(i, rows), "paper": said(0), "original": said(1),
+            "accuracy": accuracy.map(|a| json!({ "mean": 100.0 * a.mean, "deviation": a.deviation.map(|d| 100.0 * d) })),
         })
     });
     each.collect()
@@ -192,8 +215,8 @@ mod tests {
 
     #[test]
     fn a_ratio_is_to_our_net_of_the_same_group() {
-        let times: Vec<Duration> = (1..=8).map(Duration::from_millis).collect();
-        let ratios: Vec<f64> = (0..8).map(|i| times_ours(i, &times)).collect();
+        let rows: Vec<_> = ROWS.iter().zip(1..).map(|(row, time)| (row, Duration::from_millis(time), None)).collect();
+        let ratios: Vec<f64> = (0..8).map(|i| times_ours(i, &rows)).collect();
         assert_eq!(ratios, [0.5, 1.0, 3.0 / 5.0, 4.0 / 5.0, 1.0, 6.0 / 8.0, 7.0 / 8.0, 1.0]);
     }
 }

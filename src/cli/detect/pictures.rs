@@ -101,8 +101,8 @@ impl Pictures {
         PngEncoder::new_with_quality(&mut bytes, CompressionType::Fast, FilterType::Adaptive)
             .write_image(picture, picture.width(), picture.height(), ExtendedColorType::Rgb8)
             .and_then(|()| Ok(fs::create_dir_all(path.parent().unwrap_or(Path::new("")))?))
-            .and_then(|()| Ok(files::write_whole(path, &bytes)?))
-            .with_context(|| format!("writing {}", path.display()))
+            .with_context(|| format!("writing {}", path.display()))?;
+        Ok(files::write_whole(path, &bytes)?)
     }
 }
 

@@ -37,7 +37,7 @@ const MOST_FAULTS: usize = 200;
 pub fn write(directory: &Path, figures: &Figures, faults: &Faults) -> Result<()> {
     let path = directory.join("index.html");
     let page = page(figures, faults)?;
-    files::write_whole(&path, page.as_bytes()).with_context(|| format!("--report: writing {}", path.display()))
+    files::write_whole(&path, page.as_bytes()).context("--report")
 }
 
 fn page(figures: &Figures, faults: &Faults) -> Result<String> {

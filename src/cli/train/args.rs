@@ -216,6 +216,9 @@ pub enum Experiment {
     Mining(ExperimentArgs),
     /// Figure 6b: O-Net with and without the landmark task, from equal first weights in equal order
     Landmarks(ExperimentArgs),
+    /// Table 1: 12-, 24- and 48-Net against P-, R- and O-Net on face classification alone, each pair on the same crops in equal order; its
+    /// `accuracy.json` is what `mtcmcn bench table1 --accuracy` takes
+    Table1(ExperimentArgs),
 }
 
 #[derive(Debug, Clone, clap::Args)]
@@ -224,15 +227,15 @@ pub struct ExperimentArgs {
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
 
-    /// Crops for O-Net that `prepare` made
-    #[arg(long, value_name = "FILE")]
+    /// Crops for O-Net that `prepare` made; for `table1` a folder that `all` made, or with such `pnet/crops.shard`, `rnet/...`, `onet/...`
+    #[arg(long, value_name = "PATH")]
     pub crops: PathBuf,
 
     /// Weights of P- and R-Net, to be kept in each checkpoint so that `detect` and `eval` take them
     #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,
 
-    /// How many pairs of runs, each from a seed of its own
+    /// How many runs of each net, from seeds of their own
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub seeds: u32,
 

@@ -41,6 +41,7 @@ pub enum Command {
     All,
     Mining,
     Landmarks,
+    Table1,
 }
 
 impl From<NetName> for Command {
@@ -76,7 +77,7 @@ impl Job {
         write_settings(folder, config)?;
         let text = toml::to_string(self).context("writing down the run")?;
         // Last: a folder with it has all that `resume` needs.
-        write_whole(&folder.join(JOB), text.as_bytes()).with_context(|| format!("writing {:?}", folder.join(JOB)))
+        Ok(write_whole(&folder.join(JOB), text.as_bytes())?)
     }
 
     /// The job and settings in `folder`, the latter changed by `set` for good.
@@ -95,7 +96,7 @@ impl Job {
 
 fn write_settings(folder: &Path, config: &TrainConfig) -> Result<()> {
     let path = folder.join(SETTINGS);
-    write_whole(&path, config.to_toml().as_bytes()).with_context(|| format!("writing {path:?}"))
+    Ok(write_whole(&path, config.to_toml().as_bytes())?)
 }
 
 /// `path` from the root, so that it means the same after `cd`.

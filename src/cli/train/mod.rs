@@ -8,6 +8,7 @@ mod job;
 mod net;
 mod plot;
 mod stop;
+pub mod table1;
 mod watch;
 
 use std::io::{self, Write as _};
@@ -48,6 +49,7 @@ pub fn run(args: &TrainArgs, quiet: bool) -> Result<ExitCode> {
         }
         What::Experiment(Experiment::Mining(args)) => begin_experiment(Command::Mining, args, quiet),
         What::Experiment(Experiment::Landmarks(args)) => begin_experiment(Command::Landmarks, args, quiet),
+        What::Experiment(Experiment::Table1(args)) => begin_experiment(Command::Table1, args, quiet),
         What::Resume(args) => {
             let (job, config) = Job::read(&args.folder, &with_device(&args.set, args.device.as_deref()))?;
             go(&job, &args.folder, &config, &Session::open(&config, quiet)?)
@@ -105,10 +107,12 @@ fn go(job: &Job, folder: &Path, config: &TrainConfig, session: &Session) -> Resu
         Command::Rnet => single(NetName::Rnet),
         Command::Onet => single(NetName::Onet),
         Command::All => all::run(session, folder, config),
-        Command::Mining | Command::Landmarks => experiment::run(session, job, folder, config),
+        Command::Mining => experiment::run(&experiment::MINING, session, job, folder, config, |_| job.crops.clone()),
+        Command::Landmarks => experiment::run(&experiment::LANDMARKS, session, job, folder, config, |_| job.crops.clone()),
+        Command::Table1 => table1::run(session, job, folder, config),
     }?;
     match end {
-        End::Finished if matches!(job.command, Command::Mining | Command::Landmarks) => {}
+        End::Finished if matches!(job.command, Command::Mining | Command::Landmarks | Command::Table1) => {}
         End::Finished => print(&format!("{}\n", folder.join("weights.safetensors").display()))?,
         End::Stopped if !session.quiet => eprintln!("stopped and saved; `mtcmcn train resume {}` goes on", folder.display()),
         End::Stopped => {}

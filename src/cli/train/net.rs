@@ -45,21 +45,19 @@ impl Session {
 
     /// Trains `net` to the end, from where its folder says.
     pub fn train(&self, net: &Net<'_>) -> Result<End> {
+        self.train_as(net.net.name(), net)
+    }
+
+    /// Trains the net called `name` with the settings and crops of `net`.
+    pub fn train_as(&self, name: &str, net: &Net<'_>) -> Result<End> {
         let folder = Folder::open(net.folder)?;
         let others = net.others.map(Weights::load).transpose()?;
         let Some(path) = self.crops(net, others.as_ref(), &folder)? else { return Ok(End::Stopped) };
         let batches = ShardBatches::open(&path, net.net.name(), net.config)?;
-        let learner = NetLearner::new(self.engine.clone(), net.net.name(), net.config, batches.size())?;
+        let learner = NetLearner::new(self.engine.clone(), name, net.config, batches.size())?;
         let mut watch = Watch::new(&net.title, self.quiet);
-        let run = Run {
-            net: net.net.name(),
-            learner,
-            batches: &batches,
-            config: net.config,
-            folder: &folder,
-            others: others.as_ref(),
-            stop: self.stop,
-        };
+        let run =
+            Run { net: name, learner, batches: &batches, config: net.config, folder: &folder, others: others.as_ref(), stop: self.stop };
         let end = run.run(|event| watch.event(event));
         watch.end();
         let end = end?;

@@ -42,7 +42,7 @@ impl Watch {
     fn begin(&mut self, step: u64, steps: u64, per_epoch: u64, batch: u32) {
         self.epochs = steps / per_epoch.max(1);
         if !self.quiet && io::stderr().is_terminal() {
-            let style = ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len} steps, {eta} left {wide_msg}");
+            let style = ProgressStyle::with_template("{prefix} {bar:16} {pos}/{len}, {eta} left; {wide_msg}");
             self.bar = ProgressBar::new(steps).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             self.bar.set_prefix(self.title.clone());
             self.bar.enable_steady_tick(Duration::from_millis(500));
@@ -56,16 +56,15 @@ impl Watch {
     fn measured(&mut self, record: &Record) {
         match record.kind {
             Kind::Train => {
-                let text = format!("epoch {:.2}: {}, {:.0} samples/s", record.epoch, figures(record), record.samples_per_second);
-                tracing::info!("{} step {}, {text}", self.title, record.step);
-                self.bar.set_message(text);
+                let (speed, figures) = (record.samples_per_second, figures(record));
+                tracing::info!("{} step {}, epoch {:.2}: {figures}, {speed:.0} samples/s", self.title, record.step, record.epoch);
+                // A narrow terminal cuts off its end, which should not be that of a whole number.
+                self.bar.set_message(format!("{speed:.0} samples/s, {figures}"));
                 self.last_train = Some(record.clone());
             }
             Kind::Validation => {
-                let train = self
-                    .last_train
-                    .as_ref()
-                    .map_or(String::new(), |train| format!("; in training {}, {:.0} samples/s", figures(train), train.samples_per_second));
+                let told = |train: &Record| format!("; training {}, {:.0} samples/s", figures(train), train.samples_per_second);
+                let train = self.last_train.as_ref().map_or_else(String::new, told);
                 self.say(&format!("{} epoch {:.0}/{}: validation {}{train}", self.title, record.epoch, self.epochs, figures(record)));
             }
         }
@@ -82,6 +81,6 @@ impl Watch {
 fn figures(record: &Record) -> String {
     let number = |name: &str, value: Option<f64>| value.map(|value| format!("{name} {value:.4}"));
     let parts = [number("loss", record.loss), number("accuracy", record.accuracy)];
-    let text = parts.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    let text = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");
     if text.is_empty() { "no samples".to_owned() } else { text }
 }

@@ -117,7 +117,7 @@ impl Kernel for ConvBackwardInput {
 }
 
 /// Items, input channels, rows and columns of the input, output channels and kernel side of convolutions that are worth comparing.
-pub(super) const CASES: [[u32; 6]; 8] = [
+pub(super) const CASES: [[u32; 6]; 9] = [
     [1, 1, 1, 1, 1, 1],
     [3, 32, 1, 1, 16, 1],
     [1, 3, 3, 3, 10, 3],
@@ -126,6 +126,7 @@ pub(super) const CASES: [[u32; 6]; 8] = [
     [7, 28, 11, 11, 48, 3],
     [3, 3, 23, 37, 10, 3],
     [1, 2, 131, 67, 33, 2],
+    [3, 5, 9, 12, 18, 5],
 ];
 
 impl Samples for ConvBackwardInput {

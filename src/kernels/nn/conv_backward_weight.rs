@@ -23,9 +23,9 @@ impl ConvBackwardWeight {
     ///
     /// # Panics
     ///
-    /// If `k` is over 3: no net that is trained has such a kernel.
+    /// If `k` is 4 or over 5: no net that is trained has such a kernel.
     pub fn new(c: u32, y: &Shape, k: u32) -> Self {
-        assert!((1..=3).contains(&k), "a {k} x {k} convolution is not trained");
+        assert!([1, 2, 3, 5].contains(&k), "a {k} x {k} convolution is not trained");
         let (level, groups) = (y.levels()[0], y.c().div_ceil(GROUP as u32));
         let all = y.n() * level.h;
         // Some thousand invocations keep a GPU busy; more slabs would only be more to add up.
@@ -67,7 +67,9 @@ impl Kernel for ConvBackwardWeight {
     const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
 
     fn work(&self) -> Work {
-        Work::linear(self.slabs * self.out.div_ceil(GROUP as u32) * self.c)
+        // Blocks of 3 x 3 taps.
+        let blocks = self.k.div_ceil(3).pow(2);
+        Work::linear(self.slabs * self.out.div_ceil(GROUP as u32) * self.c * blocks)
     }
 
     fn sizes(&self) -> Vec<usize> {

@@ -15,16 +15,17 @@ crate::uniform! {
 
 /// Channels on either side that count.
 const REACH: usize = 4;
-const ALPHA: f64 = 1e-4 / 9.0;
+pub(super) const ALPHA: f64 = 1e-4 / 9.0;
+
+/// Channels that count for channel `c` of `channels`.
+pub(super) fn window(c: usize, channels: usize) -> std::ops::Range<usize> {
+    c.saturating_sub(REACH)..(c + REACH + 1).min(channels)
+}
 
 impl Lrn {
     /// Normalization of activations of `shape`.
     pub fn new(shape: &Shape) -> Self {
         Self { n: shape.n(), c: shape.c(), plane: shape.plane() }
-    }
-
-    fn window(&self, c: usize) -> std::ops::Range<usize> {
-        c.saturating_sub(REACH)..(c + REACH + 1).min(self.c as usize)
     }
 }
 
@@ -48,7 +49,7 @@ impl Kernel for Lrn {
         let items = read[0].chunks(c * plane).zip(write[0].chunks_mut(c * plane)).take(items as usize);
         for (x, y) in items {
             for (channel, i) in (0..c).flat_map(|channel| (0..plane).map(move |i| (channel, i))) {
-                let squares: f64 = self.window(channel).map(|other| f64::from(x[other * plane + i]).powi(2)).sum();
+                let squares: f64 = window(channel, c).map(|other| f64::from(x[other * plane + i]).powi(2)).sum();
                 y[channel * plane + i] = (f64::from(x[channel * plane + i]) * (1.0 + ALPHA * squares).powf(-0.75)) as f32;
             }
         }
@@ -60,7 +61,7 @@ impl Kernel for Lrn {
         planes.with_min_len(4).for_each(|(at, y)| {
             let (item, channel) = (&read[0][at / c * c * plane..][..c * plane], at % c);
             y.fill(0.0);
-            for other in self.window(channel) {
+            for other in window(channel, c) {
                 y.iter_mut().zip(&item[other * plane..][..plane]).for_each(|(sum, x)| *sum += x * x);
             }
             for (y, x) in y.iter_mut().zip(&item[channel * plane..][..plane]) {

@@ -58,7 +58,7 @@ impl Arguments {
 
 impl Kernel for Arguments {
     const NAME: &'static str = "arguments";
-    const WGSL: &'static [&'static str] = wgsl!("select/arguments", "shared/counter");
+    const WGSL: &'static [&'static str] = wgsl!("select/arguments", "shared/counter", "shared/rows");
     const WORKGROUP: [u32; 3] = [64, 1, 1];
     const BINDINGS: &'static [Binding] = &[Binding::READ_U32, Binding::READ_U32, Binding::WRITE_U32];
     const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;

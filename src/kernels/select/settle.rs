@@ -55,7 +55,7 @@ impl Settle {
 
 impl Kernel for Settle {
     const NAME: &'static str = "settle";
-    const WGSL: &'static [&'static str] = wgsl!("select/settle", "shared/greedy", "shared/boxes", "shared/counter");
+    const WGSL: &'static [&'static str] = wgsl!("select/settle", "shared/greedy", "shared/boxes", "shared/counter", "shared/rows");
     const WORKGROUP: [u32; 3] = [256, 1, 1];
     const BINDINGS: &'static [Binding] = &[
         Binding::READ,

@@ -52,7 +52,8 @@ impl Schedule {
 
     /// Of the step after `step` others, at learning rate `rate`, with Adam's decay rates.
     pub fn new(step: u32, seed: u32, rate: f64, betas: [f64; 2]) -> Self {
-        let correction = |beta: f64| (1.0 - beta.powf(f64::from(step) + 1.0)) as f32;
+        // Of the rates as the kernel has them: those of f64 would make the first step of rates near 1 longer or shorter by 1e-5.
+        let correction = |beta: f64| (1.0 - f64::from(beta as f32).powf(f64::from(step) + 1.0)) as f32;
         Self { step, seed, rate: rate as f32, correction1: correction(betas[0]), correction2: correction(betas[1]), unused: [0; 3] }
     }
 

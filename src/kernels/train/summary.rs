@@ -62,7 +62,8 @@ pub struct Status {
     pub step: u32,
     /// Index of the task whose loss it was; 3 for a gradient.
     pub task: u32,
-    unused: u32,
+    /// Of a gradient, its index among the norms.
+    pub place: u32,
 }
 
 impl Status {
@@ -74,9 +75,9 @@ impl Status {
         bytemuck::cast_slice(&slot[..Self::WORDS])[0]
     }
 
-    /// What was not finite, in words.
-    pub fn what(&self) -> &'static str {
-        Task::ALL.get(self.task as usize).map_or("gradient", |task| match task {
+    /// Which loss was not finite, in words; `None` for a gradient.
+    pub fn loss(&self) -> Option<&'static str> {
+        Task::ALL.get(self.task as usize).map(|task| match task {
             Task::Class => "class loss",
             Task::Box => "box loss",
             Task::Landmarks => "landmark loss",
@@ -128,12 +129,14 @@ impl Kernel for Summary {
         let all: f64 = losses[..n].iter().map(|loss| f64::from(*loss)).sum();
         broken[0] = !all.is_finite();
         (entry.cross_entropy, entry.right) = (mean(all, class.clone().count()), class.filter(right).count() as f32);
-        let squares: f64 = norms[..self.norms as usize].iter().map(|norm| f64::from(*norm)).sum();
-        (entry.gradient, broken[3]) = (squares.sqrt() as f32, !squares.is_finite());
+        let norms = &norms[..self.norms as usize];
+        entry.gradient = norms.iter().map(|norm| f64::from(*norm)).sum::<f64>().sqrt() as f32;
+        let place = norms.iter().position(|norm| !norm.is_finite());
+        broken[3] = place.is_some();
         bytemuck::cast_slice_mut(write[0])[(step % self.ring) as usize] = entry;
         let status: &mut Status = &mut bytemuck::cast_slice_mut(write[1])[0];
         if let (0, Some(task)) = (status.fault, broken.iter().position(|broken| *broken)) {
-            *status = Status { fault: 1, step, task: task as u32, unused: status.unused };
+            *status = Status { fault: 1, step, task: task as u32, place: place.filter(|_| task == 3).unwrap_or(0) as u32 };
         }
     }
 
@@ -180,29 +183,30 @@ mod tests {
     use super::*;
 
     /// Status after a step whose losses and squared norms are these.
-    fn status(losses: [f32; 3], norm: f32, before: Status) -> Status {
+    fn status(losses: [f32; 3], norms: [f32; 2], before: Status) -> Status {
         let kinds = words([15]);
         let schedule = Schedule::new(7, 0, 0.0, [0.9, 0.999]).words();
         let (mut ring, mut status) = (vec![0.0; Entry::WORDS], bytemuck::cast_slice(&[before]).to_vec());
-        let read: [&[f32]; 6] = [&[0.0; 16], &kinds, &losses, &[1.0; 3], &[norm], &schedule];
-        Kernel::reference(&Summary::new(1, 16, 1, 1), 1, &read, &mut [&mut ring, &mut status]);
+        let read: [&[f32]; 6] = [&[0.0; 16], &kinds, &losses, &[1.0; 3], &norms, &schedule];
+        Kernel::reference(&Summary::new(1, 16, 2, 1), 1, &read, &mut [&mut ring, &mut status]);
         Status::read(&status)
     }
 
     #[test]
     fn the_first_number_that_is_not_finite_is_named_with_its_step() {
         let none = Status::default();
-        assert_eq!(status([1.0, 2.0, 3.0], 4.0, none), none);
-        for (losses, norm, what) in [
-            ([f32::NAN, 1.0, 1.0], 1.0, "class loss"),
-            ([1.0, f32::INFINITY, 1.0], 1.0, "box loss"),
-            ([1.0, 1.0, f32::NAN], 1.0, "landmark loss"),
-            ([1.0, 1.0, 1.0], f32::NAN, "gradient"),
+        assert_eq!(status([1.0, 2.0, 3.0], [4.0; 2], none), none);
+        for (losses, norms, loss, place) in [
+            ([f32::NAN, 1.0, 1.0], [1.0; 2], Some("class loss"), 0),
+            ([1.0, f32::INFINITY, 1.0], [1.0, f32::NAN], Some("box loss"), 0),
+            ([1.0, 1.0, f32::NAN], [1.0; 2], Some("landmark loss"), 0),
+            ([1.0, 1.0, 1.0], [f32::NAN; 2], None, 0),
+            ([1.0, 1.0, 1.0], [1.0, f32::INFINITY], None, 1),
         ] {
-            let found = status(losses, norm, none);
-            assert_eq!((found.fault, found.step, found.what()), (1, 7, what));
+            let found = status(losses, norms, none);
+            assert_eq!((found.fault, found.step, found.loss(), found.place), (1, 7, loss, place));
         }
-        let earlier = Status { fault: 1, step: 3, task: 1, unused: 0 };
-        assert_eq!(status([f32::NAN; 3], f32::NAN, earlier), earlier);
+        let earlier = Status { fault: 1, step: 3, task: 1, place: 0 };
+        assert_eq!(status([f32::NAN; 3], [f32::NAN; 2], earlier), earlier);
     }
 }

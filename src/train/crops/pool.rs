@@ -9,7 +9,7 @@ use walkdir::WalkDir;
 
 use super::CropsError;
 use crate::data::{AnnotatedImage, Annotation, DataError, Faults, celeba, facepoint, json, wider, wider_mat};
-use crate::files;
+use crate::files::{self, FileError};
 use crate::train::config::{DataConfig, Source, SourceFormat, Uses, folder_of};
 
 /// A part of the images.
@@ -118,7 +118,7 @@ fn folder(path: &Path) -> Result<Vec<AnnotatedImage>, DataError> {
     let is_image = |path: &Path| path.extension().is_some_and(|own| EXTENSIONS.iter().any(|known| own.eq_ignore_ascii_case(known)));
     let mut images = Vec::new();
     for entry in WalkDir::new(path).sort_by_file_name() {
-        let entry = entry.map_err(|error| DataError::Read { path: error.path().unwrap_or(path).into(), source: error.into() })?;
+        let entry = entry.map_err(|error| FileError::Read { path: error.path().unwrap_or(path).into(), source: error.into() })?;
         if entry.file_type().is_file() && is_image(entry.path()) {
             let path = entry.path().strip_prefix(path).unwrap_or(entry.path()).to_string_lossy().into_owned();
             images.push(AnnotatedImage { path, ..AnnotatedImage::default() });
@@ -141,8 +141,7 @@ fn celeba(boxes: &Path, landmarks: Option<&Path>, faults: &mut Faults) -> Result
 /// All of a file of annotations; the readers' own limit.
 fn bytes(path: &Path) -> Result<Vec<u8>, DataError> {
     const LIMIT: u64 = 1 << 30;
-    let bytes = files::read(path, LIMIT).map_err(|source| DataError::Read { path: path.into(), source })?;
-    bytes.ok_or_else(|| DataError::TooLarge { path: path.into(), limit: LIMIT })
+    Ok(files::read(path, LIMIT)?)
 }
 
 /// Gives each of one source's photos its part, by `shares` of their number.

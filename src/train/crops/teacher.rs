@@ -1,6 +1,5 @@
 //! Labels by a teacher: a cascade that is trained already corrects and completes annotations before crops are cut.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
@@ -68,8 +67,7 @@ pub fn label(
                 done += group.len();
                 watch(Progress { images: done, of: photos.len(), crops: 0 });
             }
-            let failed = |source| DataError::Write { path: path.clone(), source };
-            files::write_with(&path, |file| file.write_all(lines.as_bytes())).map_err(failed)?;
+            files::write_whole(&path, lines.as_bytes()).map_err(DataError::from)?;
         }
         *source = labelled(source, path, images);
     }

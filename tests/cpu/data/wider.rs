@@ -4,6 +4,7 @@ use std::fs;
 
 use mtcmcn::data::wider::{parse, parse_prediction, prediction_text, read_predictions, to_text, write_predictions};
 use mtcmcn::data::{DataError, Detection, Faults, ImageDetections};
+use mtcmcn::files::FileError;
 use mtcmcn::geometry::BoundingBox;
 
 use super::{assert_faults, clean, edges, lenient};
@@ -116,7 +117,7 @@ fn predictions_come_back_as_they_were_written() {
     assert_eq!(named, ["0--Parade/stray.jpg", "stray.txt"].map(std::path::PathBuf::from));
     fs::remove_dir_all(&root).expect("ours");
 
-    assert!(matches!(read_predictions(&root, &mut Faults::lenient()), Err(DataError::Read { .. })));
+    assert!(matches!(read_predictions(&root, &mut Faults::lenient()), Err(DataError::File(FileError::Read { .. }))));
     assert!(matches!(write_predictions(&root, &[image("a.jpg", &[])]), Err(DataError::Unusable { .. })));
 }
 
