@@ -317,31 +317,21 @@ fn a_teacher_that_agrees_with_nobody_leaves_labels_and_parts_as_they_are() {
 }
 
 #[test]
-fn labels_are_the_same_but_for_rounding_on_any_number_of_threads_and_made_once() {
+fn labels_are_the_same_each_time_and_made_once() {
     let settings = "[teacher]\nthresholds = [0.4, 0.4, 0.4]\naccept = 0.5\nignore = 0.4\nlandmarks = 0.5";
-    let pools: Vec<Vec<Photo>> = [1, 3]
-        .map(|threads| {
-            let scratch = Scratch::with_list(9);
-            let config = labelled(&scratch, settings, &Engine::cpu_with_threads(threads).unwrap()).unwrap().unwrap();
-            let path = &config.data.sources[0].annotations;
-            let marked = fs::read_to_string(path).unwrap() + "\n";
-            fs::write(path, &marked).unwrap();
-            labelled(&scratch, settings, &Engine::cpu()).unwrap().unwrap();
-            assert!(fs::read_to_string(path).unwrap() == marked, "made once");
-            pool(&config)
-        })
-        .to_vec();
-    let faces = pools[0].iter().map(|photo| photo.faces.len()).sum::<usize>();
-    assert!(faces > 12, "{faces} faces: it sees more than the 12 of the list");
-    for (one, other) in pools[0].iter().zip(&pools[1]) {
-        assert_eq!(one.faces.len(), other.faces.len());
-        for (one, other) in one.faces.iter().zip(&other.faces) {
-            assert_eq!((one.ignore, one.landmarks.is_some()), (other.ignore, other.landmarks.is_some()));
-            let (one, other) = (one.bounding_box, other.bounding_box);
-            let edges = [(one.x1, other.x1), (one.y1, other.y1), (one.x2, other.x2), (one.y2, other.y2)];
-            assert!(edges.iter().all(|(one, other)| (one - other).abs() < 1e-3), "{one:?}, {other:?}");
-        }
-    }
+    let [one, other] = [(), ()].map(|()| {
+        let scratch = Scratch::with_list(9);
+        let config = labelled(&scratch, settings, &Engine::cpu()).unwrap().unwrap();
+        let faces = pool(&config).iter().map(|photo| photo.faces.len()).sum::<usize>();
+        assert!(faces > 12, "{faces} faces: it sees more than the 12 of the list");
+        let path = &config.data.sources[0].annotations;
+        let text = fs::read_to_string(path).unwrap();
+        fs::write(path, format!("{text}\n")).unwrap();
+        labelled(&scratch, settings, &Engine::cpu()).unwrap().unwrap();
+        assert!(fs::read_to_string(path).unwrap() == format!("{text}\n"), "made once");
+        text
+    });
+    assert!(one == other, "the same labels each time");
 }
 
 #[test]

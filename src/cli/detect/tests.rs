@@ -144,6 +144,6 @@ fn what_cannot_be_written_stops_the_run_and_leaves_nothing_half_done() {
     let directories = Directories::create(Some(&output), None).expect("exists");
     let error = run_made_up(&input::expand(&[path], None, &[]), Format::Table, false, directories).expect_err("a directory is in the way");
     let text = format!("{error:#}");
-    assert!(text.starts_with("writing ") && text.contains("x.png"), "{text}");
+    assert!(text.starts_with("cannot write ") && text.contains("x.png"), "{text}");
     assert_eq!(fs::read_dir(&output).expect("exists").count(), 1, "no temporary file is left");
 }
