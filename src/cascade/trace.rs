@@ -51,6 +51,8 @@ pub struct Judged {
     pub square: BoundingBox,
     /// The same after what the net said: O-Net moves it before NMS, R-Net after.
     pub bounding_box: BoundingBox,
+    /// Face probability by the net before.
+    pub before: f32,
     /// Face probability by this net.
     pub score: f32,
     /// Whether that exceeds the net's threshold.
@@ -192,6 +194,7 @@ impl Shown<'_> {
         let judge = |((crop, (verdict, passed)), pixels): ((&Candidate, (&Candidate, bool)), Vec<u8>)| Judged {
             square: edges(crop),
             bounding_box: edges(verdict),
+            before: crop.score,
             score: verdict.score,
             passed,
             pixels,

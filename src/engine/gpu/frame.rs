@@ -43,6 +43,8 @@ impl GpuFrame {
         assert!(rgba.len() as u64 <= self.buffer.size(), "write past the end of a frame");
         self.gpu.counts.wrote(rgba.len());
         self.gpu.queue.write_buffer(&self.buffer, 0, rgba);
+        // Else it waits for somebody's next submission, and what was written to frames that nobody draws piles up in memory.
+        self.gpu.queue.submit([]);
     }
 
     /// Columns and rows, px.
