@@ -25,6 +25,9 @@ const MOST_MESSAGES: usize = 100;
 /// How long changed settings wait to be written, so that a slider does not write a hundred times.
 const SAVE_AFTER: Duration = Duration::from_secs(2);
 
+/// From one frame of a display to the next: how often the window draws while it is measured.
+const DISPLAY: Duration = Duration::from_micros(16_667);
+
 /// A window's picture: columns, rows, R, G, B bytes.
 type Photo = ([usize; 2], Vec<u8>);
 
@@ -160,7 +163,7 @@ impl App {
             walk.follow(ctx, trace);
         }
         if self.args.report.is_some() {
-            ctx.request_repaint();
+            ctx.request_repaint_after(DISPLAY);
         }
     }
 

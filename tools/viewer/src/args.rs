@@ -40,7 +40,7 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     pub frames: Option<u64>,
 
-    /// Draw without pause, and write to this file at the end how long the window's frames and the searches took (JSON)
+    /// Draw 60 times a second, and write to this file at the end how long the window's frames and the searches took (JSON)
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
 }

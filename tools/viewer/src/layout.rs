@@ -20,11 +20,11 @@ impl App {
         actions.extend(dropped(&ctx));
         self.bars(ui, &mut actions);
         if !self.full_screen {
-            let side = Panel::right("side").resizable(true).default_size(330.0).size_range(280.0..=480.0);
+            let side = Panel::right("side").resizable(false).exact_size(330.0);
             side.show(ui, |ui| ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| self.side(ui, &mut actions)));
         }
         if self.settings.show.speed && !self.full_screen {
-            Panel::bottom("speed").resizable(true).default_size(176.0).size_range(110.0..=360.0).show(ui, |ui| self.speed(ui));
+            Panel::bottom("speed").resizable(true).default_size(200.0).size_range(110.0..=360.0).show(ui, |ui| self.speed(ui));
         }
         if self.walk.is_some() {
             let inside = Panel::left("inside").resizable(true).default_size(300.0).size_range(240.0..=420.0);

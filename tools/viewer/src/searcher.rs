@@ -120,8 +120,9 @@ impl Searcher {
         match (device, &self.window) {
             ("window", Some(gpu)) => Ok(gpu.clone().into()),
             ("window", None) => Engine::open(&Device::Gpu),
-            // Software that draws should not also search: the CPU engine is faster.
             ("auto", Some(gpu)) if gpu.report().hardware => Ok(gpu.clone().into()),
+            // Software that draws should not also search: the CPU engine is faster. It leaves a core to whoever draws.
+            ("auto", _) => Engine::open_with_threads(&parsed, Some(cores().saturating_sub(1))),
             _ => Engine::open(&parsed),
         }
     }
@@ -152,6 +153,10 @@ impl From<DetectError> for Trouble {
             _ => Self::Other(chain(&error)),
         }
     }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// The weights in `file`, or those that `mtcmcn` uses when it is given none.

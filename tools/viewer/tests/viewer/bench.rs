@@ -94,7 +94,7 @@ impl Bench {
         self.harness.run_steps(3);
     }
 
-    pub fn files(&self, ending: &str) -> Vec<std::path::PathBuf> {
+    pub fn files(&self, ending: &str) -> Vec<PathBuf> {
         let Ok(entries) = std::fs::read_dir(self.folder.path().join("out")) else { return Vec::new() };
         entries.map(|entry| entry.unwrap().path()).filter(|path| path.to_string_lossy().ends_with(ending)).collect()
     }

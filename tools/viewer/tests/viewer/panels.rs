@@ -120,6 +120,14 @@ fn a_source_that_is_not_there_says_so_and_the_next_one_plays() {
     assert!(bench.app().messages.is_empty());
 }
 
+#[cfg(feature = "camera")]
+#[test]
+fn a_camera_that_is_not_there_says_so() {
+    let mut bench = Bench::with([1280.0, 800.0], 1.0, Theme::Dark, &|args| Args { source: Some("camera:99".to_owned()), ..args });
+    bench.until("a message", |app| app.messages.iter().any(|message| message.contains("camera 99")));
+    assert!(bench.app().feed.as_ref().unwrap().ended());
+}
+
 /// Frames of odd sizes, some too small for any face, are no trouble.
 #[test]
 fn pictures_of_any_size_are_shown() {

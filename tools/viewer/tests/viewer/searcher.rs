@@ -1,5 +1,7 @@
 //! What searches: settings, weights and devices that come and go.
 
+use mtcmcn::Device;
+use mtcmcn::engine::gpu::Gpu;
 use mtcmcn_viewer::searcher::Searcher;
 use mtcmcn_viewer::settings::Detection;
 use mtcmcn_viewer::source::Synthetic;
@@ -58,4 +60,18 @@ fn a_trace_tells_the_same_faces() {
     let found = searcher.search(&frame, None, &cpu());
     let trace = searcher.trace(&frame, &cpu()).expect("a trace");
     assert_eq!(trace.detections, found);
+}
+
+#[test]
+fn a_device_that_is_lost_is_said_and_the_cpu_goes_on() {
+    weights();
+    let frame = Synthetic::new().expect("the portrait").frame(0).expect("a frame");
+    let gpu = Gpu::open(&Device::Gpu).expect("an adapter; on Debian: apt-get install mesa-vulkan-drivers").expect("an adapter");
+    let mut searcher = Searcher::new(Some(gpu.clone()));
+    gpu.destroy();
+    let settings = Detection { device: "window".to_owned(), ..Detection::default() };
+    for _ in 0..2 {
+        assert_eq!(searcher.search(&frame, None, &settings).faces.len(), 1);
+    }
+    assert!(matches!(&searcher.messages[..], [said] if said.contains("the GPU failed") && said.contains("CPU")), "{:?}", searcher.messages);
 }

@@ -113,6 +113,8 @@ impl Viewer {
             .unwrap();
         let said: Arc<Mutex<Vec<String>>> = Arc::default();
         let (lines, errors) = (said.clone(), child.stderr.take().unwrap());
+        // Without a window manager nobody gives it the keyboard.
+        display.xdotool(&["search", "--sync", "--name", "mtcmcn viewer", "windowfocus", "--sync"]);
         std::thread::spawn(move || BufReader::new(errors).lines().map_while(Result::ok).for_each(|line| lines.lock().unwrap().push(line)));
         Self { child, said, folder }
     }
@@ -234,7 +236,9 @@ fn a_folder_plays_with_boxes_where_the_detector_says() {
 /// By mouse: another source, a threshold, a snapshot; by keyboard: pause, the cascade, its stages.
 #[test]
 fn mouse_and_keyboard_drive_it() {
-    let bench = Bench::new(SIZE, 1.0);
+    let mut bench = Bench::new(SIZE, 1.0);
+    bench.until("a frame", |app| app.shown.is_some());
+    bench.harness.run_steps(3);
     let middle = |label: &str| bench.harness.get_by_label(label).rect().center();
     let display = Display::start();
     let viewer = Viewer::start(&display, &["--device", "cpu", "/nowhere/face.png"]);
