@@ -62,13 +62,14 @@ pub fn boxes(painter: &Painter, placement: &Placement, faces: &[Tracked]) {
     }
 }
 
-/// `text` on a dark plate above `rect`, or inside it where there is no room above.
+/// `text` on a dark plate above `rect`, or below, or inside where there is no room.
 fn label(painter: &Painter, rect: Rect, text: &str, colour: Color32) {
     let galley = painter.layout_no_wrap(text.to_owned(), FontId::proportional(13.0), colour);
     let size = galley.size() + vec2(8.0, 4.0);
     let clip = painter.clip_rect();
-    let above = rect.min.y - size.y - 2.0;
-    let top = if above >= clip.min.y { above } else { (rect.min.y + 3.0).max(clip.min.y) };
+    let (above, below) = (rect.min.y - size.y - 2.0, rect.max.y + 2.0);
+    let outside = if above >= clip.min.y { above } else { below };
+    let top = if outside + size.y <= clip.max.y { outside } else { (rect.min.y + 3.0).max(clip.min.y) };
     let left = rect.min.x.min(clip.max.x - size.x).max(clip.min.x);
     let plate = Rect::from_min_size(pos2(left, top), size);
     if plate.intersects(clip) {

@@ -38,8 +38,10 @@ pub fn show(ui: &mut Ui, speed: &Speed<'_>) {
     let [gpu, cpu] = [Color32::from_rgb(230, 110, 60), Color32::from_rgb(150, 110, 230)];
     let line = if ui.visuals().dark_mode { Color32::from_rgb(110, 200, 255) } else { Color32::from_rgb(0, 100, 190) };
     let plot = |ui: &mut Ui, id: &str, name: &str, unit: f64, points: PlotPoints<'static>| {
+        // A legend that covers the curve tells nothing.
+        let legend = Legend::default().position(egui_plot::Corner::LeftTop).background_alpha(0.6);
         let lines = PAPER_FPS.map(|fps| if unit > 1.0 { unit / fps } else { fps });
-        Plot::new(id)
+        let shown = Plot::new(id)
             .width(width)
             .height(height)
             .allow_zoom(false)
@@ -47,13 +49,13 @@ pub fn show(ui: &mut Ui, speed: &Speed<'_>) {
             .allow_scroll(false)
             .allow_boxed_zoom(false)
             .show_grid([false, true])
-            .include_y(0.0)
-            .legend(Legend::default().position(egui_plot::Corner::LeftTop).background_alpha(0.6))
-            .show(ui, |plot| {
-                plot.line(Line::new(name, points).color(line).width(1.5));
-                plot.hline(HLine::new("paper, GPU: 99 fps", lines[0]).color(gpu).style(egui_plot::LineStyle::dashed_dense()));
-                plot.hline(HLine::new("paper, CPU: 16 fps", lines[1]).color(cpu).style(egui_plot::LineStyle::dashed_dense()));
-            });
+            .include_y(0.0);
+        let shown = if width > 190.0 { shown.legend(legend) } else { shown };
+        shown.show(ui, |plot| {
+            plot.line(Line::new(name, points).color(line).width(1.5));
+            plot.hline(HLine::new("paper, GPU: 99 fps", lines[0]).color(gpu).style(egui_plot::LineStyle::dashed_dense()));
+            plot.hline(HLine::new("paper, CPU: 16 fps", lines[1]).color(cpu).style(egui_plot::LineStyle::dashed_dense()));
+        });
     };
     ui.horizontal(|ui| {
         plot(ui, "latency", "latency, ms", 1000.0, points(&|sample| sample.latency.as_secs_f64() * 1e3));

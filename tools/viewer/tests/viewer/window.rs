@@ -48,9 +48,14 @@ impl Display {
         command
     }
 
+    fn try_xdotool(&self, words: &[&str]) -> bool {
+        let mut command = self.command("xdotool");
+        command.args(words).stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().expect("this test needs xdotool; on Debian: apt-get install xdotool").success()
+    }
+
     fn xdotool(&self, words: &[&str]) {
-        let status = self.command("xdotool").args(words).status().expect("this test needs xdotool; on Debian: apt-get install xdotool");
-        assert!(status.success(), "xdotool {words:?}");
+        assert!(self.try_xdotool(words), "xdotool {words:?}");
         // The program sees an event a frame.
         std::thread::sleep(Duration::from_millis(200));
     }
@@ -113,10 +118,12 @@ impl Viewer {
             .unwrap();
         let said: Arc<Mutex<Vec<String>>> = Arc::default();
         let (lines, errors) = (said.clone(), child.stderr.take().unwrap());
-        // Without a window manager nobody gives it the keyboard.
-        display.xdotool(&["search", "--sync", "--name", "mtcmcn viewer", "windowfocus", "--sync"]);
         std::thread::spawn(move || BufReader::new(errors).lines().map_while(Result::ok).for_each(|line| lines.lock().unwrap().push(line)));
-        Self { child, said, folder }
+        let viewer = Self { child, said, folder };
+        // Without a window manager nobody gives it the keyboard.
+        let focus = || display.try_xdotool(&["search", "--name", "mtcmcn viewer", "windowfocus"]).then_some(());
+        viewer.until("a window", focus);
+        viewer
     }
 
     /// Waits for something.
