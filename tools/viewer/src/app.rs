@@ -79,6 +79,9 @@ impl App {
         let (mut settings, trouble) = path.as_deref().map_or_else(|| (Settings::default(), None), Settings::load);
         let saved = settings.clone();
         apply(&args, &mut settings);
+        if settings.zoom > 0.0 {
+            ctx.set_zoom_factor(settings.zoom);
+        }
         let wake = ctx.clone();
         let worker = Worker::start(window, Wanted::default(), move || wake.request_repaint());
         let source = args.source.as_deref().map(SourceSpec::parse).or_else(|| settings.recent.first().cloned());

@@ -45,7 +45,7 @@ pub fn show(ui: &mut Ui, settings: &mut Settings, adapters: Option<&[String]>, w
 /// A labelled slider over the whole width.
 fn slider(ui: &mut Ui, label: &str, hint: &str, slider: Slider<'_>) {
     ui.label(label).on_hover_text(hint);
-    ui.spacing_mut().slider_width = (ui.available_width() - 62.0).max(60.0);
+    ui.spacing_mut().slider_width = (ui.available_width() - 70.0).max(60.0);
     ui.add(slider).on_hover_text(hint);
     ui.end_row();
 }
@@ -95,11 +95,12 @@ fn device(ui: &mut Ui, detection: &mut Detection, adapters: Option<&[String]>) {
 
 /// Light or dark, and the size of text.
 pub fn appearance(ui: &mut Ui, settings: &mut Settings) {
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         for (theme, text) in [(Theme::System, "System"), (Theme::Light, "Light"), (Theme::Dark, "Dark")] {
             ui.selectable_value(&mut settings.theme, theme, text);
         }
-        ui.separator();
+    });
+    ui.horizontal_wrapped(|ui| {
         let hint = "Size of text and widgets, in percent (also Ctrl + and Ctrl -)";
         for (zoom, text) in [(1.0, "100 %"), (1.5, "150 %"), (2.0, "200 %")] {
             ui.selectable_value(&mut settings.zoom, zoom, text).on_hover_text(hint);
