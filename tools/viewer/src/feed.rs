@@ -55,7 +55,10 @@ impl Mailbox {
     pub fn take(&self, patience: Duration) -> Option<Taken> {
         let state = self.state();
         let waited = self.changed.wait_timeout_while(state, patience, |state| state.newest.is_none() && !state.closed);
-        waited.unwrap_or_else(PoisonError::into_inner).0.newest.take()
+        let taken = waited.unwrap_or_else(PoisonError::into_inner).0.newest.take();
+        // Somebody may wait until it is empty.
+        self.changed.notify_all();
+        taken
     }
 
     /// Wakes whoever waits.

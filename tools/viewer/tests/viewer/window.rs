@@ -44,7 +44,11 @@ impl Display {
 
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
-        command.env("DISPLAY", &self.name).env("WINIT_X11_SCALE_FACTOR", "1").env_remove("WAYLAND_DISPLAY");
+        command
+            .env("DISPLAY", &self.name)
+            .env("WINIT_X11_SCALE_FACTOR", "1")
+            .env("XDG_RUNTIME_DIR", std::env::temp_dir())
+            .env_remove("WAYLAND_DISPLAY");
         command
     }
 
