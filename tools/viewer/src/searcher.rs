@@ -159,31 +159,17 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// The weights in `file`, or those that `mtcmcn` uses when it is given none.
+/// The weights in `file`, else in the one that `MTCMCN_WEIGHTS` names, else our own.
 ///
 /// # Errors
 ///
 /// What is wrong with them, in words.
-pub fn weights(file: Option<&Path>) -> Result<Weights, String> {
-    let named = file.map(Path::to_owned).or_else(|| std::env::var_os("MTCMCN_WEIGHTS").filter(|name| !name.is_empty()).map(PathBuf::from));
-    let path = named.or_else(cached).ok_or("no home directory to look for weights in; give a file with --weights")?;
-    let hint = if file.is_none() { "; `mtcmcn detect` fetches the public ones, or give a file with --weights" } else { "" };
-    let weights = Weights::load(&path).map_err(|error| format!("{}{hint}", chain(&error)))?;
+fn weights(file: Option<&Path>) -> Result<Weights, String> {
+    let variable = || std::env::var_os("MTCMCN_WEIGHTS").filter(|name| !name.is_empty()).map(PathBuf::from);
+    let Some(path) = file.map(Path::to_owned).or_else(variable) else { return Ok(Weights::builtin()) };
+    let weights = Weights::load(&path).map_err(|error| chain(&error))?;
     weights.check().map_err(|error| format!("weights {} are not complete: {}", path.display(), chain(&error)))?;
     Ok(weights)
-}
-
-/// Where `mtcmcn` keeps the weights that it fetches.
-fn cached() -> Option<PathBuf> {
-    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let base = if cfg!(windows) {
-        absolute("LOCALAPPDATA")?
-    } else if cfg!(target_os = "macos") {
-        std::env::home_dir()?.join("Library").join("Caches")
-    } else {
-        absolute("XDG_CACHE_HOME").or_else(|| Some(std::env::home_dir()?.join(".cache")))?
-    };
-    Some(base.join("mtcmcn").join("facenet-pytorch-2.6.0.safetensors"))
 }
 
 /// `error` and its causes on one line, without the causes that it quotes.

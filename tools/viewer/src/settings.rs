@@ -3,8 +3,9 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
-use mtcmcn::Config;
+use mtcmcn::{Config, Weights};
 use serde::{Deserialize, Serialize};
 
 use crate::source::SourceSpec;
@@ -49,7 +50,9 @@ pub struct Detection {
 
 impl Default for Detection {
     fn default() -> Self {
-        let config = Config::default();
+        // The thresholds that our own weights were tuned for.
+        static CONFIG: LazyLock<Config> = LazyLock::new(|| Config::for_weights(&Weights::builtin()));
+        let config = &*CONFIG;
         Self {
             min_face_px: 40.0,
             factor: config.factor,

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use egui::{Key, Theme, vec2};
@@ -35,12 +34,6 @@ pub fn parse(json: &[u8]) -> ImageDetections {
     parse_detections(json, &mut Faults::strict().of(Path::new("detect --json"))).unwrap().remove(0)
 }
 
-/// Makes sure that there are weights: the program fetches them if it must.
-pub fn weights() {
-    static THERE: OnceLock<()> = OnceLock::new();
-    THERE.get_or_init(|| assert_eq!(detect(&portrait()).faces.len(), 1));
-}
-
 /// The program in a window of no screen.
 pub struct Bench {
     pub harness: Harness<'static, Option<App>>,
@@ -53,7 +46,6 @@ impl Bench {
     }
 
     pub fn with(size: [f32; 2], pixels_per_point: f32, theme: Theme, change: &dyn Fn(Args) -> Args) -> Self {
-        weights();
         let folder = tempfile::tempdir().unwrap();
         let args = change(Args {
             source: Some("synthetic".to_owned()),

@@ -6,10 +6,7 @@ use mtcmcn_viewer::searcher::Searcher;
 use mtcmcn_viewer::settings::Detection;
 use mtcmcn_viewer::source::Synthetic;
 
-use crate::bench::weights;
-
 fn searcher() -> Searcher {
-    weights();
     Searcher::new(None)
 }
 
@@ -64,7 +61,6 @@ fn a_trace_tells_the_same_faces() {
 
 #[test]
 fn a_device_that_is_lost_is_said_and_the_cpu_goes_on() {
-    weights();
     let frame = Synthetic::new().expect("the portrait").frame(0).expect("a frame");
     let gpu = Gpu::open(&Device::Gpu).expect("an adapter; on Debian: apt-get install mesa-vulkan-drivers").expect("an adapter");
     let mut searcher = Searcher::new(Some(gpu.clone()));

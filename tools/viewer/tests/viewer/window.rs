@@ -14,7 +14,7 @@ use egui_kittest::kittest::Queryable as _;
 use image::RgbImage;
 use mtcmcn::data::ImageDetections;
 
-use crate::bench::{Bench, detect, parse, portrait, weights};
+use crate::bench::{Bench, detect, parse, portrait};
 
 /// Patience with a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -107,7 +107,6 @@ struct Viewer {
 
 impl Viewer {
     fn start(display: &Display, words: &[&str]) -> Self {
-        weights();
         let folder = tempfile::tempdir().unwrap();
         let mut child = display
             .command(env!("CARGO_BIN_EXE_mtcmcn-viewer"))
