@@ -53,6 +53,16 @@ missing() {
     has_library libvulkan.so.1 || echo libvulkan1
     has_library libEGL.so.1 || echo libegl1
     has_library libGLESv2.so.2 || echo libgles2
+    command -v Xvfb >/dev/null || echo xvfb
+    command -v xdotool >/dev/null || echo xdotool
+    command -v ffmpeg >/dev/null || echo ffmpeg
+    command -v pkg-config >/dev/null || echo pkg-config
+    has_library libxkbcommon-x11.so.0 || echo libxkbcommon-x11-0
+    has_library libX11-xcb.so.1 || echo libx11-xcb1
+    has_library libXcursor.so.1 || echo libxcursor1
+    has_library libXi.so.6 || echo libxi6
+    has_library libXrandr.so.2 || echo libxrandr2
+    compgen -G '/usr/lib/llvm-*/lib/libclang.so*' >/dev/null || has_library libclang.so || echo libclang-dev
     compgen -G '/usr/share/vulkan/icd.d/lvp_icd*.json' >/dev/null || echo mesa-vulkan-drivers
     compgen -G '/usr/lib/*/dri/swrast_dri.so' >/dev/null || compgen -G '/usr/lib/*/libgallium*.so' >/dev/null || echo libgl1-mesa-dri
 }
@@ -108,7 +118,7 @@ translations() {
 }
 
 step "drivers and tools" drivers_and_tools
-step "fmt" cargo fmt --check
+step "fmt" cargo fmt --all --check
 step "clippy" cargo clippy --release --all-targets -- -D warnings
 step "clippy, library alone" cargo clippy --release --no-default-features --lib -- -D warnings
 step "doc" env RUSTDOCFLAGS="-D warnings" cargo doc --release --no-deps --document-private-items
@@ -134,3 +144,6 @@ else
     # One at a time: one of them watches the memory of its process.
     step "photo tests" env MTCMCN_DATA="$(cd "$data" && pwd)" cargo test --release --test photos -- --test-threads=1
 fi
+
+# Last, since it builds the most. Its tests compare with the program that was built above, and start displays of their own.
+step "viewer" cargo test --release --package mtcmcn-viewer
