@@ -35,9 +35,9 @@ pub fn snapshot(folder: &Path, frame: &Frame, detections: &Detections) -> io::Re
     let rgb: Vec<u8> = frame.rgba().chunks_exact(4).flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect();
     let encoded = PngEncoder::new(&mut png).write_image(&rgb, frame.width(), frame.height(), ExtendedColorType::Rgb8);
     encoded.map_err(io::Error::other)?;
-    files::write_whole(&path, &png)?;
+    files::write_whole(&path, &png).map_err(io::Error::other)?;
     let line = line(&path.to_string_lossy(), frame, detections);
-    files::write_whole(&path.with_extension("json"), line.as_bytes())?;
+    files::write_whole(&path.with_extension("json"), line.as_bytes()).map_err(io::Error::other)?;
     Ok(path)
 }
 
@@ -51,7 +51,7 @@ pub fn view(folder: &Path, size: [usize; 2], rgb: &[u8]) -> io::Result<PathBuf> 
     let mut png = Vec::new();
     let encoded = PngEncoder::new(&mut png).write_image(rgb, size[0] as u32, size[1] as u32, ExtendedColorType::Rgb8);
     encoded.map_err(io::Error::other)?;
-    files::write_whole(&path, &png)?;
+    files::write_whole(&path, &png).map_err(io::Error::other)?;
     Ok(path)
 }
 
@@ -66,7 +66,7 @@ pub fn crops(folder: &Path, frame: &Frame, faces: &[Face]) -> io::Result<usize> 
         let path = fresh(folder, "crop", ".png")?;
         let mut png = Cursor::new(Vec::new());
         crop.write_to(&mut png, ImageFormat::Png).map_err(io::Error::other)?;
-        files::write_whole(&path, png.get_ref())?;
+        files::write_whole(&path, png.get_ref()).map_err(io::Error::other)?;
         count += 1;
     }
     Ok(count)

@@ -100,5 +100,6 @@ impl Report {
     /// What the system says.
     pub fn save(&self, path: &Path) -> io::Result<()> {
         mtcmcn::files::write_whole(path, (serde_json::to_string_pretty(self).map_err(io::Error::other)? + "\n").as_bytes())
+            .map_err(io::Error::other)
     }
 }

@@ -170,7 +170,7 @@ impl Settings {
             fs::create_dir_all(folder)?;
         }
         let text = serde_json::to_string_pretty(self).map_err(io::Error::other)? + "\n";
-        mtcmcn::files::write_whole(path, text.as_bytes())
+        mtcmcn::files::write_whole(path, text.as_bytes()).map_err(io::Error::other)
     }
 
     /// Puts `source` first among the recent ones.
