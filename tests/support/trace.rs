@@ -7,10 +7,10 @@ use mtcmcn::{Config, Detections, Detector, Engine, Frame};
 pub fn check(engine: Engine) {
     let mut config = Config::default();
     config.thresholds = [0.5, 0.4, 0.3];
-    let mut detector = Detector::new(engine, &noise_weights(), config).unwrap();
+    let mut detector = Detector::new(engine, &noise_weights(), config).expect("weights of noise fit");
     let frame = noise_frame();
-    let found = detector.detect(&frame).unwrap();
-    let trace = detector.trace(&frame).unwrap();
+    let found = detector.detect(&frame).expect("a frame is searched");
+    let trace = detector.trace(&frame).expect("a frame is searched");
     assert_eq!(trace.detections, found);
     let counts = [
         trace.cells.len(),
@@ -34,8 +34,8 @@ pub fn check(engine: Engine) {
     assert!(means.len() > 5 && means.iter().all(|(want, got)| (want - got).abs() < 1.0), "{means:?}");
     assert!(trace.times.iter().map(|(_, time)| time.as_nanos()).sum::<u128>() > 0);
 
-    let small = Frame::from_rgba(3, 500, vec![0; 6000]).unwrap();
-    assert_eq!(detector.trace(&small).unwrap().detections, Detections::default());
+    let small = Frame::from_rgba(3, 500, vec![0; 6000]).expect("four bytes a pixel");
+    assert_eq!(detector.trace(&small).expect("nothing to search").detections, Detections::default());
 }
 
 fn mean(rgba: &[u8]) -> f64 {

@@ -73,7 +73,7 @@ impl GpuSession {
             (0..times).for_each(|_| self.encode(&mut pass, recording, lane, index));
         }
         let submission = self.finish(encoder, times as usize)?;
-        wait(&self.gpu, submission)?;
+        wait(&self.gpu, &submission)?;
         Ok(start.elapsed())
     }
 
@@ -100,7 +100,7 @@ impl GpuSession {
         encoder.resolve_query_set(&set, 0..queries, &resolved, 0);
         encoder.copy_buffer_to_buffer(&resolved, 0, &staging, 0, bytes);
         let submission = self.finish(encoder, spans.iter().map(|(_, times)| *times as usize).sum())?;
-        let words = read(&self.gpu, &staging, submission, &map(&staging))?;
+        let words = read(&self.gpu, &staging, &submission, &map(&staging))?;
         let ticks: &[[u32; 2]] = bytemuck::cast_slice(&words);
         let tick = |i: usize| u64::from(ticks[i][0]) | u64::from(ticks[i][1]) << 32;
         let period = f64::from(self.gpu.queue.get_timestamp_period());
@@ -125,7 +125,7 @@ impl GpuSession {
             }
             last = Some(self.finish(encoder, recording.steps().len())?);
         }
-        last.map_or(Ok(()), |submission| wait(&self.gpu, submission))
+        last.map_or(Ok(()), |submission| wait(&self.gpu, &submission))
     }
 }
 

@@ -204,10 +204,11 @@ impl GpuSession {
     /// [`EngineError::Lost`] if the device is gone, [`EngineError::Timeout`] if it hangs.
     pub fn collect(&mut self, flight: GpuFlight) -> Result<Vec<(Slot, Vec<f32>)>, EngineError> {
         // Taken out: a buffer whose mapping never ended is not used again.
-        let Some(lane) = self.lanes[flight.lane].take() else { unreachable!("a flight is collected once") };
-        let whole = read(&self.gpu, &lane.staging, flight.submission, &flight.mapped)?;
-        self.lanes[flight.lane] = Some(lane);
-        self.free.push(flight.lane);
+        let GpuFlight { lane: number, submission, mapped } = flight;
+        let Some(lane) = self.lanes[number].take() else { unreachable!("a flight is collected once") };
+        let whole = read(&self.gpu, &lane.staging, &submission, &mapped)?;
+        self.lanes[number] = Some(lane);
+        self.free.push(number);
         self.free.sort_unstable_by(|a, b| b.cmp(a));
         Ok(self.outputs.iter().map(|(slot, bytes)| (*slot, whole[bytes.start as usize / 4..bytes.end as usize / 4].to_vec())).collect())
     }
@@ -224,7 +225,7 @@ impl GpuSession {
         let mut encoder = self.encoder();
         encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, buffer.size());
         let submission = self.finish(encoder, 0)?;
-        read(&self.gpu, &staging, submission, &map(&staging))
+        read(&self.gpu, &staging, &submission, &map(&staging))
     }
 
     pub(super) fn encoder(&self) -> wgpu::CommandEncoder {
@@ -352,7 +353,7 @@ pub(super) fn map(buffer: &wgpu::Buffer) -> Receiver<Result<(), wgpu::BufferAsyn
 }
 
 /// Waits until the device has done `submission` and all before it.
-pub(super) fn wait(gpu: &Gpu, submission: wgpu::SubmissionIndex) -> Result<(), EngineError> {
+pub(super) fn wait(gpu: &Gpu, submission: &wgpu::SubmissionIndex) -> Result<(), EngineError> {
     let start = Instant::now();
     loop {
         // In slices: wgpu holds a lock while it waits, and a window that draws on this device needs that lock to present.
@@ -374,7 +375,7 @@ pub(super) fn wait(gpu: &Gpu, submission: wgpu::SubmissionIndex) -> Result<(), E
 pub(super) fn read(
     gpu: &Gpu,
     buffer: &wgpu::Buffer,
-    submission: wgpu::SubmissionIndex,
+    submission: &wgpu::SubmissionIndex,
     mapped: &Receiver<Result<(), wgpu::BufferAsyncError>>,
 ) -> Result<Vec<f32>, EngineError> {
     wait(gpu, submission)?;
