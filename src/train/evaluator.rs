@@ -20,7 +20,7 @@ impl Evaluator {
     ///
     /// # Errors
     ///
-    /// As [`Trainer::new`].
+    /// As [`Trainer::new`](super::Trainer::new).
     pub fn new(engine: &Engine, net: Net, weights: &Weights, n: u32, objective: &Objective) -> Result<Self, TrainError> {
         let objective = Objective { keep: [1.0; 3], dropout: 0.0, ..*objective };
         let mut recording = Recording::new();
