@@ -317,21 +317,17 @@ fn a_teacher_that_agrees_with_nobody_leaves_labels_and_parts_as_they_are() {
 }
 
 #[test]
-fn labels_are_the_same_each_time_and_made_once() {
+fn labels_complete_the_list_and_are_made_once() {
     let settings = "[teacher]\nthresholds = [0.4, 0.4, 0.4]\naccept = 0.5\nignore = 0.4\nlandmarks = 0.5";
-    let [one, other] = [(), ()].map(|()| {
-        let scratch = Scratch::with_list(9);
-        let config = labelled(&scratch, settings, &Engine::cpu()).unwrap().unwrap();
-        let faces = pool(&config).iter().map(|photo| photo.faces.len()).sum::<usize>();
-        assert!(faces > 12, "{faces} faces: it sees more than the 12 of the list");
-        let path = &config.data.sources[0].annotations;
-        let text = fs::read_to_string(path).unwrap();
-        fs::write(path, format!("{text}\n")).unwrap();
-        labelled(&scratch, settings, &Engine::cpu()).unwrap().unwrap();
-        assert!(fs::read_to_string(path).unwrap() == format!("{text}\n"), "made once");
-        text
-    });
-    assert!(one == other, "the same labels each time");
+    let scratch = Scratch::with_list(9);
+    let config = labelled(&scratch, settings, &Engine::cpu()).unwrap().unwrap();
+    let faces = pool(&config).iter().map(|photo| photo.faces.len()).sum::<usize>();
+    assert!(faces > 12, "{faces} faces: it sees more than the 12 of the list");
+    let path = &config.data.sources[0].annotations;
+    let text = fs::read_to_string(path).unwrap();
+    fs::write(path, format!("{text}\n")).unwrap();
+    labelled(&scratch, settings, &Engine::cpu()).unwrap().unwrap();
+    assert!(fs::read_to_string(path).unwrap() == format!("{text}\n"), "made once");
 }
 
 #[test]

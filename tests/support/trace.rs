@@ -28,9 +28,13 @@ pub fn check(engine: Engine) {
     let reached: Vec<_> = maps.inspect(|(_, p)| assert!((0.0..=1.0).contains(p), "{p}")).filter(|(_, p)| *p >= 0.5).collect();
     assert_eq!(trace.cells.iter().map(|cell| (cell.level, cell.score)).collect::<Vec<_>>(), reached);
     // A crop has the mean colour of what it was cut out of.
-    let inside =
-        trace.rnet.iter().chain(&trace.onet).filter_map(|judged| Some((region_mean(&frame, judged.square)?, mean(&judged.pixels))));
-    let means: Vec<_> = inside.collect();
+    let all = trace.rnet.iter().chain(&trace.onet);
+    let means: Vec<_> = all
+        .filter_map(|judged| {
+            let side = (judged.pixels.len() / 4).isqrt();
+            Some((region_mean(&frame, judged.square, side)?, mean(&judged.pixels)))
+        })
+        .collect();
     assert!(means.len() > 5 && means.iter().all(|(want, got)| (want - got).abs() < 1.0), "{means:?}");
     assert!(trace.times.iter().map(|(_, time)| time.as_nanos()).sum::<u128>() > 0);
 
@@ -43,9 +47,9 @@ fn mean(rgba: &[u8]) -> f64 {
     colours.map(|(_, value)| f64::from(*value)).sum::<f64>() / (rgba.len() / 4 * 3) as f64
 }
 
-/// The mean inside `b`, if it lies in the frame and its crop is no enlargement.
-fn region_mean(frame: &Frame, b: mtcmcn::geometry::BoundingBox) -> Option<f64> {
-    let inside = b.x1 >= 0.0 && b.y1 >= 0.0 && b.x2 <= frame.width() as f32 && b.y2 <= frame.height() as f32 && b.width() >= 48.0;
+/// The mean inside `b`, if it lies in the frame and its crop of `side` pixels is no enlargement.
+fn region_mean(frame: &Frame, b: mtcmcn::geometry::BoundingBox, side: usize) -> Option<f64> {
+    let inside = b.x1 >= 0.0 && b.y1 >= 0.0 && b.x2 <= frame.width() as f32 && b.y2 <= frame.height() as f32 && b.width() >= side as f32;
     inside.then(|| {
         let (x1, x2) = (b.x1 as usize * 4, b.x2 as usize * 4);
         let rows = frame.rgba().chunks_exact(frame.width() as usize * 4);

@@ -2,7 +2,7 @@
 //!
 //! [`prepare()`] cuts the crops of one net into a file: for P-Net by chance around faces and elsewhere, for R- and O-Net where the nets before
 //! them see faces. [`ShardBatches`] draws batches from such a file. Both are functions of settings, seed and images alone, whatever the number
-//! of threads; what a teacher ([`label()`]) says may differ in its last digits.
+//! of threads; what a teacher ([`label()`]) says may differ in its last digits from machine to machine.
 
 mod augment;
 mod batches;
