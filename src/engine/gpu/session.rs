@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 use std::sync::mpsc::Receiver;
-use std::time::{Duration, Instant};
 
 use super::device::Gpu;
 use super::fault::scoped;
@@ -354,21 +353,15 @@ pub(super) fn map(buffer: &wgpu::Buffer) -> Receiver<Result<(), wgpu::BufferAsyn
 
 /// Waits until the device has done `submission` and all before it.
 pub(super) fn wait(gpu: &Gpu, submission: &wgpu::SubmissionIndex) -> Result<(), EngineError> {
-    let start = Instant::now();
-    loop {
-        // In slices: wgpu holds a lock while it waits, and a window that draws on this device needs that lock to present.
-        let slice = wgpu::PollType::Wait { submission_index: Some(submission.clone()), timeout: Some(Duration::from_millis(2)) };
-        // wgpu panics where a driver's wait fails: that is a lost device like any other, and the session is dropped after it.
-        let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| gpu.device.poll(slice)));
-        gpu.fault.check()?;
-        let polled = polled.map_err(|_| EngineError::Lost { message: "the driver failed while it was waited for".to_owned() })?;
-        if !matches!(polled, Err(wgpu::PollError::Timeout)) {
-            return Ok(());
-        }
-        if start.elapsed() >= Gpu::TIMEOUT {
-            return Err(EngineError::Timeout { seconds: Gpu::TIMEOUT.as_secs() });
-        }
+    let wait = wgpu::PollType::Wait { submission_index: Some(submission.clone()), timeout: Some(Gpu::TIMEOUT) };
+    // wgpu panics where a driver's wait fails: that is a lost device like any other, and the session is dropped after it.
+    let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| gpu.device.poll(wait)));
+    gpu.fault.check()?;
+    let polled = polled.map_err(|_| EngineError::Lost { message: "the driver failed while it was waited for".to_owned() })?;
+    if matches!(polled, Err(wgpu::PollError::Timeout)) {
+        return Err(EngineError::Timeout { seconds: Gpu::TIMEOUT.as_secs() });
     }
+    Ok(())
 }
 
 /// Waits for the device, then copies a mapped buffer out.
