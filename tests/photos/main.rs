@@ -31,22 +31,25 @@ fn data() -> PathBuf {
     folder
 }
 
-/// Runs the program.
+/// Runs the program with the public weights.
 fn mtcmcn(args: &[&str], paths: &[PathBuf]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_mtcmcn")).args(args).args(paths).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_mtcmcn")).env("MTCMCN_WEIGHTS", published()).args(args).args(paths).output().unwrap()
 }
 
-/// The public weights, as `mtcmcn import published` gets them.
+/// The public weights, as `mtcmcn import published` gets them: golden runs and the oracle's faces are theirs.
+fn published() -> &'static Path {
+    static FILE: OnceLock<PathBuf> = OnceLock::new();
+    FILE.get_or_init(|| {
+        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("published.safetensors");
+        let run = Command::new(env!("CARGO_BIN_EXE_mtcmcn")).args(["import", "published", "--out"]).arg(&file).output().unwrap();
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+        file
+    })
+}
+
 fn weights() -> &'static Weights {
     static WEIGHTS: OnceLock<Weights> = OnceLock::new();
-    WEIGHTS.get_or_init(|| {
-        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("published-{}.safetensors", std::process::id()));
-        let run = mtcmcn(&["import", "published", "--out"], std::slice::from_ref(&file));
-        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
-        let weights = Weights::load(&file);
-        std::fs::remove_file(&file).unwrap();
-        weights.unwrap()
-    })
+    WEIGHTS.get_or_init(|| Weights::load(published()).unwrap())
 }
 
 /// A photo below the data folder.
