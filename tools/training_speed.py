@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Samples a second of O-Net's training in PyTorch on the CPU, beside `cargo run --release --example training_speed`. Needs torch.
+"""Samples a second of O-Net's training in PyTorch, beside `cargo run --release --example training_speed`. Needs torch.
 
-Usage: training_speed.py [batch] [threads] [steps]. Forward, the three losses with 70 % mining, backward and Adam, on one batch that stays
+Usage: training_speed.py [batch] [threads] [steps] [cpu|cuda]. Forward, the three losses with 70 % mining, backward and Adam, on one batch that stays
 in memory; the median over the steps after the first three. Prints one JSON line. Memory in channels-last order is tried too.
 """
 
@@ -32,11 +32,11 @@ class ONet(nn.Module):
         return [head(x) for head in self.heads]
 
 
-def speed(n, steps, layout):
-    net = ONet().to(memory_format=layout)
+def speed(n, steps, device, layout):
+    net = ONet().to(device, memory_format=layout)
     optimizer = torch.optim.Adam(net.parameters(), 1e-3)
-    x = torch.randn(n, 3, 48, 48).to(memory_format=layout)
-    kinds, box, landmarks = torch.arange(n) % 4, torch.rand(n, 4), torch.rand(n, 10)
+    x = torch.randn(n, 3, 48, 48, device=device).to(memory_format=layout)
+    kinds, box, landmarks = torch.arange(n, device=device) % 4, torch.rand(n, 4, device=device), torch.rand(n, 10, device=device)
     times = []
     for _ in range(steps):
         start = time.perf_counter()
@@ -48,15 +48,19 @@ def speed(n, steps, layout):
         loss = loss + ((p - landmarks) ** 2).sum(1)[kinds == 3].mean()
         loss.backward()
         optimizer.step()
+        if device == "cuda":
+            torch.cuda.synchronize()
         times.append(time.perf_counter() - start)
     return sorted(times[3:])[len(times[3:]) // 2]
 
 
 def main():
-    batch, threads, steps = (list(map(int, sys.argv[1:])) + [256, 2, 9][len(sys.argv) - 1:])[:3]
+    batch, threads, steps = (list(map(int, sys.argv[1:4])) + [256, 2, 9][len(sys.argv) - 1:])[:3]
+    device = sys.argv[4] if len(sys.argv) > 4 else "cpu"
     torch.set_num_threads(threads)
-    plain, last = (speed(batch, steps, layout) for layout in (torch.contiguous_format, torch.channels_last))
-    row = {"torch": torch.__version__, "batch": batch, "threads": threads, "step_ms": round(plain * 1e3, 2),
+    plain, last = (speed(batch, steps, device, layout) for layout in (torch.contiguous_format, torch.channels_last))
+    row = {"torch": torch.__version__, "device": torch.cuda.get_device_name() if device == "cuda" else "cpu", "batch": batch, "threads": threads,
+           "step_ms": round(plain * 1e3, 2),
            "samples_per_s": round(batch / plain), "samples_per_s_channels_last": round(batch / last)}
     print(json.dumps(row))
 
