@@ -85,7 +85,7 @@ impl Ceilings {
         loop {
             let peak = Peak::new(n, turns);
             let time = best(engine, peak)?;
-            if time > Duration::from_millis(5) || n == 1 << 22 {
+            if time > Duration::from_millis(5) || n == 1 << 20 {
                 let done = Kernel::multiply_adds(&peak, 1) as f64;
                 return Ok(Self {
                     bytes_per_second: bytes / copying.as_secs_f64().max(1e-9),

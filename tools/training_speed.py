@@ -2,7 +2,8 @@
 """Samples a second of O-Net's training in PyTorch, beside `cargo run --release --example training_speed`. Needs torch.
 
 Usage: training_speed.py [batch] [threads] [steps] [cpu|cuda]. Forward, the three losses with 70 % mining, backward and Adam, on one batch that stays
-in memory; the median over the steps after the first three. Prints one JSON line. Memory in channels-last order is tried too.
+in memory; after three steps, five blocks of steps, waited for at their end, of which the median counts. Prints one JSON line. Memory in
+channels-last order is tried too.
 """
 
 import json
@@ -37,9 +38,8 @@ def speed(n, steps, device, layout):
     optimizer = torch.optim.Adam(net.parameters(), 1e-3)
     x = torch.randn(n, 3, 48, 48, device=device).to(memory_format=layout)
     kinds, box, landmarks = torch.arange(n, device=device) % 4, torch.rand(n, 4, device=device), torch.rand(n, 10, device=device)
-    times = []
-    for _ in range(steps):
-        start = time.perf_counter()
+
+    def step():
         optimizer.zero_grad()
         c, b, p = net(x)
         entropy = F.cross_entropy(c, (kinds == 1).long(), reduction="none")[kinds < 2]
@@ -48,14 +48,21 @@ def speed(n, steps, device, layout):
         loss = loss + ((p - landmarks) ** 2).sum(1)[kinds == 3].mean()
         loss.backward()
         optimizer.step()
+
+    def block(steps):
+        start = time.perf_counter()
+        for _ in range(steps):
+            step()
         if device == "cuda":
             torch.cuda.synchronize()
-        times.append(time.perf_counter() - start)
-    return sorted(times[3:])[len(times[3:]) // 2]
+        return (time.perf_counter() - start) / steps
+
+    block(3)
+    return sorted(block(-(-steps // 5)) for _ in range(5))[2]
 
 
 def main():
-    batch, threads, steps = (list(map(int, sys.argv[1:4])) + [256, 2, 9][len(sys.argv) - 1:])[:3]
+    batch, threads, steps = (list(map(int, sys.argv[1:4])) + [256, 2, 10][len(sys.argv) - 1:])[:3]
     device = sys.argv[4] if len(sys.argv) > 4 else "cpu"
     torch.set_num_threads(threads)
     plain, last = (speed(batch, steps, device, layout) for layout in (torch.contiguous_format, torch.channels_last))

@@ -23,6 +23,11 @@ struct Conv {
     tiles: u32, // per item, all levels
 }
 
+// Six neighbours of a row.
+struct Line { a: f32, b: f32, c: f32, d: f32, e: f32, f: f32 }
+// Sums of 16 channels of four neighbouring outputs.
+struct Sums { a: mat4x4f, b: mat4x4f, c: mat4x4f, d: mat4x4f }
+
 @group(0) @binding(0) var<uniform> p: Conv;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> weight: array<vec4f>;
@@ -30,6 +35,29 @@ struct Conv {
 @group(0) @binding(4) var<storage, read> slope: array<vec4f>;
 @group(0) @binding(5) var<storage, read> levels: array<Level>;
 @group(0) @binding(6) var<storage, read_write> y: array<f32>;
+
+// Those of the row at `at` from `column` on that a window of the tile's outputs covers. A tile may stick out of the level: columns are held
+// inside, and results beyond are dropped.
+fn line(at: u32, column: u32, edge: u32) -> Line {
+    let j = min(vec4u(column) + vec4u(0u, 1u, 2u, 3u), vec4u(edge));
+    var l = Line(x[at + j.x], x[at + j.y], x[at + j.z], x[at + j.w], 0.0, 0.0);
+    if K > 1u { l.e = x[at + min(column + 4u, edge)]; }
+    if K > 2u { l.f = x[at + min(column + 5u, edge)]; }
+    return l;
+}
+
+fn tap(at: u32, a: f32, b: f32, c: f32, d: f32, sums: Sums) -> Sums {
+    let w = mat4x4f(weight[at], weight[at + 1u], weight[at + 2u], weight[at + 3u]);
+    return Sums(sums.a + w * a, sums.b + w * b, sums.c + w * c, sums.d + w * d);
+}
+
+// Adds a row of taps.
+fn taps(at: u32, l: Line, before: Sums) -> Sums {
+    var sums = tap(at, l.a, l.b, l.c, l.d, before);
+    if K > 1u { sums = tap(at + 4u, l.b, l.c, l.d, l.e, sums); }
+    if K > 2u { sums = tap(at + 8u, l.c, l.d, l.e, l.f, sums); }
+    return sums;
+}
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) workgroup: vec3u) {
@@ -42,36 +70,56 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) workgro
     let column = (tile - level.tile) % level.columns * 4u;
     let row = (tile - level.tile) / level.columns * 2u;
     let start = mat4x4f(bias[group * 4u], bias[group * 4u + 1u], bias[group * 4u + 2u], bias[group * 4u + 3u]);
-    var s00 = start; var s01 = start; var s02 = start; var s03 = start;
-    var s10 = start; var s11 = start; var s12 = start; var s13 = start;
+    var upper = Sums(start, start, start, start);
+    var lower = upper;
+    let edge = level.x_w - 1u;
+    let rows = min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(level.x_h - 1u)) * level.x_w;
     var at = group * p.c * K * K * 4u;
+    var plane = item * p.c * p.x_plane + level.x;
     for (var c = 0u; c < p.c; c++) {
-        let plane = (item * p.c + c) * p.x_plane + level.x;
-        for (var u = 0u; u < K; u++) {
-            // A tile may stick out of the level: rows and columns are held inside, its results are dropped below.
-            let row0 = plane + min(row + u, level.x_h - 1u) * level.x_w;
-            let row1 = plane + min(row + u + 1u, level.x_h - 1u) * level.x_w;
-            for (var v = 0u; v < K; v++) {
-                let w = mat4x4f(weight[at], weight[at + 1u], weight[at + 2u], weight[at + 3u]);
-                at += 4u;
-                let edge = level.x_w - 1u;
-                let j = min(vec4u(column + v) + vec4u(0u, 1u, 2u, 3u), vec4u(edge));
-                s00 += w * x[row0 + j.x]; s01 += w * x[row0 + j.y]; s02 += w * x[row0 + j.z]; s03 += w * x[row0 + j.w];
-                s10 += w * x[row1 + j.x]; s11 += w * x[row1 + j.y]; s12 += w * x[row1 + j.z]; s13 += w * x[row1 + j.w];
+        if K > 3u {
+            for (var u = 0u; u < K; u++) {
+                let row0 = plane + min(row + u, level.x_h - 1u) * level.x_w;
+                let row1 = plane + min(row + u + 1u, level.x_h - 1u) * level.x_w;
+                for (var v = 0u; v < K; v++) {
+                    let l0 = line(row0, column + v, edge);
+                    let l1 = line(row1, column + v, edge);
+                    upper = tap(at, l0.a, l0.b, l0.c, l0.d, upper);
+                    lower = tap(at, l1.a, l1.b, l1.c, l1.d, lower);
+                    at += 4u;
+                }
             }
+        } else {
+            // Every pixel that the tile needs is read once.
+            let l0 = line(plane + rows.x, column, edge);
+            let l1 = line(plane + rows.y, column, edge);
+            upper = taps(at, l0, upper);
+            lower = taps(at, l1, lower);
+            if K > 1u {
+                let l2 = line(plane + rows.z, column, edge);
+                upper = taps(at + 4u * K, l1, upper);
+                lower = taps(at + 4u * K, l2, lower);
+                if K > 2u {
+                    let l3 = line(plane + rows.w, column, edge);
+                    upper = taps(at + 8u * K, l2, upper);
+                    lower = taps(at + 8u * K, l3, lower);
+                }
+            }
+            at += 4u * K * K;
         }
+        plane += p.x_plane;
     }
     let out = (item * p.out + group * 16u) * p.y_plane + level.y + row * level.y_w + column;
     let width = level.y_w - column;
-    store(s00, group, out);
-    if width > 1u { store(s01, group, out + 1u); }
-    if width > 2u { store(s02, group, out + 2u); }
-    if width > 3u { store(s03, group, out + 3u); }
-    if row + 1u >= level.y_h { return; }
-    store(s10, group, out + level.y_w);
-    if width > 1u { store(s11, group, out + level.y_w + 1u); }
-    if width > 2u { store(s12, group, out + level.y_w + 2u); }
-    if width > 3u { store(s13, group, out + level.y_w + 3u); }
+    store_line(upper, group, out, width);
+    if row + 1u < level.y_h { store_line(lower, group, out + level.y_w, width); }
+}
+
+fn store_line(sums: Sums, group: u32, at: u32, width: u32) {
+    store(sums.a, group, at);
+    if width > 1u { store(sums.b, group, at + 1u); }
+    if width > 2u { store(sums.c, group, at + 2u); }
+    if width > 3u { store(sums.d, group, at + 3u); }
 }
 
 fn store(sums: mat4x4f, group: u32, at: u32) {

@@ -17,70 +17,133 @@ struct ConvBackwardInput {
     y_w: u32,
 }
 
+// Six neighbours of a row.
+struct Line { a: f32, b: f32, c: f32, d: f32, e: f32, f: f32 }
+// Sums of 16 channels of four neighbouring inputs.
+struct Sums { a: mat4x4f, b: mat4x4f, c: mat4x4f, d: mat4x4f }
+
 @group(0) @binding(0) var<uniform> p: ConvBackwardInput;
 @group(0) @binding(1) var<storage, read> dy: array<f32>;
 @group(0) @binding(2) var<storage, read> flipped: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> dx: array<f32>;
 
+// Those of row `i` from column `j` on that the tile's inputs went to; zero outside. Before the first row or column a difference wraps, so one
+// comparison sees both ends.
+fn line(plane: u32, i: u32, j: u32) -> Line {
+    let at = plane + min(i, p.y_h - 1u) * p.y_w;
+    let row = i < p.y_h;
+    let columns = vec4u(j) + vec4u(0u, 1u, 2u, 3u);
+    let k = min(columns, vec4u(p.y_w - 1u));
+    let d = select(vec4f(0.0), vec4f(dy[at + k.x], dy[at + k.y], dy[at + k.z], dy[at + k.w]), (columns < vec4u(p.y_w)) & vec4<bool>(row));
+    var l = Line(d.x, d.y, d.z, d.w, 0.0, 0.0);
+    if K > 1u { l.e = select(0.0, dy[at + min(j + 4u, p.y_w - 1u)], row && j + 4u < p.y_w); }
+    if K > 2u { l.f = select(0.0, dy[at + min(j + 5u, p.y_w - 1u)], row && j + 5u < p.y_w); }
+    return l;
+}
+
+fn tap(at: u32, a: f32, b: f32, c: f32, d: f32, sums: Sums) -> Sums {
+    let w = mat4x4f(flipped[at], flipped[at + 1u], flipped[at + 2u], flipped[at + 3u]);
+    return Sums(sums.a + w * a, sums.b + w * b, sums.c + w * c, sums.d + w * d);
+}
+
+// Adds a row of taps.
+fn taps(at: u32, l: Line, before: Sums) -> Sums {
+    var sums = tap(at, l.a, l.b, l.c, l.d, before);
+    if K > 1u { sums = tap(at + 4u, l.b, l.c, l.d, l.e, sums); }
+    if K > 2u { sums = tap(at + 8u, l.c, l.d, l.e, l.f, sums); }
+    return sums;
+}
+
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u) {
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) workgroup: vec3u) {
     let x_h = p.y_h + K - 1u;
     let x_w = p.y_w + K - 1u;
     let columns = (x_w + 3u) / 4u;
     let tiles = columns * ((x_h + 1u) / 2u);
     let item = id.x / tiles;
     if item >= p.n { return; }
+    // Of the workgroup, so that a compiler sees that all invocations read the same weights.
+    let group = workgroup.y;
     let row = id.x % tiles / columns * 2u;
     let column = id.x % tiles % columns * 4u;
-    let zero = mat4x4f();
-    var s00 = zero; var s01 = zero; var s02 = zero; var s03 = zero;
-    var s10 = zero; var s11 = zero; var s12 = zero; var s13 = zero;
-    var at = id.y * p.out * K * K * 4u;
-    for (var o = 0u; o < p.out; o++) {
-        let plane = (item * p.out + o) * p.y_h * p.y_w;
-        for (var u = 0u; u < K; u++) {
-            // Before the first row or column the difference wraps, so one comparison sees both ends.
-            let i0 = row + u - (K - 1u);
-            let i1 = i0 + 1u;
-            let row0 = plane + min(i0, p.y_h - 1u) * p.y_w;
-            let row1 = plane + min(i1, p.y_h - 1u) * p.y_w;
-            for (var v = 0u; v < K; v++) {
-                let w = mat4x4f(flipped[at], flipped[at + 1u], flipped[at + 2u], flipped[at + 3u]);
-                at += 4u;
-                let j = vec4u(column + v - (K - 1u)) + vec4u(0u, 1u, 2u, 3u);
-                let inside = j < vec4u(p.y_w);
-                let k = min(j, vec4u(p.y_w - 1u));
-                let d0 = select(vec4f(0.0), vec4f(dy[row0 + k.x], dy[row0 + k.y], dy[row0 + k.z], dy[row0 + k.w]), inside & vec4<bool>(i0 < p.y_h));
-                let d1 = select(vec4f(0.0), vec4f(dy[row1 + k.x], dy[row1 + k.y], dy[row1 + k.z], dy[row1 + k.w]), inside & vec4<bool>(i1 < p.y_h));
-                s00 += w * d0.x; s01 += w * d0.y; s02 += w * d0.z; s03 += w * d0.w;
-                s10 += w * d1.x; s11 += w * d1.y; s12 += w * d1.z; s13 += w * d1.w;
-            }
-        }
-    }
+    let i = row - (K - 1u);
+    let j = column - (K - 1u);
     let x_plane = x_h * x_w;
-    let to = (item * p.c + id.y * 16u) * x_plane + row * x_w + column;
-    let width = x_w - column;
-    add(s00, id.y, to, x_plane);
-    if width > 1u { add(s01, id.y, to + 1u, x_plane); }
-    if width > 2u { add(s02, id.y, to + 2u, x_plane); }
-    if width > 3u { add(s03, id.y, to + 3u, x_plane); }
-    if row + 1u >= x_h { return; }
-    add(s10, id.y, to + x_w, x_plane);
-    if width > 1u { add(s11, id.y, to + x_w + 1u, x_plane); }
-    if width > 2u { add(s12, id.y, to + x_w + 2u, x_plane); }
-    if width > 3u { add(s13, id.y, to + x_w + 3u, x_plane); }
+    let channel = (item * p.c + group * 16u) * x_plane;
+    // Sums start from what is there: added to at the end, each would wait for the one before to be stored.
+    var upper = present(channel + row * x_w, column, x_w - 1u, group, x_plane);
+    var lower = present(channel + min(row + 1u, x_h - 1u) * x_w, column, x_w - 1u, group, x_plane);
+    var at = group * p.out * K * K * 4u;
+    var plane = item * p.out * p.y_h * p.y_w;
+    for (var o = 0u; o < p.out; o++) {
+        if K > 3u {
+            for (var u = 0u; u < K; u++) {
+                for (var v = 0u; v < K; v++) {
+                    let l0 = line(plane, i + u, j + v);
+                    let l1 = line(plane, i + u + 1u, j + v);
+                    upper = tap(at, l0.a, l0.b, l0.c, l0.d, upper);
+                    lower = tap(at, l1.a, l1.b, l1.c, l1.d, lower);
+                    at += 4u;
+                }
+            }
+        } else {
+            // Every gradient that the tile needs is read once.
+            let l0 = line(plane, i, j);
+            let l1 = line(plane, i + 1u, j);
+            upper = taps(at, l0, upper);
+            lower = taps(at, l1, lower);
+            if K > 1u {
+                let l2 = line(plane, i + 2u, j);
+                upper = taps(at + 4u * K, l1, upper);
+                lower = taps(at + 4u * K, l2, lower);
+                if K > 2u {
+                    let l3 = line(plane, i + 3u, j);
+                    upper = taps(at + 8u * K, l2, upper);
+                    lower = taps(at + 8u * K, l3, lower);
+                }
+            }
+            at += 4u * K * K;
+        }
+        plane += p.y_h * p.y_w;
+    }
+    let to = channel + row * x_w + column;
+    store_line(upper, group, to, x_w - column, x_plane);
+    if row + 1u < x_h { store_line(lower, group, to + x_w, x_w - column, x_plane); }
 }
 
-fn add(sums: mat4x4f, group: u32, at: u32, x_plane: u32) {
-    add4(sums[0], group * 16u, at, x_plane);
-    add4(sums[1], group * 16u + 4u, at + 4u * x_plane, x_plane);
-    add4(sums[2], group * 16u + 8u, at + 8u * x_plane, x_plane);
-    add4(sums[3], group * 16u + 12u, at + 12u * x_plane, x_plane);
+// What the tile's inputs of a row have; those beyond the last column or channel repeat it, and are not stored.
+fn present(at: u32, column: u32, edge: u32, group: u32, x_plane: u32) -> Sums {
+    let j = at + min(vec4u(column) + vec4u(0u, 1u, 2u, 3u), vec4u(edge));
+    return Sums(sixteen(j.x, group, x_plane), sixteen(j.y, group, x_plane), sixteen(j.z, group, x_plane), sixteen(j.w, group, x_plane));
 }
 
-fn add4(sums: vec4f, channel: u32, at: u32, x_plane: u32) {
-    if channel < p.c { dx[at] += sums.x; }
-    if channel + 1u < p.c { dx[at + x_plane] += sums.y; }
-    if channel + 2u < p.c { dx[at + 2u * x_plane] += sums.z; }
-    if channel + 3u < p.c { dx[at + 3u * x_plane] += sums.w; }
+fn sixteen(at: u32, group: u32, x_plane: u32) -> mat4x4f {
+    let left = p.c - 1u - group * 16u;
+    return mat4x4f(four(at, 0u, left, x_plane), four(at, 4u, left, x_plane), four(at, 8u, left, x_plane), four(at, 12u, left, x_plane));
+}
+
+fn four(at: u32, first: u32, left: u32, x_plane: u32) -> vec4f {
+    let k = at + min(vec4u(first) + vec4u(0u, 1u, 2u, 3u), vec4u(left)) * x_plane;
+    return vec4f(dx[k.x], dx[k.y], dx[k.z], dx[k.w]);
+}
+
+fn store_line(sums: Sums, group: u32, at: u32, width: u32, x_plane: u32) {
+    store(sums.a, group, at, x_plane);
+    if width > 1u { store(sums.b, group, at + 1u, x_plane); }
+    if width > 2u { store(sums.c, group, at + 2u, x_plane); }
+    if width > 3u { store(sums.d, group, at + 3u, x_plane); }
+}
+
+fn store(sums: mat4x4f, group: u32, at: u32, x_plane: u32) {
+    store4(sums[0], group * 16u, at, x_plane);
+    store4(sums[1], group * 16u + 4u, at + 4u * x_plane, x_plane);
+    store4(sums[2], group * 16u + 8u, at + 8u * x_plane, x_plane);
+    store4(sums[3], group * 16u + 12u, at + 12u * x_plane, x_plane);
+}
+
+fn store4(sums: vec4f, channel: u32, at: u32, x_plane: u32) {
+    if channel < p.c { dx[at] = sums.x; }
+    if channel + 1u < p.c { dx[at + x_plane] = sums.y; }
+    if channel + 2u < p.c { dx[at + 2u * x_plane] = sums.z; }
+    if channel + 3u < p.c { dx[at + 3u * x_plane] = sums.w; }
 }

@@ -36,12 +36,14 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     if slab >= p.slabs { return; }
     let group = channel / p.c % groups;
     let c = channel % p.c;
-    // First tap of the block, and how far the next two rows and columns lie; past the kernel they repeat the last, and are not stored.
+    // First tap of the block, and how far the next two rows lie; past the kernel they repeat the last, and are not stored.
     let u = id.x / blocks % blocks * 3u;
     let v = id.x % blocks * 3u;
-    let v1 = min(v + 1u, K - 1u) - v;
-    let v2 = min(v + 2u, K - 1u) - v;
+    let u1 = min(u + 1u, K - 1u) - u;
+    let u2 = min(u + 2u, K - 1u) - u;
     let x_w = p.y_w + K - 1u;
+    // The block's third column lies in the row up to here.
+    let last = p.y_w + K - 4u - v;
     var bias = mat4x4f();
     var s00 = bias; var s01 = bias; var s02 = bias;
     var s10 = bias; var s11 = bias; var s12 = bias;
@@ -50,17 +52,33 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         let item = line / p.y_h;
         let row = line % p.y_h;
         let x0 = ((item * p.c + c) * (p.y_h + K - 1u) + row + u) * x_w + v;
-        let x1 = x0 + (min(u + 1u, K - 1u) - u) * x_w;
-        let x2 = x0 + (min(u + 2u, K - 1u) - u) * x_w;
+        let x1 = x0 + u1 * x_w;
+        let x2 = x0 + u2 * x_w;
         let first = item * p.out * p.y_h * p.y_w + row * p.y_w;
+        // Three neighbours of each row under the taps, which move along it: each is read once.
+        var r0 = vec3f(x[x0], 0.0, 0.0);
+        var r1 = r0;
+        var r2 = r0;
+        if K > 1u { r0.y = x[x0 + 1u]; r1 = vec3f(x[x1], x[x1 + 1u], 0.0); }
+        if K > 2u { r2 = vec3f(x[x2], x[x2 + 1u], 0.0); }
         for (var j = 0u; j < p.y_w; j++) {
             let d = mat4x4f(quad(first + j, group * 16u), quad(first + j, group * 16u + 4u), quad(first + j, group * 16u + 8u), quad(first + j, group * 16u + 12u));
-            bias += d;
-            s00 += d * x[x0 + j];
-            if K > 1u { s01 += d * x[x0 + j + v1]; s10 += d * x[x1 + j]; s11 += d * x[x1 + j + v1]; }
             if K > 2u {
-                s02 += d * x[x0 + j + v2]; s12 += d * x[x1 + j + v2];
-                s20 += d * x[x2 + j]; s21 += d * x[x2 + j + v1]; s22 += d * x[x2 + j + v2];
+                let ahead = min(j, last) + 2u;
+                r0.z = x[x0 + ahead]; r1.z = x[x1 + ahead]; r2.z = x[x2 + ahead];
+            }
+            bias += d;
+            s00 += d * r0.x;
+            if K > 1u { s01 += d * r0.y; s10 += d * r1.x; s11 += d * r1.y; }
+            if K > 2u {
+                s02 += d * r0.z; s12 += d * r1.z;
+                s20 += d * r2.x; s21 += d * r2.y; s22 += d * r2.z;
+                r0 = r0.yzz; r1 = r1.yzz; r2 = r2.yzz;
+            } else if K > 1u {
+                let ahead = min(j + 2u, x_w - 1u);
+                r0 = vec3f(r0.y, x[x0 + ahead], 0.0); r1 = vec3f(r1.y, x[x1 + ahead], 0.0);
+            } else {
+                r0.x = x[x0 + min(j + 1u, x_w - 1u)];
             }
         }
     }

@@ -6,7 +6,8 @@
 //   slope   vec4f[quads]                  read   all ones for a linear layer
 //   y       f32[n, out]                   write  every element written once
 //
-// One invocation per 4 items and 4 outputs. Twin: src/kernels/nn/dense.rs.
+// One invocation per 4 items, 4 outputs and quarter of the inputs: a workgroup has 16 such tiles, whose quarters are added at the end.
+// Twin: src/kernels/nn/dense.rs.
 
 struct Dense {
     n: u32,
@@ -22,22 +23,43 @@ struct Dense {
 @group(0) @binding(4) var<storage, read> slope: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;
 
+// Four items of each invocation.
+var<workgroup> parts: array<vec4f, 256>;
+
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u) {
-    let quad = id.x % p.quads;
-    let item = id.x / p.quads * 4u;
-    if item >= p.n { return; }
+fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) workgroup: vec3u) {
+    let tile = workgroup.x * 16u + lane % 16u;
+    let quad = tile % p.quads;
+    let item = tile / p.quads * 4u;
     // Items beyond the last repeat it; their results are dropped below.
     let rows = min(vec4u(item) + vec4u(0u, 1u, 2u, 3u), vec4u(p.n - 1u)) * p.inputs;
-    var s0 = bias[quad]; var s1 = s0; var s2 = s0; var s3 = s0;
-    for (var i = 0u; i < p.inputs; i++) {
-        let w = weight[i * p.quads + quad];
-        s0 += w * x[rows.x + i]; s1 += w * x[rows.y + i]; s2 += w * x[rows.z + i]; s3 += w * x[rows.w + i];
+    var sums = mat4x4f();
+    // Four inputs at a time, so that their loads are under way together.
+    for (var i = lane / 16u * 4u; i < p.inputs; i += 16u) {
+        if i + 3u < p.inputs {
+            let at = i * p.quads + quad;
+            let w = mat4x4f(weight[at], weight[at + p.quads], weight[at + 2u * p.quads], weight[at + 3u * p.quads]);
+            sums += w * mat4x4f(four(rows.x + i), four(rows.y + i), four(rows.z + i), four(rows.w + i));
+        } else {
+            for (var j = i; j < p.inputs; j++) {
+                let w = weight[j * p.quads + quad];
+                sums += mat4x4f(w * x[rows.x + j], w * x[rows.y + j], w * x[rows.z + j], w * x[rows.w + j]);
+            }
+        }
     }
-    store(s0, quad, item);
-    store(s1, quad, item + 1u);
-    store(s2, quad, item + 2u);
-    store(s3, quad, item + 3u);
+    parts[lane] = sums[0];
+    parts[lane + 64u] = sums[1];
+    parts[lane + 128u] = sums[2];
+    parts[lane + 192u] = sums[3];
+    workgroupBarrier();
+    // Each quarter finishes one of the items.
+    let k = lane / 16u;
+    let at = k * 64u + lane % 16u;
+    store(bias[quad] + parts[at] + parts[at + 16u] + parts[at + 32u] + parts[at + 48u], quad, item + k);
+}
+
+fn four(at: u32) -> vec4f {
+    return vec4f(x[at], x[at + 1u], x[at + 2u], x[at + 3u]);
 }
 
 fn store(sums: vec4f, quad: u32, item: u32) {

@@ -24,15 +24,21 @@ struct Mine {
 fn main(@builtin(global_invocation_id) id: vec3u) {
     if id.x >= p.n { return; }
     let loss = losses[p.task * p.n + id.x];
-    var pool = 0u;
-    var rank = 0u;
-    for (var j = 0u; j < p.n; j++) {
-        let other = losses[p.task * p.n + j];
-        let has = (kinds[j] >> p.task) & 1u;
+    var pool = vec4u(0u);
+    var before = vec4u(0u);
+    // Four samples at a time, so that their loads are under way together; those beyond the last repeat it, without a task.
+    for (var i = 0u; i < p.n; i += 4u) {
+        let all = vec4u(i) + vec4u(0u, 1u, 2u, 3u);
+        let j = min(all, vec4u(p.n - 1u));
+        let at = j + p.task * p.n;
+        let other = vec4f(losses[at.x], losses[at.y], losses[at.z], losses[at.w]);
+        let kind = vec4u(kinds[j.x], kinds[j.y], kinds[j.z], kinds[j.w]);
+        let has = ((kind >> vec4u(p.task)) & vec4u(1u)) * vec4u(all < vec4u(p.n));
         pool += has;
-        rank += select(0u, has, other > loss || (other == loss && j < id.x));
+        before += has * vec4u((other > vec4f(loss)) | ((other == vec4f(loss)) & (j < vec4u(id.x))));
     }
-    let kept = max(1u, pool * p.keep / 10000u);
+    let rank = before.x + before.y + before.z + before.w;
+    let kept = max(1u, (pool.x + pool.y + pool.z + pool.w) * p.keep / 10000u);
     let mine = ((kinds[id.x] >> p.task) & 1u) != 0u && rank < kept;
     scales[p.task * p.n + id.x] = select(0.0, p.weight / f32(kept), mine);
 }

@@ -1,9 +1,9 @@
-// reduce: sum[e] += partial[e * element + 0 * slab] + partial[e * element + 1 * slab] + ..., in this order
+// reduce: sum[e] += sum over s of partial[e * element + s * slab], in the same order in every run
 //
 //   partial  f32[len, slabs] or [slabs, len]  read     by the strides `element` and `slab`
 //   sum      f32[len]                         update   every element added to once
 //
-// One invocation per element. Twin: src/kernels/train/reduce.rs.
+// 16 elements and 16 invocations for each a workgroup: each sums every 16th slab, then the sums are added pairwise. Twin: src/kernels/train/reduce.rs.
 
 struct Reduce {
     len: u32,
@@ -16,10 +16,19 @@ struct Reduce {
 @group(0) @binding(1) var<storage, read> partial: array<f32>;
 @group(0) @binding(2) var<storage, read_write> sum: array<f32>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u) {
-    if id.x >= p.len { return; }
+var<workgroup> sums: array<f32, 256>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) workgroup: vec3u) {
+    let e = workgroup.x * 16u + lane % 16u;
     var total = 0.0;
-    for (var s = 0u; s < p.slabs; s++) { total += partial[id.x * p.element + s * p.slab]; }
-    sum[id.x] += total;
+    if e < p.len {
+        for (var s = lane / 16u; s < p.slabs; s += 16u) { total += partial[e * p.element + s * p.slab]; }
+    }
+    sums[lane] = total;
+    for (var step = 128u; step > 8u; step /= 2u) {
+        workgroupBarrier();
+        if lane < step { sums[lane] += sums[lane + step]; }
+    }
+    if lane < 16u && e < p.len { sum[e] += sums[lane]; }
 }

@@ -4,7 +4,7 @@
 //   kinds     u32[n]           read     bits 0 to 2: the tasks that a sample has; bit 3: it is a face
 //   losses    f32[3, n]        read
 //   scales    f32[3, n]        read     by `mine`
-//   norms     f32[norms]       read     squared gradient norms, by `squares`
+//   norms     f32[norms, 32]   read     shares of squared gradient norms, by `squares`
 //   schedule  u32[8]           read     word 0: step
 //   ring      f32[ring, 12]    update   entry `step % ring`
 //   status    u32[4]           update   [fault, step, task, place]: written by the first step that has a fault
@@ -35,6 +35,8 @@ struct Summary {
 var<workgroup> weighted: array<vec4f, 256>;
 var<workgroup> means: array<vec4f, 256>;
 var<workgroup> counts: array<vec4f, 256>;
+// Squared norm of each gradient.
+var<workgroup> whole: array<f32, 256>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(local_invocation_index) lane: u32) {
@@ -54,6 +56,10 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     weighted[lane] = sums;
     means[lane] = mean;
     counts[lane] = count;
+    whole[lane] = 0.0;
+    if lane < p.norms {
+        for (var share = 0u; share < 32u; share++) { whole[lane] += norms[lane * 32u + share]; }
+    }
     for (var step = 128u; step > 0u; step /= 2u) {
         workgroupBarrier();
         if lane < step {
@@ -66,8 +72,8 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     var squares = 0.0;
     var place = p.norms;
     for (var i = 0u; i < p.norms; i++) {
-        squares += norms[i];
-        if broken(norms[i]) && place == p.norms { place = i; }
+        squares += whole[i];
+        if broken(whole[i]) && place == p.norms { place = i; }
     }
     let kept = counts[0];
     let pool = weighted[0].y;

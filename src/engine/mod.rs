@@ -201,6 +201,11 @@ impl Engine {
         }
     }
 
+    /// Invocations at once that keep the device busy, about: kernels split long sums in so many parts.
+    pub fn width(&self) -> u32 {
+        if self.gpu().is_some_and(|gpu| gpu.report().hardware) { 1 << 16 } else { 1 << 12 }
+    }
+
     /// Threads of the CPU engine, 1 of the twin; `None` for a GPU, software adapters included: their threads are the driver's.
     pub fn threads(&self) -> Option<usize> {
         match &self.0 {

@@ -174,14 +174,15 @@ impl Training {
         }
     }
 
-    /// Appends the backward pass, last layer first. The input's own gradient is not computed.
+    /// Appends the backward pass, last layer first, for an engine of `width` ([`Engine::width`](crate::Engine::width)). The input's own
+    /// gradient is not computed.
     ///
     /// # Errors
     ///
     /// [`NetError::Shape`] never, for a pass that was recorded forward.
-    pub fn backward(&self, recording: &mut Recording) -> Result<(), NetError> {
+    pub fn backward(&self, recording: &mut Recording, width: u32) -> Result<(), NetError> {
         for (i, taped) in self.tape.iter().enumerate().rev() {
-            taped.backward(recording, self, i == 0)?;
+            taped.backward(recording, self, width, i == 0)?;
         }
         Ok(())
     }
@@ -309,11 +310,11 @@ fn ones(recording: &mut Recording, len: u32) -> Slot {
 
 impl Taped {
     /// The same layer backward: from the gradient of its result to those of its parameters and, unless it is the `first`, of its input.
-    fn backward(&self, recording: &mut Recording, training: &Training, first: bool) -> Result<(), NetError> {
+    fn backward(&self, recording: &mut Recording, training: &Training, width: u32, first: bool) -> Result<(), NetError> {
         match self {
             Self::Lrn { x, y, shape } => recording.push(LrnBackward::new(shape), &[x.value, y.d, x.d]),
             Self::Pool { x, y, from, to, k, ones } => {
-                let kernel = PreluPoolBackward::new(from, to, *k);
+                let kernel = PreluPoolBackward::new(from, to, *k, width);
                 recording.grow(training.scratch.slope, (from.c() * kernel.slabs()) as usize);
                 recording.push(kernel, &[x.value, *ones, y.d, x.d, training.scratch.slope]);
             }
@@ -333,14 +334,14 @@ impl Taped {
             Self::Conv { x, shape, k, z, y, out, parameters: [weight, bias, slope], linear, pooled } => {
                 let scratch = training.scratch;
                 if let Some((side, to)) = pooled {
-                    let kernel = PreluPoolBackward::new(out, to, *side);
+                    let kernel = PreluPoolBackward::new(out, to, *side, width);
                     recording.grow(scratch.slope, (out.c() * kernel.slabs()) as usize);
                     recording.push(kernel, &[z.value, slope.value, y.d, z.d, scratch.slope]);
                     recording.push(Reduce::slabs_first(kernel.slabs(), out.c()), &[scratch.slope, slope.d]);
                 } else if !linear {
                     prelu_backward(recording, scratch, out, *z, *y, *slope);
                 }
-                let kernel = ConvBackwardWeight::new(shape.c(), out, *k);
+                let kernel = ConvBackwardWeight::new(shape.c(), out, *k, width);
                 for (pair, slot) in [(weight, scratch.weight), (bias, scratch.bias)] {
                     recording.grow(slot, (pair.len * kernel.slabs()) as usize);
                 }

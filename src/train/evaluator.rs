@@ -2,7 +2,7 @@
 
 use super::step::{Batch, Forward, Objective, RING, TrainError};
 use crate::engine::{Engine, Session};
-use crate::kernels::train::{Entry, Schedule, Status};
+use crate::kernels::train::{Entry, Schedule, Squares, Status};
 use crate::nets::Net;
 use crate::record::Recording;
 use crate::weights::Weights;
@@ -25,7 +25,7 @@ impl Evaluator {
         let objective = Objective { keep: [1.0; 3], dropout: 0.0, ..*objective };
         let mut recording = Recording::new();
         let forward = Forward::record(&mut recording, net, weights, n, &objective)?;
-        let norms = recording.constant("norms", vec![0.0]);
+        let norms = recording.constant("norms", vec![0.0; Squares::SHARES]);
         forward.summary(&mut recording, norms, 1);
         let mut evaluator = Self { session: engine.load(recording)?, forward, done: 0, net };
         evaluator.set(weights)?;

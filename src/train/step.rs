@@ -208,9 +208,9 @@ impl Trainer {
                 }
             }
         }
-        training.backward(&mut recording)?;
+        training.backward(&mut recording, engine.width())?;
         let parameters = training.parameters();
-        let norms = recording.slot("norms", parameters.len());
+        let norms = recording.slot("norms", parameters.len() * Squares::SHARES);
         for (parameter, i) in parameters.iter().zip(0..) {
             recording.push(Squares::new(parameter.len, i), &[parameter.gradient, norms]);
         }

@@ -78,7 +78,7 @@ fn convolution() {
         let dx = twin(&ConvBackwardInput::new(c, &y_shape, k), &[&r, &flipped], 0.0).remove(0);
         compare("input", &x, &dx, 0.5, tolerance, |x| weighted(&y(x, &weight, &bias), &r));
 
-        let kernel = ConvBackwardWeight::new(c, &y_shape, k);
+        let kernel = ConvBackwardWeight::new(c, &y_shape, k, 1 << 12);
         let partial = twin(&kernel, &[&x, &r], 0.0);
         let sums: Vec<Vec<f32>> = (partial.iter().zip(kernel.lens()))
             .map(|(partial, len)| twin(&Reduce::slabs_first(kernel.slabs(), len as u32), &[partial], 0.0).remove(0))
@@ -147,7 +147,7 @@ fn prelu_and_max_pool() {
         let r = noise(y_shape.elements() as usize, 3);
         let y = |z: &[f32], slope: &[f32]| twin(&forward, &[z, slope], 0.0).remove(0);
         let tolerance = rounding(&y(&z, &slope), &r, h);
-        let kernel = PreluPoolBackward::new(&z_shape, &y_shape, k);
+        let kernel = PreluPoolBackward::new(&z_shape, &y_shape, k, 1 << 12);
         let got = twin(&kernel, &[&z, &slope, &r], 0.0);
         compare("input", &z, &got[0], h, tolerance, |z| weighted(&y(z, &slope), &r));
         let sums = twin(&Reduce::slabs_first(kernel.slabs(), z_shape.c()), &[&got[1]], 0.0).remove(0);
@@ -175,7 +175,7 @@ fn of_equal_values_the_first_in_raster_order_takes_the_gradient() {
     let shape = Shape::new([1, 1, 2, 2]).unwrap();
     let (_, y) = PreluPool::new(&shape, 2).unwrap();
     for (z, want) in [([5.0, 5.0, 5.0, 5.0], [1.0, 0.0, 0.0, 0.0]), ([1.0, 2.0, 2.0, 0.0], [0.0, 1.0, 0.0, 0.0])] {
-        assert_eq!(twin(&PreluPoolBackward::new(&shape, &y, 2), &[&z, &[0.5], &[1.0]], 0.0)[0], want);
+        assert_eq!(twin(&PreluPoolBackward::new(&shape, &y, 2, 1 << 12), &[&z, &[0.5], &[1.0]], 0.0)[0], want);
     }
 }
 

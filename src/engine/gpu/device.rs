@@ -27,7 +27,7 @@ impl Gpu {
     /// How long one submission may take before the device counts as hung.
     pub(super) const TIMEOUT: Duration = Duration::from_secs(120);
 
-    /// Opens the adapter that `device` means, with default limits and no optional feature but timestamps where it has them;
+    /// Opens the adapter that `device` means, with default limits but for the size of buffers, and no optional feature but timestamps where it has them;
     /// `None` for [`Device::Auto`] on a machine without a hardware GPU.
     ///
     /// # Errors
@@ -47,7 +47,14 @@ impl Gpu {
         let report = report(adapter);
         // Only `profile` asks for timestamps, and has another way where there are none.
         let required_features = adapter.features() & wgpu::Features::TIMESTAMP_QUERY;
-        let descriptor = wgpu::DeviceDescriptor { label: Some("mtcmcn"), required_features, ..Default::default() };
+        // Kernels must run within the default limits everywhere; how much a buffer holds is the adapter's affair.
+        let offered = adapter.limits();
+        let required_limits = wgpu::Limits {
+            max_buffer_size: offered.max_buffer_size,
+            max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
+            ..Default::default()
+        };
+        let descriptor = wgpu::DeviceDescriptor { label: Some("mtcmcn"), required_features, required_limits, ..Default::default() };
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
             .map_err(|error| EngineError::Open { adapter: report.name.clone(), message: error.to_string() })?;
         let fault = Fault::watch(&device);

@@ -19,17 +19,16 @@ crate::uniform! {
 }
 
 impl ConvBackwardWeight {
-    /// Of a `k x k` convolution of `c` channels to `y`, of one level.
+    /// Of a `k x k` convolution of `c` channels to `y`, of one level, in some `width` invocations.
     ///
     /// # Panics
     ///
     /// If `k` is 4 or over 5: no net that is trained has such a kernel.
-    pub fn new(c: u32, y: &Shape, k: u32) -> Self {
+    pub fn new(c: u32, y: &Shape, k: u32, width: u32) -> Self {
         assert!([1, 2, 3, 5].contains(&k), "a {k} x {k} convolution is not trained");
         let (level, groups) = (y.levels()[0], y.c().div_ceil(GROUP as u32));
         let all = y.n() * level.h;
-        // Some thousand invocations keep a GPU busy; more slabs would only be more to add up.
-        let lines = all.div_ceil((4096 / (groups * c)).clamp(1, 256)).min((Loops::SAFE / 2 / level.w).max(1));
+        let lines = all.div_ceil((width / (groups * c)).clamp(1, width / 16)).min((Loops::SAFE / 2 / level.w).max(1));
         Self { n: y.n(), c, out: y.c(), k, y_h: level.h, y_w: level.w, slabs: all.div_ceil(lines), lines }
     }
 
@@ -131,11 +130,16 @@ impl Kernel for ConvBackwardWeight {
 impl Samples for ConvBackwardWeight {
     fn samples() -> Vec<Sample<Self>> {
         CASES
-            .map(|[n, c, h, w, out, k]| {
+            .into_iter()
+            .zip([1 << 12, 1 << 16].into_iter().cycle())
+            .map(|([n, c, h, w, out, k], width)| {
                 let y = Shape::new([n, out, h + 1 - k, w + 1 - k]).expect("a valid sample");
-                Sample { kernel: Self::new(c, &y, k), read: vec![noise((n * c * h * w) as usize, 1), noise(y.elements() as usize, 2)] }
+                Sample {
+                    kernel: Self::new(c, &y, k, width),
+                    read: vec![noise((n * c * h * w) as usize, 1), noise(y.elements() as usize, 2)],
+                }
             })
-            .to_vec()
+            .collect()
     }
 }
 
@@ -145,9 +149,10 @@ mod tests {
 
     #[test]
     fn slabs_cover_every_row_once_and_stay_below_the_longest_loop() {
-        for [n, c, h, w, out, k] in CASES.into_iter().chain([[512, 3, 48, 48, 32, 3], [1024, 3, 12, 12, 10, 3]]) {
+        let cases = CASES.into_iter().chain([[512, 3, 48, 48, 32, 3], [1024, 3, 12, 12, 10, 3]]);
+        for ([n, c, h, w, out, k], width) in cases.flat_map(|case| [(case, 1 << 12), (case, 1 << 16)]) {
             let y = Shape::new([n, out, h + 1 - k, w + 1 - k]).unwrap();
-            let kernel = ConvBackwardWeight::new(c, &y, k);
+            let kernel = ConvBackwardWeight::new(c, &y, k, width);
             let rows: Vec<(usize, usize)> =
                 (0..kernel.slabs as usize).flat_map(|slab| kernel.rows(slab)).flat_map(|(n, rows)| rows.map(move |i| (n, i))).collect();
             let want: Vec<(usize, usize)> = (0..n as usize).flat_map(|n| (0..(h + 1 - k) as usize).map(move |i| (n, i))).collect();

@@ -61,7 +61,7 @@ impl Kernel for Dense {
     const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
 
     fn work(&self) -> Work {
-        Work { per_item: self.quads, together: ITEMS, items: Some(self.n), rows: 1 }
+        Work { per_item: self.quads * 4, together: ITEMS, items: Some(self.n), rows: 1 }
     }
 
     fn sizes(&self) -> Vec<usize> {

@@ -64,7 +64,7 @@ impl Kernel for DenseBackwardWeight {
     const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
 
     fn work(&self) -> Work {
-        Work::linear(self.inputs.div_ceil(4) * self.quads)
+        Work::linear(self.inputs.div_ceil(4) * self.quads * 4)
     }
 
     fn sizes(&self) -> Vec<usize> {

@@ -18,11 +18,11 @@ crate::uniform! {
 }
 
 impl PreluPoolBackward {
-    /// Of the pooling of `z` to `y` in windows of `k x k`, both of one level.
-    pub fn new(z: &Shape, y: &Shape, k: u32) -> Self {
+    /// Of the pooling of `z` to `y` in windows of `k x k`, both of one level, of which some thousand invocations
+    /// may work on a channel.
+    pub fn new(z: &Shape, y: &Shape, k: u32, width: u32) -> Self {
         let (from, to) = (z.levels()[0], y.levels()[0]);
-        // About a thousand partial sums of a channel: more would only be more to add up.
-        let items = (z.n() * from.w.div_ceil(2)).div_ceil(1024);
+        let items = (z.n() * from.w.div_ceil(2)).div_ceil((width / 16).max(1 << 10));
         Self { n: z.n(), c: z.c(), k, items, z_h: from.h, z_w: from.w, y_h: to.h, y_w: to.w }
     }
 
@@ -130,7 +130,7 @@ impl Samples for PreluPoolBackward {
                 // Few values, so that many windows have several maxima.
                 let data = noise(z.elements() as usize, 1).into_iter().map(|v| (v * 3.0).round()).collect();
                 let read = vec![data, noise(z.c() as usize, 2), noise(y.elements() as usize, 3)];
-                Sample { kernel: Self::new(&z, &y, k), read }
+                Sample { kernel: Self::new(&z, &y, k, 1 << 12), read }
             })
             .collect()
     }

@@ -7,7 +7,7 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;
 
 crate::uniform! {
-    /// `sum[e] += Σ_s partial[e, s]`, slab after slab: the same bits in every run.
+    /// `sum[e] += Σ_s partial[e, s]`, in fixed order: the same bits in every run.
     ///
     /// Reads `partial`, `[len, slabs]` or `[slabs, len]`; adds to `sum: [len]`.
     pub struct Reduce { len: u32, slabs: u32, element: u32, slab: u32 }
@@ -28,12 +28,12 @@ impl Reduce {
 impl Kernel for Reduce {
     const NAME: &'static str = "reduce";
     const WGSL: &'static [&'static str] = wgsl!("train/reduce");
-    const WORKGROUP: [u32; 3] = [64, 1, 1];
+    const WORKGROUP: [u32; 3] = [256, 1, 1];
     const BINDINGS: &'static [Binding] = &[Binding::READ, Binding::UPDATE];
     const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
 
     fn work(&self) -> Work {
-        Work::linear(self.len)
+        Work::linear(self.len * 16)
     }
 
     fn sizes(&self) -> Vec<usize> {

@@ -5,12 +5,18 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;
 
 crate::uniform! {
-    /// Sum of squares of `gradient: [len]`, written to element `index` of `norms`.
+    /// Sum of squares of `gradient: [len]`, in [`Squares::SHARES`] shares, written to row `index` of `norms: [rows, SHARES]`. Share `s` has
+    /// every `SHARES`-th block of 256 elements, from block `s` on.
     pub struct Squares { len: u32, index: u32 }
 }
 
 impl Squares {
-    /// Of `len` elements, to place `index`.
+    /// Sums that add up to one.
+    pub const SHARES: usize = 32;
+    /// Elements of a block.
+    const BLOCK: usize = 256;
+
+    /// Of `len` elements, to row `index`.
     pub fn new(len: u32, index: u32) -> Self {
         Self { len, index }
     }
@@ -24,24 +30,32 @@ impl Kernel for Squares {
     const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
 
     fn work(&self) -> Work {
-        Work::linear(1)
+        Work::linear((Self::SHARES * Self::BLOCK) as u32)
     }
 
     fn sizes(&self) -> Vec<usize> {
-        vec![self.len as usize, self.index as usize + 1]
+        vec![self.len as usize, (self.index as usize + 1) * Self::SHARES]
     }
 
     fn reference(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
-        write[0][self.index as usize] = read[0][..self.len as usize].iter().map(|g| f64::from(*g).powi(2)).sum::<f64>() as f32;
+        let mut shares = [0.0_f64; Self::SHARES];
+        for (i, g) in read[0][..self.len as usize].iter().enumerate() {
+            shares[i / Self::BLOCK % Self::SHARES] += f64::from(*g).powi(2);
+        }
+        write[0][self.index as usize * Self::SHARES..].iter_mut().zip(shares).for_each(|(to, sum)| *to = sum as f32);
     }
 
     fn native(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
-        // Sixteen sums side by side, which vectorises; in the same order in every run.
-        let mut sums = [0.0_f32; 16];
-        for block in read[0][..self.len as usize].chunks(16) {
-            sums.iter_mut().zip(block).for_each(|(sum, g)| *sum += g * g);
+        let to = &mut write[0][self.index as usize * Self::SHARES..][..Self::SHARES];
+        to.fill(0.0);
+        for (i, block) in read[0][..self.len as usize].chunks(Self::BLOCK).enumerate() {
+            // Sixteen sums side by side, which vectorises; in the same order in every run.
+            let mut sums = [0.0_f32; 16];
+            for few in block.chunks(16) {
+                sums.iter_mut().zip(few).for_each(|(sum, g)| *sum += g * g);
+            }
+            to[i % Self::SHARES] += sums.iter().sum::<f32>();
         }
-        write[0][self.index as usize] = sums.iter().sum();
     }
 
     /// All terms have one sign: their sum stands for the largest term.

@@ -1,6 +1,6 @@
 //! What the host wants to know of a step.
 
-use super::{Kind, Schedule, Task, sample_kinds, sample_losses};
+use super::{Kind, Schedule, Squares, Task, sample_kinds, sample_losses};
 use crate::kernels::{Sample, Samples, largest, wgsl, words};
 use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;
@@ -8,8 +8,8 @@ use crate::tensor::noise;
 crate::uniform! {
     /// Sums up a step in an [`Entry`] of a ring, and notes in [`Status`] the first loss or gradient that is NaN or infinite.
     ///
-    /// Reads `y: [n, outputs]`, `kinds: [n]`, `losses: [3, n]`, `scales: [3, n]`, squared gradient norms `norms: [norms]` and the step's
-    /// [`Schedule`]; updates one entry of `ring` and `status`.
+    /// Reads `y: [n, outputs]`, `kinds: [n]`, `losses: [3, n]`, `scales: [3, n]`, squared gradient norms `norms: [norms,
+    /// Squares::SHARES]` and the step's [`Schedule`]; updates one entry of `ring` and `status`.
     pub struct Summary { n: u32, outputs: u32, norms: u32, ring: u32 }
 }
 
@@ -108,7 +108,7 @@ impl Kernel for Summary {
     fn sizes(&self) -> Vec<usize> {
         let n = self.n as usize;
         let (y, ring) = (n * self.outputs as usize, self.ring as usize * Entry::WORDS);
-        vec![y, n, 3 * n, 3 * n, self.norms as usize, Schedule::WORDS, ring, Status::WORDS]
+        vec![y, n, 3 * n, 3 * n, self.norms as usize * Squares::SHARES, Schedule::WORDS, ring, Status::WORDS]
     }
 
     fn reference(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
@@ -129,8 +129,9 @@ impl Kernel for Summary {
         let all: f64 = losses[..n].iter().map(|loss| f64::from(*loss)).sum();
         broken[0] = !all.is_finite();
         (entry.cross_entropy, entry.right) = (mean(all, class.clone().count()), class.filter(right).count() as f32);
-        let norms = &norms[..self.norms as usize];
-        entry.gradient = norms.iter().map(|norm| f64::from(*norm)).sum::<f64>().sqrt() as f32;
+        let norm = |shares: &[f32]| shares.iter().map(|share| f64::from(*share)).sum::<f64>();
+        let norms: Vec<f64> = norms.chunks_exact(Squares::SHARES).take(self.norms as usize).map(norm).collect();
+        entry.gradient = norms.iter().sum::<f64>().sqrt() as f32;
         let place = norms.iter().position(|norm| !norm.is_finite());
         broken[3] = place.is_some();
         bytemuck::cast_slice_mut(write[0])[(step % self.ring) as usize] = entry;
@@ -144,7 +145,7 @@ impl Kernel for Summary {
         let (loss, n) = (largest(read[2]), self.n as f32);
         let total = 3.0 * n * loss * largest(read[3]);
         let sums = (n.sqrt() + 8.0) * (total + n * loss);
-        (sums + self.norms as f32 * (1.0 + largest(read[4]))) * f32::EPSILON
+        (sums + (self.norms as usize * Squares::SHARES) as f32 * (1.0 + largest(read[4]))) * f32::EPSILON
     }
 }
 
@@ -152,7 +153,7 @@ impl Samples for Summary {
     fn samples() -> Vec<Sample<Self>> {
         let case = |n: u32, outputs: u32, norms: u32, ring: u32, step: u32, poison: Option<usize>| {
             let scales = noise(3 * n as usize, 2).iter().map(|v| v.max(0.0)).collect();
-            let squares = noise(norms as usize, 3).iter().map(|v| v.abs()).collect();
+            let squares = noise(norms as usize * Squares::SHARES, 3).iter().map(|v| v.abs()).collect();
             let mut read = vec![
                 noise((n * outputs) as usize, 1),
                 sample_kinds(n as usize),
@@ -187,7 +188,9 @@ mod tests {
         let kinds = words([15]);
         let schedule = Schedule::new(7, 0, 0.0, [0.9, 0.999]).words();
         let (mut ring, mut status) = (vec![0.0; Entry::WORDS], bytemuck::cast_slice(&[before]).to_vec());
-        let read: [&[f32]; 6] = [&[0.0; 16], &kinds, &losses, &[1.0; 3], &norms, &schedule];
+        let mut shares = [0.0; 2 * Squares::SHARES];
+        (shares[0], shares[Squares::SHARES]) = (norms[0], norms[1]);
+        let read: [&[f32]; 6] = [&[0.0; 16], &kinds, &losses, &[1.0; 3], &shares, &schedule];
         Kernel::reference(&Summary::new(1, 16, 2, 1), 1, &read, &mut [&mut ring, &mut status]);
         Status::read(&status)
     }
