@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Samples a second of O-Net's training in PyTorch, beside `cargo run --release --example training_speed`. Needs torch.
 
-Usage: training_speed.py [batch] [threads] [steps] [cpu|cuda]. Forward, the three losses with 70 % mining, backward and Adam, on one batch that stays
-in memory; after three steps, five blocks of steps, waited for at their end, of which the median counts. Prints one JSON line. Memory in
+Usage: training_speed.py [batch,batch] [threads] [steps] [cpu|cuda]. Forward, the three losses with 70 % mining, backward and Adam, on one batch that stays
+in memory; after three steps, five blocks of steps, waited for at their end, of which the median counts. Prints one JSON line for each batch. Memory in
 channels-last order is tried too.
 """
 
@@ -62,14 +62,14 @@ def speed(n, steps, device, layout):
 
 
 def main():
-    batch, threads, steps = (list(map(int, sys.argv[1:4])) + [256, 2, 10][len(sys.argv) - 1:])[:3]
-    device = sys.argv[4] if len(sys.argv) > 4 else "cpu"
-    torch.set_num_threads(threads)
-    plain, last = (speed(batch, steps, device, layout) for layout in (torch.contiguous_format, torch.channels_last))
-    row = {"torch": torch.__version__, "device": torch.cuda.get_device_name() if device == "cuda" else "cpu", "batch": batch, "threads": threads,
-           "step_ms": round(plain * 1e3, 2),
-           "samples_per_s": round(batch / plain), "samples_per_s_channels_last": round(batch / last)}
-    print(json.dumps(row))
+    batches, threads, steps, device = (sys.argv[1:] + ["256", "2", "10", "cpu"][len(sys.argv) - 1:])[:4]
+    torch.set_num_threads(int(threads))
+    for batch in map(int, batches.split(",")):
+        plain, last = (speed(batch, int(steps), device, layout) for layout in (torch.contiguous_format, torch.channels_last))
+        row = {"torch": torch.__version__, "device": torch.cuda.get_device_name() if device == "cuda" else "cpu", "batch": batch,
+               "threads": int(threads), "step_ms": round(plain * 1e3, 2), "samples_per_s": round(batch / plain),
+               "samples_per_s_channels_last": round(batch / last)}
+        print(json.dumps(row), flush=True)
 
 
 if __name__ == "__main__":
