@@ -8,7 +8,7 @@
 //   y       f32[n, out, y_plane]            write  every element written once
 //
 // One invocation per item, tile of 4 x 2 pixels and group of 16 output channels: a 4x4 matrix of channels per pixel stays in registers.
-// Twin: src/kernels/nn/conv.rs. Snippets: levels, channels.
+// Twin: src/kernels/nn/conv.rs. Snippets: levels, channels, tile.
 
 override K: u32;
 
@@ -22,11 +22,6 @@ struct Conv {
     levels: u32,
     tiles: u32, // per item, all levels
 }
-
-// Six neighbours of a row.
-struct Line { a: f32, b: f32, c: f32, d: f32, e: f32, f: f32 }
-// Sums of 16 channels of four neighbouring outputs.
-struct Sums { a: mat4x4f, b: mat4x4f, c: mat4x4f, d: mat4x4f }
 
 @group(0) @binding(0) var<uniform> p: Conv;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
@@ -44,19 +39,6 @@ fn line(at: u32, column: u32, edge: u32) -> Line {
     if K > 1u { l.e = x[at + min(column + 4u, edge)]; }
     if K > 2u { l.f = x[at + min(column + 5u, edge)]; }
     return l;
-}
-
-fn tap(at: u32, a: f32, b: f32, c: f32, d: f32, sums: Sums) -> Sums {
-    let w = mat4x4f(weight[at], weight[at + 1u], weight[at + 2u], weight[at + 3u]);
-    return Sums(sums.a + w * a, sums.b + w * b, sums.c + w * c, sums.d + w * d);
-}
-
-// Adds a row of taps.
-fn taps(at: u32, l: Line, before: Sums) -> Sums {
-    var sums = tap(at, l.a, l.b, l.c, l.d, before);
-    if K > 1u { sums = tap(at + 4u, l.b, l.c, l.d, l.e, sums); }
-    if K > 2u { sums = tap(at + 8u, l.c, l.d, l.e, l.f, sums); }
-    return sums;
 }
 
 @compute @workgroup_size(64)

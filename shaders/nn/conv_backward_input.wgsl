@@ -1,10 +1,10 @@
 // conv_backward_input: dx[n,c,a,b] += sum_{o,u,v} dy[n,o,a-u,b-v] * weight[o,c,u,v], dy zero outside (spec 8)
 //
 //   dy       f32[n, out, y_h, y_w]       read
-//   flipped  vec4f[groups, out, K, K, 4] read     `conv_flip` of the weights: 16 input channels a group
+//   weight   vec4f[groups, out, K, K, 4] read     by `conv_flip`: 16 input channels a group
 //   dx       f32[n, c, x_h, x_w]         update   every element added to once; x_h = y_h + K - 1
 //
-// One invocation per item, tile of 4 x 2 pixels and group of 16 input channels, as `conv`. Twin: src/kernels/nn/conv_backward_input.rs.
+// One invocation per item, tile of 4 x 2 pixels and group of 16 input channels, as `conv`. Twin: src/kernels/nn/conv_backward_input.rs. Snippet: tile.
 
 override K: u32;
 
@@ -17,14 +17,9 @@ struct ConvBackwardInput {
     y_w: u32,
 }
 
-// Six neighbours of a row.
-struct Line { a: f32, b: f32, c: f32, d: f32, e: f32, f: f32 }
-// Sums of 16 channels of four neighbouring inputs.
-struct Sums { a: mat4x4f, b: mat4x4f, c: mat4x4f, d: mat4x4f }
-
 @group(0) @binding(0) var<uniform> p: ConvBackwardInput;
 @group(0) @binding(1) var<storage, read> dy: array<f32>;
-@group(0) @binding(2) var<storage, read> flipped: array<vec4f>;
+@group(0) @binding(2) var<storage, read> weight: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> dx: array<f32>;
 
 // Those of row `i` from column `j` on that the tile's inputs went to; zero outside. Before the first row or column a difference wraps, so one
@@ -39,19 +34,6 @@ fn line(plane: u32, i: u32, j: u32) -> Line {
     if K > 1u { l.e = select(0.0, dy[at + min(j + 4u, p.y_w - 1u)], row && j + 4u < p.y_w); }
     if K > 2u { l.f = select(0.0, dy[at + min(j + 5u, p.y_w - 1u)], row && j + 5u < p.y_w); }
     return l;
-}
-
-fn tap(at: u32, a: f32, b: f32, c: f32, d: f32, sums: Sums) -> Sums {
-    let w = mat4x4f(flipped[at], flipped[at + 1u], flipped[at + 2u], flipped[at + 3u]);
-    return Sums(sums.a + w * a, sums.b + w * b, sums.c + w * c, sums.d + w * d);
-}
-
-// Adds a row of taps.
-fn taps(at: u32, l: Line, before: Sums) -> Sums {
-    var sums = tap(at, l.a, l.b, l.c, l.d, before);
-    if K > 1u { sums = tap(at + 4u, l.b, l.c, l.d, l.e, sums); }
-    if K > 2u { sums = tap(at + 8u, l.c, l.d, l.e, l.f, sums); }
-    return sums;
 }
 
 @compute @workgroup_size(64)

@@ -3,7 +3,7 @@
 //   x  f32[n, c, plane]  read
 //   y  f32[n, c, plane]  write  every element written once
 //
-// One invocation per item and position, channels along y. Channels beyond the first and last count as zero. Twin: src/kernels/nn/lrn.rs.
+// One invocation per item and position, channels along y. Twin: src/kernels/nn/lrn.rs. Snippet: lrn.
 
 struct Lrn {
     n: u32,
@@ -15,20 +15,12 @@ struct Lrn {
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 
-const REACH: u32 = 4u; // channels on either side
-const ALPHA: f32 = 1e-4 / 9.0;
-
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u) {
     let item = id.x / p.plane;
     if item >= p.n { return; }
     let first = item * p.c * p.plane + id.x % p.plane;
-    var squares = 0.0;
-    for (var c = max(id.y, REACH) - REACH; c < min(id.y + REACH + 1u, p.c); c++) {
-        let v = x[first + c * p.plane];
-        squares += v * v;
-    }
-    let root = inverseSqrt(1.0 + ALPHA * squares);
+    let root = inverse_root(first, id.y);
     let at = first + id.y * p.plane;
     y[at] = x[at] * root * sqrt(root);
 }

@@ -5,7 +5,7 @@
 //   dy  f32[n, c, plane]  read
 //   dx  f32[n, c, plane]  update  every element added to once
 //
-// One invocation per item and position, channels along y, as `lrn`. Twin: src/kernels/nn/lrn_backward.rs.
+// One invocation per item and position, channels along y, as `lrn`. Twin: src/kernels/nn/lrn_backward.rs. Snippet: lrn.
 
 struct LrnBackward {
     n: u32,
@@ -17,9 +17,6 @@ struct LrnBackward {
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> dy: array<f32>;
 @group(0) @binding(3) var<storage, read_write> dx: array<f32>;
-
-const REACH: u32 = 4u; // channels on either side
-const ALPHA: f32 = 1e-4 / 9.0;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u) {
@@ -35,14 +32,4 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     }
     let root = inverse_root(first, id.y);
     dx[at] += dy[at] * root * sqrt(root) - 1.5 * ALPHA * x[at] * through;
-}
-
-// s[c]^-0.5
-fn inverse_root(first: u32, channel: u32) -> f32 {
-    var squares = 0.0;
-    for (var c = max(channel, REACH) - REACH; c < min(channel + REACH + 1u, p.c); c++) {
-        let v = x[first + c * p.plane];
-        squares += v * v;
-    }
-    return inverseSqrt(1.0 + ALPHA * squares);
 }

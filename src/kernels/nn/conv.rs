@@ -65,7 +65,7 @@ impl Conv {
 
 impl Kernel for Conv {
     const NAME: &'static str = "conv";
-    const WGSL: &'static [&'static str] = wgsl!("nn/conv", "shared/levels", "shared/channels");
+    const WGSL: &'static [&'static str] = wgsl!("nn/conv", "shared/levels", "shared/channels", "shared/tile");
     const WORKGROUP: [u32; 3] = [64, 1, 1];
     const BINDINGS: &'static [Binding] = &[Binding::READ, Binding::READ, Binding::READ, Binding::READ, Binding::READ_U32, Binding::WRITE];
     const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;

@@ -43,7 +43,7 @@ impl ConvBackwardInput {
 
 impl Kernel for ConvBackwardInput {
     const NAME: &'static str = "conv_backward_input";
-    const WGSL: &'static [&'static str] = wgsl!("nn/conv_backward_input");
+    const WGSL: &'static [&'static str] = wgsl!("nn/conv_backward_input", "shared/tile");
     const WORKGROUP: [u32; 3] = [64, 1, 1];
     const BINDINGS: &'static [Binding] = &[Binding::READ, Binding::READ, Binding::UPDATE];
     const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;

@@ -31,7 +31,7 @@ impl Lrn {
 
 impl Kernel for Lrn {
     const NAME: &'static str = "lrn";
-    const WGSL: &'static [&'static str] = wgsl!("nn/lrn");
+    const WGSL: &'static [&'static str] = wgsl!("nn/lrn", "shared/lrn");
     const WORKGROUP: [u32; 3] = [64, 1, 1];
     const BINDINGS: &'static [Binding] = &[Binding::READ, Binding::WRITE];
     const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;

@@ -24,7 +24,7 @@ impl LrnBackward {
 
 impl Kernel for LrnBackward {
     const NAME: &'static str = "lrn_backward";
-    const WGSL: &'static [&'static str] = wgsl!("nn/lrn_backward");
+    const WGSL: &'static [&'static str] = wgsl!("nn/lrn_backward", "shared/lrn");
     const WORKGROUP: [u32; 3] = [64, 1, 1];
     const BINDINGS: &'static [Binding] = &[Binding::READ, Binding::READ, Binding::UPDATE];
     const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
