@@ -26,9 +26,9 @@ pub struct Quad {
     step: [f32; 4],
 }
 
-/// The pipeline.
+/// A pipeline for each of the shader's zooms.
 pub struct Renderer {
-    pipeline: wgpu::RenderPipeline,
+    pipelines: [wgpu::RenderPipeline; 3],
 }
 
 impl Renderer {
@@ -36,30 +36,55 @@ impl Renderer {
     pub fn new(device: &wgpu::Device, target: wgpu::TextureFormat) -> Self {
         let label = Some("picture");
         let module = device.create_shader_module(wgpu::include_wgsl!("picture.wgsl"));
-        let constants = [("srgb", f64::from(u8::from(target.is_srgb())))];
-        let pipeline = device.create_render_pipeline(&wgpu::RenderPipelineDescriptor {
-            label,
-            layout: None,
-            vertex: wgpu::VertexState {
-                module: &module,
-                entry_point: Some("corner"),
-                compilation_options: wgpu::PipelineCompilationOptions::default(),
-                buffers: &[],
-            },
-            fragment: Some(wgpu::FragmentState {
-                module: &module,
-                entry_point: Some("colour"),
-                compilation_options: wgpu::PipelineCompilationOptions { constants: &constants, ..Default::default() },
-                targets: &[Some(target.into())],
-            }),
-            primitive: wgpu::PrimitiveState { topology: wgpu::PrimitiveTopology::TriangleStrip, ..Default::default() },
-            depth_stencil: None,
-            multisample: wgpu::MultisampleState::default(),
-            multiview_mask: None,
-            cache: None,
-        });
-        Self { pipeline }
+        let layout = layout(device);
+        let pipeline = |zoom: usize| {
+            let constants = [("srgb", f64::from(u8::from(target.is_srgb()))), ("zoom", zoom as f64)];
+            device.create_render_pipeline(&wgpu::RenderPipelineDescriptor {
+                label,
+                layout: Some(&layout),
+                vertex: wgpu::VertexState {
+                    module: &module,
+                    entry_point: Some("corner"),
+                    compilation_options: wgpu::PipelineCompilationOptions::default(),
+                    buffers: &[],
+                },
+                fragment: Some(wgpu::FragmentState {
+                    module: &module,
+                    entry_point: Some("colour"),
+                    compilation_options: wgpu::PipelineCompilationOptions { constants: &constants, ..Default::default() },
+                    targets: &[Some(target.into())],
+                }),
+                primitive: wgpu::PrimitiveState { topology: wgpu::PrimitiveTopology::TriangleStrip, ..Default::default() },
+                depth_stencil: None,
+                multisample: wgpu::MultisampleState::default(),
+                multiview_mask: None,
+                cache: None,
+            })
+        };
+        Self { pipelines: std::array::from_fn(pipeline) }
     }
+}
+
+/// What the shader binds, the same at every zoom.
+fn layout(device: &wgpu::Device) -> wgpu::PipelineLayout {
+    let entry = |binding, visibility, ty| wgpu::BindGroupLayoutEntry {
+        binding,
+        visibility,
+        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
+        count: None,
+    };
+    let group = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+        label: Some("picture"),
+        entries: &[
+            entry(0, wgpu::ShaderStages::VERTEX, wgpu::BufferBindingType::Uniform),
+            entry(1, wgpu::ShaderStages::FRAGMENT, wgpu::BufferBindingType::Storage { read_only: true }),
+        ],
+    });
+    device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+        label: Some("picture"),
+        bind_group_layouts: &[Some(&group)],
+        immediate_size: 0,
+    })
 }
 
 /// Quads of one frame.
@@ -94,7 +119,7 @@ impl CallbackTrait for Draw {
         });
         let bindings = device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some("picture"),
-            layout: &renderer.pipeline.get_bind_group_layout(0),
+            layout: &renderer.pipelines[0].get_bind_group_layout(0),
             entries: &[
                 wgpu::BindGroupEntry { binding: 0, resource: uniform.as_entire_binding() },
                 wgpu::BindGroupEntry { binding: 1, resource: self.frame.buffer().as_entire_binding() },
@@ -106,9 +131,11 @@ impl CallbackTrait for Draw {
 
     fn paint(&self, _: PaintCallbackInfo, pass: &mut wgpu::RenderPass<'static>, resources: &CallbackResources) {
         let (Some(renderer), Some(bindings)) = (resources.get::<Renderer>(), self.bindings.get()) else { return };
-        pass.set_pipeline(&renderer.pipeline);
         pass.set_bind_group(0, bindings, &[]);
-        pass.draw(0..4, 0..self.quads.len() as u32);
+        for (quad, index) in self.quads.iter().zip(0..) {
+            pass.set_pipeline(&renderer.pipelines[quad.zoom()]);
+            pass.draw(0..4, index..index + 1);
+        }
     }
 }
 
@@ -125,6 +152,15 @@ impl Quad {
             x: [m.x_axis.x, m.y_axis.x, t.x, size[0] as f32],
             y: [m.x_axis.y, m.y_axis.y, t.y, size[1] as f32],
             step: [step.x, step.y, 0.0, 0.0],
+        }
+    }
+
+    /// How the shader samples: 0 shrunk, 1 enlarged, 2 enlarged so much that single pixels are looked at.
+    fn zoom(&self) -> usize {
+        match self.step[0].max(self.step[1]) {
+            step if step > 1.0 => 0,
+            step if step >= 0.25 => 1,
+            _ => 2,
         }
     }
 

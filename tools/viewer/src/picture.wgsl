@@ -13,32 +13,37 @@ struct Quad {
 }
 
 override srgb: bool = false; // whether the target encodes what is written
+override zoom: u32 = 0u;     // 0 shrunk, 1 enlarged, 2 enlarged so much that single pixels are looked at
 
 @group(0) @binding(0) var<uniform> quads: array<Quad, 64>;
 @group(0) @binding(1) var<storage, read> pixels: array<u32>;
 
 struct Corner {
     @builtin(position) position: vec4f,
-    @location(0) uv: vec2f,
-    @location(1) @interpolate(flat) index: u32,
+    @location(0) p: vec2f,                              // in the frame, px
+    @location(1) @interpolate(flat) size: vec2f,        // of the frame, px
+    @location(2) @interpolate(flat) step: vec2f,
 }
 
 @vertex
 fn corner(@builtin(vertex_index) vertex: u32, @builtin(instance_index) index: u32) -> Corner {
     let uv = vec2f(f32(vertex & 1u), f32(vertex >> 1u));
-    let c = quads[index].corners;
-    return Corner(vec4f(mix(c.xy, c.zw, uv), 0.0, 1.0), uv, index);
+    let quad = quads[index];
+    let p = vec2f(dot(quad.x.xyz, vec3f(uv, 1.0)), dot(quad.y.xyz, vec3f(uv, 1.0)));
+    return Corner(vec4f(mix(quad.corners.xy, quad.corners.zw, uv), 0.0, 1.0), p, vec2f(quad.x.w, quad.y.w), quad.step.xy);
 }
 
-// A pixel of the frame, black outside.
 fn texel(x: i32, y: i32, size: vec2i) -> vec3f {
-    if x < 0 || y < 0 || x >= size.x || y >= size.y { return vec3f(0.0); }
     return unpack4x8unorm(pixels[y * size.x + x]).rgb;
 }
 
-// Enlarged: bilinear; enlarged so much that single pixels are looked at: nearest.
-fn enlarged(p: vec2f, size: vec2i, step: f32) -> vec3f {
-    if step < 0.25 { return texel(i32(floor(p.x)), i32(floor(p.y)), size); }
+// The pixel at p, black outside.
+fn nearest(p: vec2f, size: vec2i) -> vec3f {
+    if any(p < vec2f(0.0)) || any(p >= vec2f(size)) { return vec3f(0.0); }
+    return texel(i32(p.x), i32(p.y), size);
+}
+
+fn bilinear(p: vec2f, size: vec2i) -> vec3f {
     // At the frame's edge the last pixel is repeated.
     let inside = clamp(p, vec2f(0.5), vec2f(size) - 0.5) - 0.5;
     let outside = any(p < vec2f(0.0)) || any(p >= vec2f(size));
@@ -50,15 +55,15 @@ fn enlarged(p: vec2f, size: vec2i, step: f32) -> vec3f {
     return select(mix(top, bottom, t.y), vec3f(0.0), outside);
 }
 
-// Shrunk: the mean of up to 4 x 4 samples spread over the screen pixel.
-fn shrunk(p: vec2f, size: vec2i, step: vec2f) -> vec3f {
+// The mean of up to 4 x 4 samples spread over the screen pixel.
+fn mean(p: vec2f, size: vec2i, step: vec2f) -> vec3f {
     let n = vec2i(clamp(ceil(step), vec2f(1.0), vec2f(4.0)));
     var sum = vec3f(0.0);
     for (var j = 0; j < n.y; j++) {
         for (var i = 0; i < n.x; i++) {
             let offset = (vec2f(vec2i(i, j)) + 0.5) / vec2f(n) - 0.5;
             let q = p + offset * step;
-            sum += texel(i32(floor(q.x)), i32(floor(q.y)), size);
+            sum += nearest(q, size);
         }
     }
     return sum / f32(n.x * n.y);
@@ -66,12 +71,11 @@ fn shrunk(p: vec2f, size: vec2i, step: vec2f) -> vec3f {
 
 @fragment
 fn colour(corner: Corner) -> @location(0) vec4f {
-    let quad = quads[corner.index];
-    let p = vec2f(dot(quad.x.xyz, vec3f(corner.uv, 1.0)), dot(quad.y.xyz, vec3f(corner.uv, 1.0)));
-    let size = vec2i(vec2f(quad.x.w, quad.y.w));
-    let step = quad.step.xy;
+    let p = corner.p;
+    let size = vec2i(corner.size);
     var rgb: vec3f;
-    if max(step.x, step.y) > 1.0 { rgb = shrunk(p, size, step); } else { rgb = enlarged(p, size, max(step.x, step.y)); }
+    // Known when it is compiled: a device that draws in software walks through all branches that are left.
+    if zoom == 0u { rgb = mean(p, size, corner.step); } else if zoom == 1u { rgb = bilinear(p, size); } else { rgb = nearest(p, size); }
     if srgb {
         let linear = select(pow((rgb + 0.055) / 1.055, vec3f(2.4)), rgb / 12.92, rgb <= vec3f(0.04045));
         rgb = linear;

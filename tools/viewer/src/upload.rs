@@ -41,7 +41,8 @@ impl Uploads {
                 if self.frames.len() < KEPT {
                     self.frames.push(kept.clone());
                 }
-                self.failing = false;
+                // A buffer of before is written without a look at the device.
+                self.failing &= free.is_some();
                 Some(kept)
             }
             Err(error) => {

@@ -55,7 +55,9 @@ pub fn message(ui: &mut Ui, text: &str, more: usize) -> bool {
     let warn: Color32 = ui.visuals().warn_fg_color;
     ui.horizontal(|ui| {
         let dismissed = ui.button("OK").on_hover_text("Put the message away").clicked();
-        let text = if more > 0 { format!("{text}   ({more} more before)") } else { text.to_owned() };
+        // What drivers say has many lines.
+        let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = if more > 0 { format!("{line}   ({more} more before)") } else { line };
         ui.add(egui::Label::new(RichText::new(&text).color(warn)).truncate()).on_hover_text(text);
         dismissed
     })

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use egui::{Align2, Color32, FontId, Rect, Sense, TextureHandle, Ui, pos2, vec2};
+use egui::{Align2, FontId, Rect, Sense, TextureHandle, Ui, pos2, vec2};
 use mtcmcn::cascade::HeatMap;
 
 use crate::overlay;
@@ -30,9 +30,8 @@ pub struct Inside<'a> {
 pub fn show(ui: &mut Ui, shown: Option<&Shown>, view: &mut View, show: &Show, inside: Option<&Inside<'_>>, empty: &str) -> Option<Rect> {
     let (area, response) = ui.allocate_exact_size(ui.available_size(), Sense::click_and_drag());
     let painter = ui.painter_at(area);
-    painter.rect_filled(area, 0.0, Color32::from_gray(24));
     let Some(shown) = shown else {
-        painter.text(area.center(), Align2::CENTER_CENTER, empty, FontId::proportional(16.0), Color32::from_gray(200));
+        painter.text(area.center(), Align2::CENTER_CENTER, empty, FontId::proportional(16.0), ui.visuals().text_color());
         return None;
     };
     let frame = &shown.taken.frame;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use egui::{Color32, RichText, Ui};
-use egui_plot::{HLine, Legend, Line, Plot, PlotPoints};
+use egui_plot::{HLine, Legend, Plot, PlotPoints, Points};
 use mtcmcn::cascade::StageCounts;
 
 use crate::stats::{Sample, Stats};
@@ -32,11 +32,8 @@ pub fn show(ui: &mut Ui, speed: &Speed<'_>) {
     let numbers = 320.0_f32.min(ui.available_width() * 0.4);
     let width = ((ui.available_width() - numbers - 24.0) / 2.0).max(80.0);
     let now = Instant::now();
-    // In steps: egui draws the acute corners of a zigzag as blots.
     let points = |y: &dyn Fn(&Sample) -> f64| -> PlotPoints<'static> {
-        let time = |sample: &Sample| -now.saturating_duration_since(sample.at).as_secs_f64();
-        let since = speed.stats.samples().take(1).chain(speed.stats.samples());
-        since.zip(speed.stats.samples()).flat_map(|(before, sample)| [[time(before), y(sample)], [time(sample), y(sample)]]).collect()
+        speed.stats.samples().map(|sample| [-now.saturating_duration_since(sample.at).as_secs_f64(), y(sample)]).collect()
     };
     let [gpu, cpu] = [Color32::from_rgb(230, 110, 60), Color32::from_rgb(150, 110, 230)];
     let line = if ui.visuals().dark_mode { Color32::from_rgb(110, 200, 255) } else { Color32::from_rgb(0, 100, 190) };
@@ -51,11 +48,12 @@ pub fn show(ui: &mut Ui, speed: &Speed<'_>) {
             .allow_drag(false)
             .allow_scroll(false)
             .allow_boxed_zoom(false)
+            .show_background(false)
             .show_grid([false, true])
             .include_y(0.0);
         let shown = if width > 190.0 { shown.legend(legend) } else { shown };
         shown.show(ui, |plot| {
-            plot.line(Line::new(name, points).color(line).width(1.5));
+            plot.points(Points::new(name, points).color(line).radius(1.5));
             plot.hline(HLine::new("paper, GPU: 99 fps", lines[0]).color(gpu).style(egui_plot::LineStyle::dashed_dense()));
             plot.hline(HLine::new("paper, CPU: 16 fps", lines[1]).color(cpu).style(egui_plot::LineStyle::dashed_dense()));
         });

@@ -104,7 +104,7 @@ pub enum SourceError {
         message: String,
     },
     /// A camera is gone, taken, forbidden or otherwise unusable.
-    #[error("camera {camera}: {message}")]
+    #[error("{camera}: {message}")]
     Camera {
         /// Which.
         camera: String,

@@ -32,7 +32,8 @@ impl Display {
     fn start() -> Self {
         // Xvfb picks a free number and writes it to its standard output.
         let mut server = Command::new("Xvfb")
-            .args(["-displayfd", "1", "-screen", "0", "1280x800x24", "-nolisten", "tcp"])
+            // Not reset whenever the last client goes: whoever comes at that moment is turned away.
+            .args(["-displayfd", "1", "-noreset", "-screen", "0", "1280x800x24", "-nolisten", "tcp"])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -287,6 +288,12 @@ fn the_synthetic_scene_plays_on_the_windows_device() {
     let display = Display::start();
     let viewer = Viewer::start(&display, &["--device", "window", "synthetic"]);
     viewer.until("the picture", || viewer.drawn("synthetic #"));
+    // A window that changes its size while frames are searched, down to almost nothing.
+    for size in [["700", "500"], ["2", "2"], ["1280", "40"], ["500", "800"], ["1280", "800"]] {
+        display.xdotool(&["search", "--name", "mtcmcn viewer", "windowsize", size[0], size[1]]);
+    }
+    let before = viewer.drawn("synthetic #");
+    viewer.until("frames after that", || viewer.drawn("synthetic #").filter(|after| Some(after) != before.as_ref()));
     display.xdotool(&["key", "t", "space"]);
     let drawn = viewer.still(&display);
     let screen = display.screenshot(&viewer.folder.path().join("screen.png"));
