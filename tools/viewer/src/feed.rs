@@ -207,7 +207,7 @@ fn pump(source: &mut dyn Source, orders: &Orders, mailbox: &Mailbox, wake: &impl
             // It may have been closed meanwhile, and another source be the one to show.
             Ok(Some(_)) if orders.closing.load(Ordering::Relaxed) => return Ok(()),
             Ok(Some(picture)) => {
-                mailbox.put(Taken { frame: Arc::new(picture.frame), name: picture.name, at: Instant::now(), moving: source.moving() })
+                mailbox.put(Taken { frame: Arc::new(picture.frame), name: picture.name, at: Instant::now(), moving: source.moving() });
             }
             Ok(None) => return Ok(()),
             Err(error) if error.passing() => {

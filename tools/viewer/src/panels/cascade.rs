@@ -24,7 +24,7 @@ pub fn show(ui: &mut Ui, trace: &Trace, config: &Config, at: usize, actions: &mu
             }
         });
     });
-    let Some(&stage) = walk.get(at) else { return None };
+    let &stage = walk.get(at)?;
     ui.add_space(4.0);
     ui.label(RichText::new(format!("{}. {}", at + 1, stage.title())).strong().size(15.0));
     ui.label(stage.lesson(trace, config));

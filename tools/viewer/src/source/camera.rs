@@ -1,4 +1,4 @@
-//! Live cameras: V4L2, AVFoundation, Media Foundation.
+//! Live cameras: V4L2, `AVFoundation`, Media Foundation.
 
 use image::{DynamicImage, ImageFormat};
 use mtcmcn::Frame;

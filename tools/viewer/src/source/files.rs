@@ -124,7 +124,10 @@ mod tests {
             });
         }
         let ends = |i: usize, text: &str| assert!(seen[i].0.contains(text), "{seen:?}");
-        (ends(0, "a.PNG"), ends(1, "b.png"), ends(2, "c.jpg: not an image"), ends(3, "a.PNG"));
+        ends(0, "a.PNG");
+        ends(1, "b.png");
+        ends(2, "c.jpg: not an image");
+        ends(3, "a.PNG");
         files.skip(-2);
         assert!(files.next().expect("an image").expect("an image").name.contains("b.png"));
     }
