@@ -1,6 +1,6 @@
 //! The frame on the screen, read from the buffer that the detector reads: no second upload, no copy.
 //!
-//! [`Renderer`] is made once per window; a [`Draw`] is made per frame and names the buffer and the quads to show of it.
+//! [`Renderer`] is made once per window; a [`paint`] is made per frame and names the buffer and the quads to show of it.
 
 use std::sync::{Arc, OnceLock};
 
