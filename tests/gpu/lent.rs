@@ -58,9 +58,13 @@ fn a_device_of_the_caller_searches() {
     let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
     let opened = adapters.iter().find_map(|adapter| {
         let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor::default())).ok()?;
-        Gpu::from_device(adapter, device, queue).ok().filter(|gpu| *gpu.report() == name)
+        let gpu = Gpu::from_device(adapter, device.clone(), queue).ok().filter(|gpu| *gpu.report() == name)?;
+        Some((gpu, device))
     });
-    let gpu = opened.expect("the adapter under test is among them");
+    let (gpu, device) = opened.expect("the adapter under test is among them");
+    // A mistake of the caller's is no fault of the engine.
+    let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::STORAGE;
+    let _ = device.create_buffer(&wgpu::BufferDescriptor { label: None, size: 4, usage, mapped_at_creation: false });
     let frames = frames(1);
     let want = one_by_one(&mut detector(own_engine()), &frames);
     assert_eq!(one_by_one(&mut detector(gpu.into()), &frames), want);

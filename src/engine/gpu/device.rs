@@ -38,7 +38,7 @@ impl Gpu {
     }
 
     /// A device that the caller opened from `adapter`, for example to draw with it too. Its device-lost and uncaptured-error callbacks are
-    /// replaced: errors of the caller's own calls count as faults of the engine.
+    /// replaced: errors of the caller's own calls are logged, and are no faults of the engine.
     ///
     /// # Errors
     ///
@@ -50,7 +50,7 @@ impl Gpu {
             let message = "it was opened with less than the default limits, or cannot run compute shaders".to_owned();
             return Err(EngineError::Open { adapter: report.name, message });
         }
-        let fault = Fault::watch(&device);
+        let fault = Fault::watch_shared(&device);
         Ok(Self { device, queue, fault, counts: Counts::default(), report, pipelines: Arc::default() })
     }
 

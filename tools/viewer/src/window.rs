@@ -50,12 +50,17 @@ pub fn run(args: Args) -> eframe::Result {
     eframe::run_native("mtcmcn-viewer", options, Box::new(|creation| Ok(Box::new(Windowed(start(creation, args))))))
 }
 
-/// A device with the default limits and at least 8192 pixels a texture: the detector asks for no more, and for no less.
+/// A device with the default limits but for the size of buffers, as the detector opens one, which is also enough to draw.
 fn setup() -> WgpuSetup {
     let device_descriptor = |adapter: &wgpu::Adapter| {
-        let wanted = wgpu::Limits::default();
+        let offered = adapter.limits();
+        let wanted = wgpu::Limits {
+            max_buffer_size: offered.max_buffer_size,
+            max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
+            ..wgpu::Limits::default()
+        };
         // A device that cannot compute can still draw: the search then runs elsewhere.
-        let limits = if wanted.check_limits(&adapter.limits()) { wanted } else { adapter.limits() };
+        let limits = if wanted.check_limits(&offered) { wanted } else { offered };
         wgpu::DeviceDescriptor { label: Some("window"), required_limits: limits, ..Default::default() }
     };
     WgpuSetup::CreateNew(WgpuSetupCreateNew {

@@ -289,7 +289,7 @@ fn the_synthetic_scene_plays_on_the_windows_device() {
     let viewer = Viewer::start(&display, &["--device", "window", "synthetic"]);
     viewer.until("the picture", || viewer.drawn("synthetic #"));
     // A window that changes its size while frames are searched, down to almost nothing.
-    for size in [["700", "500"], ["2", "2"], ["1280", "40"], ["500", "800"], ["1280", "800"]] {
+    for size in [["700", "500"], ["2", "2"], ["1280", "1"], ["2", "800"], ["1600", "1200"], ["500", "800"], ["1280", "800"]] {
         display.xdotool(&["search", "--name", "mtcmcn viewer", "windowsize", size[0], size[1]]);
     }
     let before = viewer.drawn("synthetic #");
@@ -306,5 +306,7 @@ fn the_synthetic_scene_plays_on_the_windows_device() {
     for (got, want) in edges(&found).iter().zip(edges(&want)) {
         assert!(got.iou(&want) > 0.95, "{got:?} {want:?}");
     }
+    let said = viewer.said.lock().unwrap().clone();
+    assert!(!said.iter().any(|line| line.contains("searching on the CPU")), "the device was given up: {said:#?}");
     viewer.close(&display);
 }
