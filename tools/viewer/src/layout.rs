@@ -24,7 +24,7 @@ impl App {
             side.show(ui, |ui| ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| self.side(ui, &mut actions)));
         }
         if self.settings.show.speed && !self.full_screen {
-            Panel::bottom("speed").resizable(true).default_size(216.0).size_range(110.0..=360.0).show(ui, |ui| self.speed(ui));
+            Panel::bottom("speed").resizable(true).default_size(224.0).size_range(110.0..=360.0).show(ui, |ui| self.speed(ui));
         }
         if self.walk.is_some() {
             let inside = Panel::left("inside").resizable(true).default_size(300.0).size_range(240.0..=420.0);

@@ -2,14 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use egui::{Color32, RichText, Ui};
-use egui_plot::{HLine, Legend, Plot, PlotPoints, Points};
+use egui::{Align2, Color32, FontId, RichText, Ui, vec2};
+use egui_plot::{HLine, LineStyle, Plot, PlotPoints, Points};
 use mtcmcn::cascade::StageCounts;
 
 use crate::stats::{Sample, Stats};
 
 /// Frames a second that the paper claims, on a GPU and on a CPU.
 pub const PAPER_FPS: [f64; 2] = [99.0, 16.0];
+
+/// Their lines.
+const PAPER: [Color32; 2] = [Color32::from_rgb(230, 110, 60), Color32::from_rgb(150, 110, 230)];
 
 /// What the panel shows.
 #[derive(Debug)]
@@ -35,13 +38,10 @@ pub fn show(ui: &mut Ui, speed: &Speed<'_>) {
     let points = |y: &dyn Fn(&Sample) -> f64| -> PlotPoints<'static> {
         speed.stats.samples().map(|sample| [-now.saturating_duration_since(sample.at).as_secs_f64(), y(sample)]).collect()
     };
-    let [gpu, cpu] = [Color32::from_rgb(230, 110, 60), Color32::from_rgb(150, 110, 230)];
     let line = if ui.visuals().dark_mode { Color32::from_rgb(110, 200, 255) } else { Color32::from_rgb(0, 100, 190) };
-    let plot = |ui: &mut Ui, id: &str, name: &str, unit: f64, points: PlotPoints<'static>| {
-        // A legend that covers the curve tells nothing.
-        let legend = Legend::default().position(egui_plot::Corner::LeftTop).background_alpha(0.6);
+    let plot = |ui: &mut Ui, name: &str, unit: f64, points: PlotPoints<'static>| {
         let lines = PAPER_FPS.map(|fps| if unit > 1.0 { unit / fps } else { fps });
-        let shown = Plot::new(id)
+        let shown = Plot::new(name)
             .width(width)
             .height(height)
             .allow_zoom(false)
@@ -51,16 +51,18 @@ pub fn show(ui: &mut Ui, speed: &Speed<'_>) {
             .show_background(false)
             .show_grid([false, true])
             .include_y(0.0);
-        let shown = if width > 190.0 { shown.legend(legend) } else { shown };
-        shown.show(ui, |plot| {
+        let shown = shown.show(ui, |plot| {
             plot.points(Points::new(name, points).color(line).radius(1.5));
-            plot.hline(HLine::new("paper, GPU: 99 fps", lines[0]).color(gpu).style(egui_plot::LineStyle::dashed_dense()));
-            plot.hline(HLine::new("paper, CPU: 16 fps", lines[1]).color(cpu).style(egui_plot::LineStyle::dashed_dense()));
+            for (colour, fps) in PAPER.into_iter().zip(lines) {
+                plot.hline(HLine::new("paper", fps).color(colour).style(LineStyle::dashed_dense()));
+            }
         });
+        let corner = shown.transform.frame().left_top() + vec2(8.0, 18.0);
+        ui.painter().text(corner, Align2::LEFT_TOP, name, FontId::proportional(13.0), line);
     };
     ui.horizontal(|ui| {
-        plot(ui, "latency", "latency, ms", 1000.0, points(&|sample| sample.latency.as_secs_f64() * 1e3));
-        plot(ui, "rate", "frames/s", 1.0, points(&|sample| sample.fps));
+        plot(ui, "latency, ms", 1000.0, points(&|sample| sample.latency.as_secs_f64() * 1e3));
+        plot(ui, "frames/s", 1.0, points(&|sample| sample.fps));
         ui.vertical(|ui| egui::ScrollArea::vertical().id_salt("numbers").show(ui, |ui| figures(ui, speed)));
     });
 }
@@ -71,7 +73,11 @@ fn figures(ui: &mut Ui, speed: &Speed<'_>) {
     let share = if speed.given > 0 { 100.0 * speed.dropped as f64 / speed.given as f64 } else { 0.0 };
     ui.label(format!("{} of {} frames dropped ({share:.0} %)", speed.dropped, speed.given))
         .on_hover_text("The search takes the newest frame; frames that come while it is busy are passed over");
-    ui.separator();
+    ui.horizontal(|ui| {
+        for ((colour, fps), on) in PAPER.into_iter().zip(PAPER_FPS).zip(["GPU", "CPU"]) {
+            ui.colored_label(colour, format!("--- paper, {on}: {fps} fps"));
+        }
+    });
     let Some(counts) = speed.counts else { return };
     egui::Grid::new("figures").num_columns(4).spacing([8.0, 2.0]).show(ui, |ui| {
         let rows = [
