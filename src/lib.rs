@@ -30,6 +30,8 @@ pub mod kernels;
 pub mod measure;
 pub mod nets;
 #[cfg(feature = "cli")]
+pub mod picture;
+#[cfg(feature = "cli")]
 pub mod plot;
 pub mod record;
 mod simd;

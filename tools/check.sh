@@ -53,6 +53,16 @@ missing() {
     has_library libvulkan.so.1 || echo libvulkan1
     has_library libEGL.so.1 || echo libegl1
     has_library libGLESv2.so.2 || echo libgles2
+    command -v Xvfb >/dev/null || echo xvfb
+    command -v xdotool >/dev/null || echo xdotool
+    command -v ffmpeg >/dev/null || echo ffmpeg
+    command -v pkg-config >/dev/null || echo pkg-config
+    has_library libxkbcommon-x11.so.0 || echo libxkbcommon-x11-0
+    has_library libX11-xcb.so.1 || echo libx11-xcb1
+    has_library libXcursor.so.1 || echo libxcursor1
+    has_library libXi.so.6 || echo libxi6
+    has_library libXrandr.so.2 || echo libxrandr2
+    compgen -G '/usr/lib/llvm-*/lib/libclang.so*' >/dev/null || has_library libclang.so || echo libclang-dev
     compgen -G '/usr/share/vulkan/icd.d/lvp_icd*.json' >/dev/null || echo mesa-vulkan-drivers
     compgen -G '/usr/lib/*/dri/swrast_dri.so' >/dev/null || compgen -G '/usr/lib/*/libgallium*.so' >/dev/null || echo libgl1-mesa-dri
 }
@@ -83,10 +93,13 @@ drivers_and_tools() {
     echo "all here"
 }
 
+# Always the whole workspace: chosen one by one, packages share fewer features of what they depend on, and much is built twice.
+test=(cargo test --release --workspace)
+
 # Every kernel in every backend's language, through other people's compilers.
 translations() {
     local folder=$scratch/translations file checked=0 refused=0
-    MTCMCN_TRANSLATIONS=$folder cargo test --release --test cpu every_kernel_translates
+    MTCMCN_TRANSLATIONS=$folder "${test[@]}" --test cpu every_kernel_translates
     for file in "$folder"/*; do
         local compiler
         case $file in
@@ -108,22 +121,24 @@ translations() {
 }
 
 step "drivers and tools" drivers_and_tools
-step "fmt" cargo fmt --check
-step "clippy" cargo clippy --release --all-targets -- -D warnings
+step "fmt" cargo fmt --all --check
+step "clippy" cargo clippy --workspace --release --all-targets -- -D warnings
 step "clippy, library alone" cargo clippy --release --no-default-features --lib -- -D warnings
-step "doc" env RUSTDOCFLAGS="-D warnings" cargo doc --release --no-deps --document-private-items
+step "doc" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --release --no-deps --document-private-items
 if command -v cargo-deny >/dev/null; then
     step "deny" cargo deny check
 else
     echo "licences and advisories not checked: cargo-deny is not installed"
 fi
-step "build" cargo test --release --no-run
-step "unit tests" cargo test --release --lib --bins
-step "doc tests" cargo test --release --doc
-step "cpu tests" cargo test --release --test cpu
+step "build" "${test[@]}" --no-run
+step "unit tests" "${test[@]}" --lib --bins
+step "doc tests" "${test[@]}" --doc
+step "cpu tests" "${test[@]}" --test cpu
 step "translations" translations
-step "gpu tests, software Vulkan" env MTCMCN_TEST_DEVICE=llvmpipe cargo test --release --test gpu
-step "gpu tests, GL" env MTCMCN_TEST_DEVICE=gl cargo test --release --test gpu
+step "gpu tests, software Vulkan" env MTCMCN_TEST_DEVICE=llvmpipe "${test[@]}" --test gpu
+step "gpu tests, GL" env MTCMCN_TEST_DEVICE=gl "${test[@]}" --test gpu
+
+step "viewer" "${test[@]}" --test viewer
 
 data=${MTCMCN_DATA:-../shared/data}
 if ! [ -e tests/photos ]; then
@@ -132,5 +147,5 @@ elif ! [ -d "$data" ]; then
     echo "photo tests not run: there is no folder $data with photos (set MTCMCN_DATA)"
 else
     # One at a time: one of them watches the memory of its process.
-    step "photo tests" env MTCMCN_DATA="$(cd "$data" && pwd)" cargo test --release --test photos -- --test-threads=1
+    step "photo tests" env MTCMCN_DATA="$(cd "$data" && pwd)" "${test[@]}" --test photos -- --test-threads=1
 fi

@@ -9,6 +9,7 @@ use super::found::{DetectError, Detections, Frame, StageCounts, Ticket, face};
 use super::plan::{Budget, Plan};
 use super::pyramid::{self, Level};
 use super::stage::ListId;
+use crate::engine::gpu::GpuFrame;
 use crate::engine::{Engine, EngineError, Flight, Outputs, Session};
 use crate::kernels::select::{Counter, Faces};
 use crate::nets::{ONET, PNET, RNET};
@@ -16,12 +17,12 @@ use crate::record::{Recording, Slot};
 use crate::weights::Weights;
 
 /// The cascade for some frames of one size, ready to play.
-struct Prepared {
+pub(super) struct Prepared {
     key: Key,
-    session: Session,
+    pub(super) session: Session,
     frames: Slot,
-    faces: Slot,
-    counters: Slot,
+    pub(super) faces: Slot,
+    pub(super) counters: Slot,
 }
 
 /// Frames that are searched at once: how many, and their columns and rows.
@@ -112,7 +113,17 @@ impl Detector {
     ///
     /// As [`Detector::detect`]; what goes wrong later is told by [`Detector::collect`].
     pub fn submit(&mut self, frame: &Frame) -> Result<Ticket, DetectError> {
-        self.submit_all(std::slice::from_ref(frame))
+        self.submit_all(std::slice::from_ref(frame), None)
+    }
+
+    /// As [`Detector::submit`] for a frame that is on the device already: an engine on that device reads `uploaded` itself, any other `frame`.
+    /// Until the ticket is collected `uploaded` may be read, but not written.
+    ///
+    /// # Errors
+    ///
+    /// As [`Detector::submit`].
+    pub fn submit_uploaded(&mut self, frame: &Frame, uploaded: &GpuFrame) -> Result<Ticket, DetectError> {
+        self.submit_all(std::slice::from_ref(frame), Some(uploaded).filter(|uploaded| uploaded.size() == [frame.width, frame.height]))
     }
 
     /// Waits for a frame that was submitted and returns what was found, as [`Detector::detect`] would.
@@ -124,13 +135,15 @@ impl Detector {
         self.collect_all(ticket).and_then(|mut found| found.pop().ok_or(DetectError::ForeignTicket))
     }
 
-    /// Frames of one size, searched together.
-    fn submit_all(&mut self, frames: &[Frame]) -> Result<Ticket, DetectError> {
+    /// Frames of one size, searched together; `uploaded` is the same as a single one of them.
+    fn submit_all(&mut self, frames: &[Frame], uploaded: Option<&GpuFrame>) -> Result<Ticket, DetectError> {
         let ticket = Ticket(Arc::new(()));
         self.pending.retain(|pending| matches!(pending.state, State::Flying { .. }) || pending.ticket.strong_count() > 0);
         let levels = frames.first().map_or_else(Vec::new, |frame| pyramid::levels(frame.width, frame.height, &self.config));
-        let state =
-            if levels.is_empty() { State::Landed(Ok(vec![Detections::default(); frames.len()])) } else { self.start(frames, &levels)? };
+        let state = match &levels[..] {
+            [] => State::Landed(Ok(vec![Detections::default(); frames.len()])),
+            levels => self.start(frames, uploaded, levels)?,
+        };
         self.pending.push_back(Pending { ticket: Arc::downgrade(&ticket.0), state });
         Ok(ticket)
     }
@@ -183,7 +196,7 @@ impl Detector {
             {
                 found.extend(self.collect_all(ticket)?);
             }
-            under_way.push_back(self.submit_all(part)?);
+            under_way.push_back(self.submit_all(part, None)?);
         }
         for ticket in under_way {
             found.extend(self.collect_all(ticket)?);
@@ -191,7 +204,7 @@ impl Detector {
         Ok(found)
     }
 
-    fn start(&mut self, frames: &[Frame], levels: &[Level]) -> Result<State, DetectError> {
+    fn start(&mut self, frames: &[Frame], uploaded: Option<&GpuFrame>, levels: &[Level]) -> Result<State, DetectError> {
         let flying = |pending: &Pending| matches!(pending.state, State::Flying { .. });
         if self.pending.iter().filter(|pending| flying(pending)).count() >= Self::IN_FLIGHT
             && let Some(oldest) = self.pending.iter().position(flying)
@@ -213,6 +226,7 @@ impl Detector {
         self.ready.push(prepared);
         let prepared = self.ready.last_mut().expect("just pushed");
         match frames {
+            _ if uploaded.map_or(Ok(false), |uploaded| prepared.session.lend(prepared.frames, uploaded))? => {}
             [frame] => prepared.session.write(prepared.frames, &frame.rgba),
             frames => prepared.session.write(prepared.frames, &frames.iter().flat_map(|frame| &frame.rgba).copied().collect::<Vec<_>>()),
         }
@@ -234,7 +248,7 @@ impl Detector {
         let State::Flying { flight, .. } = std::mem::replace(&mut pending.state, lost) else { return };
         let Some(prepared) = self.ready.iter_mut().find(|prepared| prepared.key == key) else { return };
         let result = match prepared.session.collect(flight) {
-            Ok(outputs) => prepared.faces(&outputs),
+            Ok(outputs) => prepared.found(&outputs),
             Err(error) => Err(error.into()),
         };
         if matches!(result, Err(DetectError::Engine(_))) {
@@ -249,10 +263,15 @@ impl Detector {
     ///
     /// As [`Detector::detect`]; [`DetectError::FrameTooSmall`] for a frame that no face fits in.
     pub fn session(&self, frame: &Frame) -> Result<Session, DetectError> {
+        Ok(self.prepared(frame)?.session)
+    }
+
+    /// The cascade with `frame` in it, apart from what is kept ready.
+    pub(super) fn prepared(&self, frame: &Frame) -> Result<Prepared, DetectError> {
         let levels = pyramid::levels(frame.width, frame.height, &self.config);
         let mut prepared = self.prepare(Key { images: 1, size: [frame.width, frame.height] }, &levels)?;
         prepared.session.write(prepared.frames, &frame.rgba);
-        Ok(prepared.session)
+        Ok(prepared)
     }
 
     fn prepare(&self, key: Key, levels: &[Level]) -> Result<Prepared, DetectError> {
@@ -284,7 +303,7 @@ impl Detector {
 
 impl Prepared {
     /// What was found in each image.
-    fn faces(&self, outputs: &Outputs) -> Result<Vec<Detections>, DetectError> {
+    pub(super) fn found(&self, outputs: &Outputs) -> Result<Vec<Detections>, DetectError> {
         let output = |slot: Slot| outputs.iter().find(|(other, _)| *other == slot).map_or(&[][..], |(_, data)| data);
         let (faces, counters, images) = (output(self.faces), output(self.counters), self.key.images);
         let image = |(image, faces): (usize, &[f32])| {

@@ -3,9 +3,7 @@
 //! Results go to stdout, everything else to stderr. A reader that closes stdout early (`| head -1`) has had what it wanted, so
 //! that is success. Exit codes are those of [`Outcome`].
 
-mod align;
 mod bench;
-mod decode;
 mod detect;
 mod doctor;
 mod draw;
@@ -25,6 +23,7 @@ use anyhow::{Context as _, Result};
 use clap::{ArgAction, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 use indicatif::{ProgressBar, ProgressStyle};
+use mtcmcn::picture::{align, decode};
 use tracing_subscriber::EnvFilter;
 
 /// Face detection and alignment on any GPU, or natively on the CPU

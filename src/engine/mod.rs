@@ -9,7 +9,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use gpu::{Gpu, GpuFlight, GpuSession};
+use gpu::{Gpu, GpuFlight, GpuFrame, GpuSession};
 use host::{Body, HostSession};
 use profile::Tally;
 
@@ -281,6 +281,19 @@ impl Session {
         match &mut self.player {
             Player::Gpu(session) => session.write(&self.recording, slot, bytes),
             Player::Host(session) => bytemuck::cast_slice_mut(session.slot_mut(slot))[..bytes.len()].copy_from_slice(bytes),
+        }
+    }
+
+    /// Lets the next play read the input `slot` from `frame` instead of a buffer of its own; `false` if that is not on the session's device
+    /// or too small, and must be written.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError`] if the device has no memory for it.
+    pub fn lend(&mut self, slot: Slot, frame: &GpuFrame) -> Result<bool, EngineError> {
+        match &mut self.player {
+            Player::Gpu(session) => session.lend(&self.recording, slot, frame),
+            Player::Host(_) => Ok(false),
         }
     }
 

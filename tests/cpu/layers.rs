@@ -16,6 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("data", &["files", "geometry", "weights", "tensor"]),
     ("nets", &["weights", "kernels", "record", "tensor"]),
     ("cascade", &["nets", "weights", "kernels", "engine", "record", "tensor", "geometry"]),
+    ("picture", &["cascade", "geometry", "tensor"]),
     ("eval", &["data", "geometry"]),
     ("plot", &["files"]),
     ("train", &["cascade", "data", "nets", "weights", "kernels", "engine", "record", "tensor", "geometry", "files"]),

@@ -42,6 +42,8 @@ mod shaders;
 #[cfg(feature = "cli")]
 #[path = "../support/synthetic.rs"]
 mod synthetic;
+#[path = "../support/trace.rs"]
+mod trace;
 #[cfg(feature = "cli")]
 mod train_cli;
 #[cfg(feature = "cli")]
@@ -54,3 +56,10 @@ mod training_golden;
 #[cfg(feature = "cli")]
 #[path = "../support/runs.rs"]
 mod training_runs;
+
+#[test]
+fn a_trace_tells_what_was_found() {
+    for engine in [mtcmcn::Engine::cpu(), mtcmcn::Engine::twin()] {
+        trace::check(engine);
+    }
+}

@@ -8,7 +8,7 @@ use crate::engine;
 use crate::faults::{detector, own_engine};
 
 /// Frames that differ: noise, moved on by some bytes.
-fn frames(n: usize) -> Vec<Frame> {
+pub fn frames(n: usize) -> Vec<Frame> {
     let first = noise_frame();
     let moved = |i: usize| {
         let mut rgba = first.rgba().to_vec();
@@ -18,7 +18,7 @@ fn frames(n: usize) -> Vec<Frame> {
     (0..n).map(moved).collect()
 }
 
-fn one_by_one(detector: &mut Detector, frames: &[Frame]) -> Vec<Detections> {
+pub fn one_by_one(detector: &mut Detector, frames: &[Frame]) -> Vec<Detections> {
     frames.iter().map(|frame| detector.detect(frame).expect("a result")).collect()
 }
 

@@ -7,12 +7,15 @@ mod flight;
 #[path = "../support/golden.rs"]
 mod golden;
 mod kernels;
+mod lent;
 mod nets;
 mod profile;
 mod program;
 mod proposals;
 #[path = "../support/rivals.rs"]
 mod rivals;
+#[path = "../support/trace.rs"]
+mod trace;
 #[cfg(feature = "cli")]
 mod train_run;
 mod training;
@@ -39,4 +42,9 @@ fn engine() -> Engine {
     let engine = ENGINE.get_or_init(choose).clone();
     assert!(engine.gpu().is_some(), "{} is no GPU adapter", engine.name());
     engine
+}
+
+#[test]
+fn a_trace_tells_what_was_found() {
+    trace::check(engine());
 }

@@ -67,7 +67,7 @@ impl Source {
                     }
                 }
                 Err(error) => {
-                    refused.push((image.path, explain(&error)));
+                    refused.push((image.path, explain(&error.into())));
                     continue;
                 }
             }

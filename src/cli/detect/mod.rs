@@ -75,7 +75,7 @@ impl<D: FnMut(&Frame) -> Result<Result<Detections>>, W: Write> Run<D, W> {
         prefetch::in_order(inputs, decoders, read, |index, frame| {
             match (&inputs[index], frame) {
                 (Ok(image), Some(Ok(frame))) => self.search(index, &image.path, &frame)?,
-                (Ok(image), Some(Err(error))) => self.refuse(&image.path, &explain(&error))?,
+                (Ok(image), Some(Err(error))) => self.refuse(&image.path, &explain(&error.into()))?,
                 (Ok(_), None) => {} // never: every image was read
                 (Err(unreadable), _) => self.refuse(&unreadable.path, &unreadable.error)?,
             }

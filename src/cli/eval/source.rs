@@ -190,7 +190,7 @@ impl Run<'_> {
                 let index = open[at].0;
                 match frame {
                     Ok(frame) => self.submit(index, &frame)?,
-                    Err(error) => self.refused.push((index, explain(&error))),
+                    Err(error) => self.refused.push((index, explain(&error.into()))),
                 }
                 bar.inc(1);
                 Ok(())

@@ -37,6 +37,23 @@ impl Gpu {
         choose(device)?.map(|adapter| Self::of(&adapter)).transpose()
     }
 
+    /// A device that the caller opened from `adapter`, for example to draw with it too. Its device-lost and uncaptured-error callbacks are
+    /// replaced: errors of the caller's own calls are logged, and are no faults of the engine.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::Open`] if the device has less than WebGPU's default limits or runs no compute shaders.
+    pub fn from_device(adapter: &wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue) -> Result<Self, EngineError> {
+        let report = report(adapter);
+        let compute = adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS);
+        if !compute || !wgpu::Limits::default().check_limits(&device.limits()) {
+            let message = "it was opened with less than the default limits, or cannot run compute shaders".to_owned();
+            return Err(EngineError::Open { adapter: report.name, message });
+        }
+        let fault = Fault::watch_shared(&device);
+        Ok(Self { device, queue, fault, counts: Counts::default(), report, pipelines: Arc::default() })
+    }
+
     /// Opens every adapter of every backend that `wanted` wants; an adapter that refuses is told beside the others.
     pub fn open_all(wanted: impl Fn(&AdapterReport) -> bool) -> Vec<(AdapterReport, Result<Self, EngineError>)> {
         let adapters = all().into_iter().map(|adapter| (report(&adapter), adapter));

@@ -11,11 +11,24 @@ pub struct Fault(Arc<Mutex<Option<String>>>);
 impl Fault {
     /// Installs the device-lost and uncaptured-error callbacks of `device`.
     pub fn watch(device: &wgpu::Device) -> Self {
+        let fault = Self::of_loss(device);
+        let uncaptured = fault.clone();
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| uncaptured.set(error.to_string())));
+        fault
+    }
+
+    /// The same for a device that the caller works with too. What is not captured there is the caller's: wgpu 30, for example, neither
+    /// configures a window's surface while another thread submits, nor draws on one that has another size by then, and the window tries
+    /// again with its next frame. <https://github.com/emilk/egui/pull/8615>
+    pub fn watch_shared(device: &wgpu::Device) -> Self {
+        device.on_uncaptured_error(Arc::new(|error: wgpu::Error| tracing::info!("the caller's error on a shared device: {error}")));
+        Self::of_loss(device)
+    }
+
+    fn of_loss(device: &wgpu::Device) -> Self {
         let fault = Self::default();
         let lost = fault.clone();
         device.set_device_lost_callback(move |reason, message| lost.set(format!("device lost ({reason:?}): {message}")));
-        let uncaptured = fault.clone();
-        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| uncaptured.set(error.to_string())));
         fault
     }
 

@@ -3,9 +3,11 @@
 mod adapter;
 mod device;
 mod fault;
+mod frame;
 mod profile;
 mod session;
 
 pub use adapter::AdapterReport;
 pub use device::Gpu;
+pub use frame::GpuFrame;
 pub use session::{GpuFlight, GpuSession};

@@ -5,6 +5,7 @@ use std::sync::mpsc::Receiver;
 
 use super::device::Gpu;
 use super::fault::scoped;
+use super::frame::GpuFrame;
 use crate::engine::EngineError;
 use crate::record::{Recording, Slot, SlotInfo, Step};
 
@@ -22,6 +23,8 @@ pub(super) struct Lane {
     /// By step, of those that touch an input.
     bindings: Vec<(usize, wgpu::BindGroup)>,
     staging: wgpu::Buffer,
+    /// The input whose buffer is the caller's.
+    lent: Option<Slot>,
 }
 
 /// A play that was submitted: hand it to [`GpuSession::collect`].
@@ -88,30 +91,73 @@ impl GpuSession {
             let buffer = first.map_or_else(|| scoped(&self.gpu.device, &info.label, || storage(&self.gpu, info, false)), Ok)?;
             inputs.push((Slot(i), buffer));
         }
-        let mut bindings = Vec::new();
-        for (index, step) in recording.steps().iter().enumerate() {
-            if self.lanes.is_empty() || !step.slots.iter().any(|slot| inputs.iter().any(|(input, _)| input == slot)) {
-                continue;
-            }
-            let buffer = |slot: Slot| inputs.iter().find(|(input, _)| *input == slot).map_or(&self.buffers[slot.index()], |(_, own)| own);
-            let pipeline = &self.steps[index].pipeline;
-            let group =
-                scoped(&self.gpu.device, step.kernel.name(), || bind_group(&self.gpu, step, pipeline, &self.uniforms, index, buffer))?;
-            bindings.push((index, group));
-        }
+        let bindings = if self.lanes.is_empty() { Vec::new() } else { self.bind_inputs(recording, &inputs)? };
         let size = self.outputs.last().map_or(4, |(_, bytes)| bytes.end);
         let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
         let staging = scoped(&self.gpu.device, "read-back buffer", || create(&self.gpu, "read-back", size, usage))?;
-        let lane = Lane { inputs, bindings, staging };
-        self.lanes.push(Some(lane));
+        self.lanes.push(Some(Lane { inputs, bindings, staging, lent: None }));
         self.free.push(self.lanes.len() - 1);
         Ok(self.lanes.len() - 1)
+    }
+
+    /// Bind groups of the steps that touch an input, with these buffers as `inputs`.
+    fn bind_inputs(&self, recording: &Recording, inputs: &[(Slot, wgpu::Buffer)]) -> Result<Vec<(usize, wgpu::BindGroup)>, EngineError> {
+        let input = |slot: Slot| inputs.iter().find(|(input, _)| *input == slot).map(|(_, buffer)| buffer);
+        let buffer = |slot: Slot| input(slot).unwrap_or(&self.buffers[slot.index()]);
+        let touching = recording.steps().iter().enumerate().filter(|(_, step)| step.slots.iter().any(|slot| input(*slot).is_some()));
+        let bound = touching.map(|(index, step)| {
+            let pipeline = &self.steps[index].pipeline;
+            let group =
+                scoped(&self.gpu.device, step.kernel.name(), || bind_group(&self.gpu, step, pipeline, &self.uniforms, index, buffer))?;
+            Ok((index, group))
+        });
+        bound.collect()
+    }
+
+    /// Lets the next play read the input `slot` from `frame`; `false` if that is on another device or too small.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError`] if there is no memory for another flight.
+    pub fn lend(&mut self, recording: &Recording, slot: Slot, frame: &GpuFrame) -> Result<bool, EngineError> {
+        let bytes = recording.slots()[slot.index()].len as u64 * 4;
+        if frame.gpu.device != self.gpu.device || frame.buffer.size() < bytes {
+            return Ok(false);
+        }
+        let lane = self.lane(recording)?;
+        if self.buffer(lane, slot) != &frame.buffer {
+            self.exchange(recording, lane, slot, &frame.buffer)?;
+        }
+        self.free_mut(lane).lent = Some(slot);
+        Ok(true)
+    }
+
+    /// Makes `buffer` the input `slot` of a free `lane`.
+    fn exchange(&mut self, recording: &Recording, lane: usize, slot: Slot, buffer: &wgpu::Buffer) -> Result<(), EngineError> {
+        let mut inputs = self.free(lane).inputs.clone();
+        inputs.iter_mut().filter(|(input, _)| *input == slot).for_each(|(_, old)| old.clone_from(buffer));
+        let bindings = self.bind_inputs(recording, &inputs)?;
+        let own = self.free_mut(lane);
+        (own.inputs, own.bindings) = (inputs, bindings);
+        Ok(())
+    }
+
+    /// The lane of the next play, with a buffer of its own for the input `slot`: what the caller lent is not ours to overwrite.
+    fn own_lane(&mut self, recording: &Recording, slot: Slot) -> Result<usize, EngineError> {
+        let lane = self.lane(recording)?;
+        if self.free(lane).lent == Some(slot) {
+            let info = &recording.slots()[slot.index()];
+            let buffer = scoped(&self.gpu.device, &info.label, || storage(&self.gpu, info, false))?;
+            self.exchange(recording, lane, slot, &buffer)?;
+            self.free_mut(lane).lent = None;
+        }
+        Ok(lane)
     }
 
     /// Overwrites the start of `slot`; takes effect before the next play. Where all lanes are in flight and there is no memory for another,
     /// [`GpuSession::submit`] says so.
     pub fn write(&mut self, recording: &Recording, slot: Slot, bytes: &[u8]) {
-        match self.lane(recording) {
+        match self.own_lane(recording, slot) {
             Ok(lane) => {
                 self.gpu.counts.wrote(bytes.len());
                 self.gpu.queue.write_buffer(self.buffer(lane, slot), 0, bytes);
@@ -187,6 +233,11 @@ impl GpuSession {
     /// A lane that no flight holds.
     pub(super) fn free(&self, lane: usize) -> &Lane {
         let Some(lane) = &self.lanes[lane] else { unreachable!("a free lane was not lost") };
+        lane
+    }
+
+    fn free_mut(&mut self, lane: usize) -> &mut Lane {
+        let Some(lane) = &mut self.lanes[lane] else { unreachable!("a free lane was not lost") };
         lane
     }
 

@@ -37,6 +37,11 @@ fn normal(value: f64) -> f32 {
     ((value - 127.5) / 128.0) as f32
 }
 
+/// The byte value nearest to a normalised one.
+pub fn byte(value: f32) -> u8 {
+    (value * 128.0 + 127.5).round() as u8
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,5 +50,6 @@ mod tests {
     fn a_pixel_unpacks_red_first_and_normalises_to_one() {
         assert_eq!(rgb(u32::from_le_bytes([1, 2, 3, 255])), [1.0, 2.0, 3.0]);
         assert_eq!((normal(0.0), normal(255.0)), (-0.996_093_75, 0.996_093_75));
+        assert!((0..=255).all(|value: u8| byte(normal(value.into())) == value));
     }
 }

@@ -2,8 +2,9 @@
 
 use glam::{Affine2, Vec2};
 use image::{Rgb, RgbImage};
-use mtcmcn::Frame;
-use mtcmcn::geometry::{ALIGNED_112, Landmarks, similarity};
+
+use crate::cascade::Frame;
+use crate::geometry::{ALIGNED_112, Landmarks, similarity};
 
 /// Side of the crop, px.
 const SIDE: u32 = 112;

@@ -45,7 +45,7 @@ fn all_formats_are_read() {
 
 #[test]
 fn all_formats_may_be_cut_or_damaged_anywhere() {
-    let noise = mtcmcn::tensor::noise(16 * 16 * 3, 7).iter().map(|value| (value * 127.0 + 128.0) as u8).collect();
+    let noise = crate::tensor::noise(16 * 16 * 3, 7).iter().map(|value| (value * 127.0 + 128.0) as u8).collect();
     let image = RgbImage::from_raw(16, 16, noise).expect("the length fits");
     for format in FORMATS {
         let whole = encoded(image.clone(), format);

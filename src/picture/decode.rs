@@ -12,12 +12,18 @@ use std::path::Path;
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
-use mtcmcn::Frame;
+
+use crate::cascade::Frame;
 
 /// More than this is not read from one file: it may be a device or a pipe without an end.
 const MAX_FILE_BYTES: u64 = 1 << 30;
 
 const TOO_SHORT: &str = "the file ends before the image does";
+
+/// Why a file gave no frame; the text is for the user.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct PictureError(#[from] anyhow::Error);
 
 /// Reads and decodes the image in the file at `path`.
 ///
@@ -25,11 +31,11 @@ const TOO_SHORT: &str = "the file ends before the image does";
 ///
 /// If the file cannot be read, is not an image in one of the formats, is damaged, or has more than `max_pixels` pixels, which its
 /// header tells before anything is decoded.
-pub fn read(path: &Path, max_pixels: u64) -> Result<Frame> {
-    let bytes = read_bytes(File::open(path)?)?;
+pub fn read(path: &Path, max_pixels: u64) -> Result<Frame, PictureError> {
+    let bytes = File::open(path).map_err(anyhow::Error::from).and_then(read_bytes)?;
     // Decoders are large and fed with anything: should one panic, that costs one image and not the run.
     let frame = panic::catch_unwind(AssertUnwindSafe(|| decode(&bytes, max_pixels))).unwrap_or_else(|panic| Err(panicked(&*panic)));
-    frame.map_err(|error| if is_end_of_file(&error) { anyhow!(TOO_SHORT) } else { error })
+    Ok(frame.map_err(|error| if is_end_of_file(&error) { anyhow!(TOO_SHORT) } else { error })?)
 }
 
 /// All of `file` if it begins like an image.
