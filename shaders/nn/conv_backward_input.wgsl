@@ -4,7 +4,8 @@
 //   weight   vec4f[groups, out, K, K, 4] read     by `conv_flip`: 16 input channels a group
 //   dx       f32[n, c, x_h, x_w]         update   every element added to once; x_h = y_h + K - 1
 //
-// One invocation per item, tile of 4 x 2 pixels and group of 16 input channels, as `conv`. Twin: src/kernels/nn/conv_backward_input.rs. Snippet: tile.
+// One invocation per item, tile of 4 x 2 pixels and group of 16 input channels, as `conv`. Twin: src/kernels/nn/conv_backward_input.rs.
+// Snippets: tile.
 
 override K: u32;
 

@@ -3,7 +3,7 @@
 //   x  f32[n, c, plane]  read
 //   y  f32[n, c, plane]  write  every element written once
 //
-// One invocation per item and position, channels along y. Twin: src/kernels/nn/lrn.rs. Snippet: lrn.
+// One invocation per item and position, channels along y. Twin: src/kernels/nn/lrn.rs. Snippets: lrn.
 
 struct Lrn {
     n: u32,
