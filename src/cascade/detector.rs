@@ -285,7 +285,9 @@ impl Detector {
         }
         match self.load(&self.engine, key, levels) {
             // A frame that a device cannot hold is searched all the same.
-            Err(DetectError::Engine(error @ (EngineError::TooLarge { .. } | EngineError::OutOfMemory { .. }))) => {
+            Err(DetectError::Engine(
+                error @ (EngineError::TooLarge { .. } | EngineError::TooManyGroups { .. } | EngineError::OutOfMemory { .. }),
+            )) => {
                 tracing::warn!("{width} x {height} pixels are searched on the CPU: {error}");
                 self.load(&Engine::cpu(), key, levels)
             }

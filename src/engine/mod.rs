@@ -92,6 +92,16 @@ pub enum EngineError {
         /// The device's limit.
         limit: u64,
     },
+    /// A kernel takes more workgroups side by side than the device starts.
+    #[error("{kernel} takes {groups} workgroups in a row, the device starts at most {limit}; a smaller batch or frame takes fewer")]
+    TooManyGroups {
+        /// Which kernel.
+        kernel: &'static str,
+        /// Along its longer dimension.
+        groups: u32,
+        /// The device's limit.
+        limit: u32,
+    },
     /// Out of device memory.
     #[error("the device has no memory for {what}")]
     OutOfMemory {

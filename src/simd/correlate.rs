@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
+use super::scratch::Scratch;
 use super::tile::GROUP;
+use super::vector::turn;
 use super::{Task, Vector};
 
 /// Adds the part of some rows of one item.
@@ -21,8 +23,6 @@ pub(crate) struct Correlate<'a> {
     pub x: &'a [f32],
     /// `[out, rows, columns]`.
     pub dy: &'a [f32],
-    /// Any; keeps its memory for the next item.
-    pub scratch: &'a mut Vec<f32>,
     /// `[groups, c, k, k, 16]`.
     pub dweight: &'a mut [f32],
     /// `[groups, 16]`.
@@ -37,57 +37,47 @@ impl Task for Correlate<'_> {
         let ([h, w], groups) = (self.size, self.out.div_ceil(GROUP));
         let x = (h + self.k - 1) * (w + self.k - 1);
         assert!(self.x.len() >= self.c * x && self.dy.len() >= self.out * h * w && self.rows.end <= h, "a whole item");
-        assert!(self.dweight.len() >= groups * self.c * self.k * self.k * GROUP, "whole weights");
-        let pixels = self.rows.len() * w;
-        self.transpose(groups);
-        for dy in self.scratch.chunks_exact(groups * GROUP).take(pixels) {
-            self.dbias.iter_mut().zip(dy).for_each(|(bias, d)| *bias += d);
-        }
+        assert!(self.dweight.len() >= groups * self.c * self.k * self.k * GROUP && self.dbias.len() >= groups * GROUP, "whole weights");
+        let (pixels, padded) = (self.rows.len() * w, groups * GROUP);
+        let mut memory = Scratch::take();
+        let [dy] = memory.parts([(pixels + V::LANES) * padded]);
+        turn::<V>(&self.dy[self.rows.start * w..], [self.out, h * w, pixels], dy, padded);
+        self.bias::<V>(&dy[..pixels * padded]);
         // All taps of one input channel, or as many channels as fill the registers.
         match (self.k, V::REGISTERS >= 32 && V::LANES == GROUP) {
-            (5, true) => self.sweep::<V, 2, 2, 5>(groups),
-            (3, true) => self.sweep::<V, 2, 3, 3>(groups),
-            (2, true) => self.sweep::<V, 2, 6, 2>(groups),
-            (1, true) => self.sweep::<V, 2, 8, 1>(groups),
-            (5, false) => self.sweep::<V, 1, 2, 5>(groups),
-            (3, false) => self.sweep::<V, 1, 3, 3>(groups),
-            (2, false) => self.sweep::<V, 1, 4, 2>(groups),
-            _ => self.sweep::<V, 1, 8, 1>(groups),
+            (5, true) => self.sweep::<V, 2, 2, 5>(dy),
+            (3, true) => self.sweep::<V, 2, 3, 3>(dy),
+            (2, true) => self.sweep::<V, 2, 6, 2>(dy),
+            (1, true) => self.sweep::<V, 2, 8, 1>(dy),
+            (5, false) => self.sweep::<V, 1, 2, 5>(dy),
+            (3, false) => self.sweep::<V, 1, 3, 3>(dy),
+            (2, false) => self.sweep::<V, 1, 4, 2>(dy),
+            _ => self.sweep::<V, 1, 8, 1>(dy),
         }
     }
 }
 
 impl Correlate<'_> {
-    /// `dy` with output channels as lanes: `[pixels, groups, 16]`, zero beyond `out`.
+    /// The part of the bias of `dy: [pixels, groups, 16]`.
     #[inline(always)]
-    fn transpose(&mut self, groups: usize) {
-        const BLOCK: usize = 16;
-        let ([h, w], padded) = (self.size, groups * GROUP);
-        let pixels = self.rows.len() * w;
-        self.scratch.clear();
-        self.scratch.resize(pixels * padded, 0.0);
-        for group in 0..groups {
-            let lanes = GROUP.min(self.out - group * GROUP);
-            for first in (0..pixels).step_by(BLOCK) {
-                let count = BLOCK.min(pixels - first);
-                let mut block = [[0.0_f32; GROUP]; BLOCK];
-                for lane in 0..lanes {
-                    let from = ((group * GROUP + lane) * h + self.rows.start) * w + first;
-                    for (block, d) in block.iter_mut().zip(&self.dy[from..from + count]) {
-                        block[lane] = *d;
-                    }
-                }
-                for (to, block) in self.scratch[first * padded..].chunks_mut(padded).zip(&block[..count]) {
-                    to[group * GROUP..][..GROUP].copy_from_slice(block);
-                }
+    fn bias<V: Vector>(&mut self, dy: &[f32]) {
+        let padded = self.out.next_multiple_of(GROUP);
+        for lane in (0..padded).step_by(V::LANES) {
+            let mut sum = V::splat(0.0);
+            for dy in dy.chunks_exact(padded) {
+                // SAFETY: a vector of a pixel's lanes.
+                sum = sum.add(unsafe { V::load(dy[lane..].as_ptr()) });
             }
+            let bias = &mut self.dbias[lane..lane + V::LANES];
+            // SAFETY: the slice has a vector's length.
+            unsafe { V::load(bias.as_ptr()).add(sum).store(bias.as_mut_ptr()) };
         }
     }
 
     /// All weights, `N` vectors of output channels x `ROWS` rows of kernels, `K` taps each, at a time.
     #[inline(always)]
-    fn sweep<V: Vector, const N: usize, const ROWS: usize, const K: usize>(&mut self, groups: usize) {
-        let padded = groups * GROUP;
+    fn sweep<V: Vector, const N: usize, const ROWS: usize, const K: usize>(&mut self, dy: &[f32]) {
+        let padded = self.out.next_multiple_of(GROUP);
         let (x_h, x_w) = (self.size[0] + K - 1, self.size[1] + K - 1);
         // Row r of all kernels is row r % K of channel r / K.
         let place = |row: usize| (row / K * x_h + row % K) * x_w;
@@ -98,10 +88,10 @@ impl Correlate<'_> {
             let mut lane = 0;
             while lane < padded {
                 if lane + N * V::LANES <= padded {
-                    self.tile::<V, N, ROWS, K>(first, rows, &offsets, lane, padded);
+                    self.tile::<V, N, ROWS, K>(dy, first, rows, &offsets, lane);
                     lane += N * V::LANES;
                 } else {
-                    self.tile::<V, 1, ROWS, K>(first, rows, &offsets, lane, padded);
+                    self.tile::<V, 1, ROWS, K>(dy, first, rows, &offsets, lane);
                     lane += V::LANES;
                 }
             }
@@ -111,19 +101,20 @@ impl Correlate<'_> {
     #[inline(always)]
     fn tile<V: Vector, const N: usize, const ROWS: usize, const K: usize>(
         &mut self,
+        dy: &[f32],
         first: usize,
         rows: usize,
         offsets: &[usize; ROWS],
         lane: usize,
-        padded: usize,
     ) {
-        let [_, w] = self.size;
+        let ([_, w], padded) = (self.size, self.out.next_multiple_of(GROUP));
+        assert!(dy.len() >= self.rows.len() * w * padded && lane + N * V::LANES <= padded, "all lanes of all pixels");
         let x_w = w + K - 1;
         let mut sums = [[[V::splat(0.0); N]; K]; ROWS];
         // SAFETY: `run` checked that x holds an item: the largest offset is the last row of the last kernel, to which at most the last
-        // row of `dy` and its columns are added. The scratch holds `padded` lanes for every pixel of the rows.
+        // row of `dy` and its columns are added. `dy` holds `padded` lanes for every pixel of the rows.
         unsafe {
-            let mut dy = self.scratch.as_ptr().add(lane);
+            let mut dy = dy.as_ptr().add(lane);
             for row in self.rows.clone() {
                 let mut x = self.x.as_ptr().add(row * x_w);
                 for _ in 0..w {

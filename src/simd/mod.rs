@@ -33,7 +33,7 @@ pub(crate) use chains::{CHAINS, Chains};
 pub(crate) use conv::{ConvRows, NARROWEST};
 pub(crate) use correlate::Correlate;
 pub(crate) use dense::{DenseOutputs, OUTPUTS};
-pub(crate) use dense_backward::DenseBackwardInputs;
+pub(crate) use dense_backward::{DenseBackwardInputs, DenseBackwardWeights};
 pub(crate) use maps::{ConvMap, Layer};
 pub(crate) use overlap::{OverlapRow, PLANES};
 pub(crate) use pixels::{CropPixels, SumRows};

@@ -91,3 +91,32 @@ pub(super) fn transpose<V: Vector>(rows: &mut [V; 16]) {
         round *= 2;
     }
 }
+
+/// `count` planes, `plane` elements apart, with channels as lanes: the first `pixels` of each to `to: [pixels, step]`, zero in the lanes of
+/// channels beyond `count`.
+///
+/// # Panics
+///
+/// If `x` is shorter, `step` is no multiple of `LANES`, or `to` has no room for `LANES` pixels more.
+#[inline(always)]
+pub(super) fn turn<V: Vector>(x: &[f32], [count, plane, pixels]: [usize; 3], to: &mut [f32], step: usize) {
+    assert!(count > 0 && count <= step && x.len() >= (count - 1) * plane + pixels, "whole planes");
+    assert!(step.is_multiple_of(V::LANES) && to.len() >= (pixels + V::LANES) * step, "room for all pixels");
+    for channel in (0..step).step_by(V::LANES) {
+        for pixel in (0..pixels).step_by(V::LANES) {
+            let n = (pixels - pixel).min(V::LANES);
+            let mut rows = [V::splat(0.0); 16];
+            for (i, row) in rows.iter_mut().enumerate().take(V::LANES) {
+                if channel + i < count {
+                    // SAFETY: `n` pixels of this plane are left.
+                    *row = unsafe { V::load_first(x.as_ptr().add((channel + i) * plane + pixel), n) };
+                }
+            }
+            transpose(&mut rows);
+            for (i, row) in rows.iter().enumerate().take(V::LANES) {
+                // SAFETY: there is room for a vector's pixels after the last.
+                unsafe { row.store(to.as_mut_ptr().add((pixel + i) * step + channel)) };
+            }
+        }
+    }
+}

@@ -7,7 +7,7 @@ use super::maps::{Layer, pixels, vectors, with_tile};
 use super::scratch::Scratch;
 use super::sink::{Form, Sink};
 use super::tile::{GROUP, Lanes, Window, tile};
-use super::vector::transpose;
+use super::vector::turn;
 use super::{PlanesMut, Task, Vector};
 
 /// Places of a transformed tile.
@@ -191,7 +191,8 @@ impl<'a> Winograd<'a> {
         let lengths = [turned, PLACES * across * down * STEP, PLACES * across * chunk * most, ring, pixels];
         let mut memory = Scratch::take();
         let [turned, tiles, products, ring, pixels] = memory.parts(lengths);
-        self.turn::<V>(turned);
+        let Layer { x, c, plane, width, height, .. } = self.layer;
+        turn::<V>(x, [c, plane, width * height], turned, self.padded::<V>());
         self.inputs::<V>(turned, tiles);
         let mut first = 0;
         while first < y.planes() {
@@ -206,30 +207,6 @@ impl<'a> Winograd<'a> {
                 sink.advance::<V>((2 * end).min(self.out[1]));
             }
             first += n * V::LANES;
-        }
-    }
-
-    /// Planes to `[pixels, padded channels]`.
-    #[inline(always)]
-    fn turn<V: Vector>(&self, turned: &mut [f32]) {
-        let (pixels, step) = (self.layer.width * self.layer.height, self.padded::<V>());
-        assert!(turned.len() >= (pixels + V::LANES) * step, "room for all pixels");
-        for channel in (0..self.layer.c).step_by(V::LANES) {
-            for pixel in (0..pixels).step_by(V::LANES) {
-                let n = (pixels - pixel).min(V::LANES);
-                let mut rows = [V::splat(0.0); 16];
-                for (i, row) in rows.iter_mut().enumerate().take(V::LANES) {
-                    if channel + i < self.layer.c {
-                        // SAFETY: `n` pixels of this plane are left.
-                        *row = unsafe { V::load_first(self.layer.x.as_ptr().add((channel + i) * self.layer.plane + pixel), n) };
-                    }
-                }
-                transpose(&mut rows);
-                for (i, row) in rows.iter().enumerate().take(V::LANES) {
-                    // SAFETY: there is room for a vector's pixels after the last.
-                    unsafe { row.store(turned.as_mut_ptr().add((pixel + i) * step + channel)) };
-                }
-            }
         }
     }
 

@@ -140,6 +140,17 @@ fn planted_faults_are_caught() {
 }
 
 #[test]
+fn a_kernel_of_too_many_workgroups_is_named() {
+    let most = 65_535;
+    let kernel = Right { rows: 64 * (most + 1), channels: 1 };
+    let mut recording = Recording::new();
+    let slots = ["x", "y"].map(|label| recording.slot(label, kernel.rows as usize));
+    recording.push(kernel, &slots);
+    let Err(EngineError::TooManyGroups { kernel, groups, limit }) = engine().load(recording) else { panic!("bound it") };
+    assert_eq!((kernel, groups, limit), ("Right", most + 1, most));
+}
+
+#[test]
 fn doctor_finds_this_adapter_healthy() {
     let name = engine().gpu().expect("a GPU engine").report().to_string();
     let run = Command::new(env!("CARGO_BIN_EXE_mtcmcn")).args(["doctor", "--json", "--device", &name]).output().expect("it runs");

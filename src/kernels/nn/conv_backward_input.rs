@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::{ConvFlip, GROUP, grid};
 use crate::kernels::{Sample, Samples, largest, wgsl};
 use crate::record::{Binding, Kernel, Work};
-use crate::simd::{ConvMap, Layer, PlanesMut, Simd};
+use crate::simd::{ConvMap, Layer, PlanesMut, Simd, Transform};
 use crate::tensor::{Shape, noise};
 
 crate::uniform! {
@@ -85,23 +85,20 @@ impl Kernel for ConvBackwardInput {
 
     fn native(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
         let (c, out, k, simd) = (self.c as usize, self.out as usize, self.k as usize, Simd::chosen());
-        let ([h, w], taps) = (self.x_size(), out * k * k * GROUP);
-        let (y, x) = (out * (self.y_h * self.y_w) as usize, c * h * w);
-        let (none, linear) = ([0.0; GROUP], [1.0; GROUP]);
+        let [h, w] = self.x_size();
+        let (y, x, channels) = (out * (self.y_h * self.y_w) as usize, c * h * w, c.next_multiple_of(GROUP));
+        let (none, linear) = (vec![0.0; channels], vec![1.0; channels]);
+        let (weight, pool) = (read[1], [1, 1]);
+        let transformed = Transform::pays(k, out, c, [h, w]).then(|| simd.run(Transform { c: out, padded: channels, weight }));
         let items = read[0].par_chunks_exact(y).zip(write[0].par_chunks_exact_mut(x)).take(items as usize);
         items.for_each_init(
-            || (Vec::new(), vec![0.0; GROUP.min(c) * h * w]),
+            || (Vec::new(), vec![0.0; x]),
             |(padded, sums), (dy, dx)| {
-                let [rows, width] = self.pad(dy, padded);
-                for (group, dx) in dx.chunks_mut(GROUP * h * w).enumerate() {
-                    let sums = &mut sums[..dx.len()];
-                    let y = PlanesMut::new(sums, dx.len() / (h * w));
-                    let weight = &read[1][group * taps..][..taps];
-                    let (plane, height, pool) = (rows * width, rows, [1, 1]);
-                    let layer = Layer { x: padded, c: out, plane, width, height, k, weight, bias: &none, slope: &linear, pool };
-                    simd.run(ConvMap { layer, transformed: None, y });
-                    dx.iter_mut().zip(&*sums).for_each(|(dx, sum)| *dx += sum);
-                }
+                let [height, width] = self.pad(dy, padded);
+                let plane = height * width;
+                let layer = Layer { x: padded, c: out, plane, width, height, k, weight, bias: &none, slope: &linear, pool };
+                simd.run(ConvMap { layer, transformed: transformed.as_ref(), y: PlanesMut::new(sums, c) });
+                dx.iter_mut().zip(&*sums).for_each(|(dx, sum)| *dx += sum);
             },
         );
     }
@@ -117,7 +114,7 @@ impl Kernel for ConvBackwardInput {
 }
 
 /// Items, input channels, rows and columns of the input, output channels and kernel side of convolutions that are worth comparing.
-pub(super) const CASES: [[u32; 6]; 9] = [
+pub(super) const CASES: [[u32; 6]; 10] = [
     [1, 1, 1, 1, 1, 1],
     [3, 32, 1, 1, 16, 1],
     [1, 3, 3, 3, 10, 3],
@@ -125,6 +122,7 @@ pub(super) const CASES: [[u32; 6]; 9] = [
     [5, 48, 4, 4, 64, 2],
     [7, 28, 11, 11, 48, 3],
     [3, 3, 23, 37, 10, 3],
+    [3, 32, 9, 8, 31, 3],
     [1, 2, 131, 67, 33, 2],
     [3, 5, 9, 12, 18, 5],
 ];

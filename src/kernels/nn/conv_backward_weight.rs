@@ -105,14 +105,14 @@ impl Kernel for ConvBackwardWeight {
         let (simd, [x_item, y_item], [weights, biases]) = (Simd::chosen(), self.items(), self.lens());
         let [dweight, dbias] = write else { unreachable!("checked when recorded") };
         let slabs = dweight.par_chunks_exact_mut(weights).zip(dbias.par_chunks_exact_mut(biases)).take(self.slabs as usize);
-        slabs.enumerate().for_each_init(Vec::new, |scratch, (slab, (dweight, dbias))| {
+        slabs.enumerate().for_each(|(slab, (dweight, dbias))| {
             dweight.fill(0.0);
             dbias.fill(0.0);
             for (n, rows) in self.rows(slab) {
                 let (x, dy) = (&read[0][n * x_item..][..x_item], &read[1][n * y_item..][..y_item]);
                 let (c, out, k) = (self.c as usize, self.out as usize, self.k as usize);
                 let size = [self.y_h as usize, self.y_w as usize];
-                simd.run(Correlate { c, out, k, size, rows, x, dy, scratch, dweight, dbias });
+                simd.run(Correlate { c, out, k, size, rows, x, dy, dweight, dbias });
             }
         });
     }

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::dense_backward_input::CASES;
 use crate::kernels::{Sample, Samples, largest, wgsl};
 use crate::record::{Binding, Kernel, Work};
-use crate::simd::{Plain, Simd};
+use crate::simd::{DenseBackwardWeights, Simd};
 use crate::tensor::noise;
 
 crate::uniform! {
@@ -15,44 +15,13 @@ crate::uniform! {
     pub struct DenseBackwardWeight { n: u32, inputs: u32, out: u32, quads: u32 }
 }
 
-/// Inputs of a task of the native body, and outputs of its register tile.
-const INPUTS: usize = 32;
-const TILE: usize = 4;
-const LANES: usize = 64;
+/// Inputs of a task of the native body.
+const INPUTS: usize = 48;
 
 impl DenseBackwardWeight {
     /// Of `n` items of `inputs` values to `out` values each.
     pub fn new(n: u32, inputs: u32, out: u32) -> Self {
         Self { n, inputs, out, quads: out.div_ceil(4) }
-    }
-
-    /// Adds the gradient of inputs `first..` to their rows of the weights.
-    #[inline(always)]
-    fn rows(&self, first: usize, x: &[f32], dy: &[f32], rows: &mut [f32]) {
-        let (inputs, out, padded) = (self.inputs as usize, self.out as usize, self.quads as usize * 4);
-        for (block, rows) in rows.chunks_mut(TILE * padded).enumerate() {
-            let (first, count) = (first + block * TILE, rows.len() / padded);
-            for column in (0..out).step_by(LANES) {
-                let lanes = LANES.min(out - column);
-                let mut sums = [[0.0_f32; LANES]; TILE];
-                for (x, dy) in x.chunks_exact(inputs).zip(dy.chunks_exact(out)).take(self.n as usize) {
-                    let places: [f32; TILE] = std::array::from_fn(|i| x[first + i.min(count - 1)]);
-                    // A whole tile has a fixed length, which vectorises.
-                    if let Some(dy) = dy[column..].first_chunk::<LANES>() {
-                        for (sums, x) in sums.iter_mut().zip(places) {
-                            sums.iter_mut().zip(dy).for_each(|(sum, d)| *sum += x * d);
-                        }
-                    } else {
-                        for (sums, x) in sums.iter_mut().zip(places) {
-                            sums.iter_mut().zip(&dy[column..]).for_each(|(sum, d)| *sum += x * d);
-                        }
-                    }
-                }
-                for (row, sums) in rows.chunks_exact_mut(padded).zip(&sums) {
-                    row[column..column + lanes].iter_mut().zip(sums).for_each(|(weight, sum)| *weight += sum);
-                }
-            }
-        }
     }
 }
 
@@ -91,8 +60,9 @@ impl Kernel for DenseBackwardWeight {
         for dy in read[1].chunks_exact(out).take(self.n as usize) {
             dbias.iter_mut().zip(dy).for_each(|(bias, d)| *bias += d);
         }
-        dweight[..inputs * padded].par_chunks_mut(INPUTS * padded).enumerate().for_each(|(task, rows)| {
-            simd.run(Plain(|| self.rows(task * INPUTS, read[0], read[1], rows)));
+        let (x, dy) = (read[0], &read[1][..self.n as usize * out]);
+        dweight[..inputs * padded].par_chunks_mut(INPUTS * padded).enumerate().for_each(|(task, dweight)| {
+            simd.run(DenseBackwardWeights { x, inputs, dy, out, first: task * INPUTS, padded, dweight });
         });
     }
 

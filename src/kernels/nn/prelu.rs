@@ -64,6 +64,11 @@ impl Kernel for Prelu {
         read[0].par_chunks_exact(c * plane).zip(y).with_min_len(1 + 4096 / (c * plane)).for_each(item);
     }
 
+    fn apart(&self) -> Option<Vec<usize>> {
+        let item = (self.c * self.plane) as usize;
+        (self.n > 1).then(|| vec![item, 0, item])
+    }
+
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         largest(read[0]) * largest(read[1]).max(1.0) * f32::EPSILON
     }

@@ -94,6 +94,11 @@ impl Kernel for PreluPool {
         // The same product of two f32 on every engine.
         0.0
     }
+
+    fn apart(&self) -> Option<Vec<usize>> {
+        let items = self.planes().map(|plane| plane * self.c as usize);
+        (self.n > 1).then(|| vec![items[0], 0, items[1]])
+    }
 }
 
 /// Shapes of pre-activations that are worth comparing, with the windows' side.
