@@ -284,7 +284,7 @@ impl Detector {
             return Err(DetectError::FrameTooLarge { width, height, min_face_px: self.config.min_face_px });
         }
         match self.load(&self.engine, key, levels) {
-            // A frame that a device cannot hold is searched all the same.
+            // A frame that is too much for a device is searched all the same.
             Err(DetectError::Engine(
                 error @ (EngineError::TooLarge { .. } | EngineError::TooManyGroups { .. } | EngineError::OutOfMemory { .. }),
             )) => {

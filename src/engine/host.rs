@@ -58,21 +58,24 @@ struct Run {
     steps: Range<usize>,
     /// Of each step and binding, the elements of an item.
     each: Vec<Vec<usize>>,
-    /// Slots that the run writes, with the elements of an item.
+    /// Slots that the run reads, with the elements of an item.
+    read: Vec<(usize, usize)>,
+    /// Slots that the run writes, likewise.
     written: Vec<(usize, usize)>,
 }
 
 impl Run {
     /// The steps of `recording` from `first` on that are one run; at least that step, if its items can be computed apart.
     fn from(recording: &Recording, first: usize) -> Option<Self> {
-        let mut run = Self { steps: first..first, each: Vec::new(), written: Vec::new() };
+        let mut run = Self { steps: first..first, each: Vec::new(), read: Vec::new(), written: Vec::new() };
         let like = &recording.steps()[first];
         for step in &recording.steps()[first..] {
             let same = step.kernel.work().items == like.kernel.work().items && step.counted.is_some() == like.counted.is_some();
             let Some(each) = step.kernel.apart().filter(|each| same && run.allows(step, each)) else { break };
             for ((slot, binding), each) in step.bound().zip(&each) {
-                if binding.access != Access::Read && !run.written.contains(&(slot.index(), *each)) {
-                    run.written.push((slot.index(), *each));
+                let slots = if binding.access == Access::Read { &mut run.read } else { &mut run.written };
+                if !slots.contains(&(slot.index(), *each)) {
+                    slots.push((slot.index(), *each));
                 }
             }
             run.each.push(each);
@@ -81,11 +84,11 @@ impl Run {
         (!run.each.is_empty()).then_some(run)
     }
 
-    /// Whether `step` touches what the run writes item by item only, in the same way.
+    /// Whether `step` touches what the run writes, and writes what the run touches, item by item only, in the same way.
     fn allows(&self, step: &Step, each: &[usize]) -> bool {
         step.bound().zip(each).all(|((slot, binding), &each)| {
-            let alike = self.written.iter().all(|&(written, size)| written != slot.index() || size == each);
-            alike && (binding.access == Access::Read || each > 0)
+            let alike = |touched: &[(usize, usize)]| touched.iter().all(|&(touched, size)| touched != slot.index() || size == each);
+            alike(&self.written) && (binding.access == Access::Read || each > 0 && alike(&self.read))
         })
     }
 }

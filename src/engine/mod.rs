@@ -93,7 +93,7 @@ pub enum EngineError {
         limit: u64,
     },
     /// A kernel takes more workgroups side by side than the device starts.
-    #[error("{kernel} takes {groups} workgroups in a row, the device starts at most {limit}; a smaller batch or frame takes fewer")]
+    #[error("{kernel} takes {groups} workgroups side by side, the device starts at most {limit}; a smaller batch may fit")]
     TooManyGroups {
         /// Which kernel.
         kernel: &'static str,

@@ -1,14 +1,12 @@
 //! Resampling along rows: every result is a weighted sum of a few neighbours, so the matrix of weights is a narrow band.
 
-use super::maps::{pixels, with_tile};
+use super::maps::{PIXELS, pixels, with_tile};
 use super::scratch::Scratch;
 use super::tile::{Lanes, Window, tile};
 use super::{Task, Vector};
 
 /// Results that share a band of inputs.
 const GROUP: usize = 16;
-/// Rows of a register tile, at most.
-const ROWS: usize = 12;
 
 /// What each result of resampling along an axis is made of: inputs with their weights, result after result.
 #[derive(Debug, Default)]
@@ -95,17 +93,17 @@ impl Task for ResampleLines<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         let mut memory = Scratch::take();
-        let [sums] = memory.parts([ROWS * GROUP]);
+        let [sums] = memory.parts([PIXELS * GROUP]);
         resample::<V>(self.x, self.stride, self.bands, sums, self.y, self.bands.count);
     }
 }
 
-/// [`ResampleLines`] with memory for `ROWS * GROUP` sums, to rows `y_stride` apart.
+/// [`ResampleLines`] with memory for `PIXELS * GROUP` sums, to rows `y_stride` apart.
 #[inline(always)]
 pub(super) fn resample<V: Vector>(x: &[f32], stride: usize, bands: &Bands, sums: &mut [f32], y: &mut [f32], y_stride: usize) {
     let rows = y.len().div_ceil(y_stride);
     let n = if V::LANES == GROUP { 1 } else { 2 };
-    assert!(sums.len() >= ROWS * GROUP && y.len() + y_stride >= rows * y_stride + bands.count, "whole rows");
+    assert!(sums.len() >= PIXELS * GROUP && y.len() + y_stride >= rows * y_stride + bands.count, "whole rows");
     let p = pixels::<V>(n, rows);
     for (group, &[low, inputs, start]) in bands.groups.iter().enumerate() {
         assert!(x.len() + stride >= rows * stride + low + inputs, "rows reach as far as the weights");
@@ -118,7 +116,7 @@ pub(super) fn resample<V: Vector>(x: &[f32], stride: usize, bands: &Bands, sums:
                 let at = done.min(rows - p);
                 macro_rules! call {
                     ($n:literal, $p:literal) => {
-                        // SAFETY: the band has `inputs` weights a lane; x was checked above; P is at most ROWS.
+                        // SAFETY: the band has `inputs` weights a lane; x was checked above; P is at most PIXELS.
                         unsafe {
                             let offsets = std::array::from_fn(|i| i * V::LANES);
                             let weight = Lanes { first: bands.weights.as_ptr().add(start + part), offsets, stride: GROUP };

@@ -34,11 +34,11 @@ impl Task for Correlate<'_> {
 
     #[inline(always)]
     fn run<V: Vector>(mut self) {
-        let ([h, w], groups) = (self.size, self.out.div_ceil(GROUP));
+        let ([h, w], padded) = (self.size, self.padded());
         let x = (h + self.k - 1) * (w + self.k - 1);
         assert!(self.x.len() >= self.c * x && self.dy.len() >= self.out * h * w && self.rows.end <= h, "a whole item");
-        assert!(self.dweight.len() >= groups * self.c * self.k * self.k * GROUP && self.dbias.len() >= groups * GROUP, "whole weights");
-        let (pixels, padded) = (self.rows.len() * w, groups * GROUP);
+        assert!(self.dweight.len() >= padded * self.c * self.k * self.k && self.dbias.len() >= padded, "whole weights");
+        let pixels = self.rows.len() * w;
         let mut memory = Scratch::take();
         let [dy] = memory.parts([(pixels + V::LANES) * padded]);
         turn::<V>(&self.dy[self.rows.start * w..], [self.out, h * w, pixels], dy, padded);
@@ -52,16 +52,22 @@ impl Task for Correlate<'_> {
             (5, false) => self.sweep::<V, 1, 2, 5>(dy),
             (3, false) => self.sweep::<V, 1, 3, 3>(dy),
             (2, false) => self.sweep::<V, 1, 4, 2>(dy),
-            _ => self.sweep::<V, 1, 8, 1>(dy),
+            (1, false) => self.sweep::<V, 1, 8, 1>(dy),
+            _ => unreachable!("a kernel of 1, 2, 3 or 5"),
         }
     }
 }
 
 impl Correlate<'_> {
+    /// Output channels in whole groups.
+    fn padded(&self) -> usize {
+        self.out.next_multiple_of(GROUP)
+    }
+
     /// The part of the bias of `dy: [pixels, groups, 16]`.
     #[inline(always)]
     fn bias<V: Vector>(&mut self, dy: &[f32]) {
-        let padded = self.out.next_multiple_of(GROUP);
+        let padded = self.padded();
         for lane in (0..padded).step_by(V::LANES) {
             let mut sum = V::splat(0.0);
             for dy in dy.chunks_exact(padded) {
@@ -77,7 +83,7 @@ impl Correlate<'_> {
     /// All weights, `N` vectors of output channels x `ROWS` rows of kernels, `K` taps each, at a time.
     #[inline(always)]
     fn sweep<V: Vector, const N: usize, const ROWS: usize, const K: usize>(&mut self, dy: &[f32]) {
-        let padded = self.out.next_multiple_of(GROUP);
+        let padded = self.padded();
         let (x_h, x_w) = (self.size[0] + K - 1, self.size[1] + K - 1);
         // Row r of all kernels is row r % K of channel r / K.
         let place = |row: usize| (row / K * x_h + row % K) * x_w;
@@ -107,7 +113,7 @@ impl Correlate<'_> {
         offsets: &[usize; ROWS],
         lane: usize,
     ) {
-        let ([_, w], padded) = (self.size, self.out.next_multiple_of(GROUP));
+        let ([_, w], padded) = (self.size, self.padded());
         assert!(dy.len() >= self.rows.len() * w * padded && lane + N * V::LANES <= padded, "all lanes of all pixels");
         let x_w = w + K - 1;
         let mut sums = [[[V::splat(0.0); N]; K]; ROWS];

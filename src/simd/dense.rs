@@ -1,14 +1,12 @@
 //! Items through a fully connected layer.
 
-use super::maps::{pixels, vectors, with_tile};
+use super::maps::{PIXELS, pixels, vectors, with_tile};
 use super::scratch::Scratch;
 use super::tile::{Lanes, Window, tile};
 use super::{PlanesMut, Task, Vector};
 
-/// Outputs that one task computes: enough for any register tile, and weights that a core's own cache holds.
+/// Outputs that are computed together: enough for any register tile, and weights that a core's own cache holds.
 pub(crate) const OUTPUTS: usize = 32;
-/// Items of a register tile, at most.
-const ITEMS: usize = 12;
 
 /// Some outputs of all items of a fully connected layer with bias and PReLU.
 pub(crate) struct DenseOutputs<'a> {
@@ -40,7 +38,7 @@ impl Task for DenseOutputs<'_> {
         assert!(self.first + outputs <= self.padded && self.weight.len() >= self.inputs * self.padded, "whole weights");
         assert!(self.bias.len() >= self.padded && self.slope.len() >= self.padded, "whole biases and slopes");
         let mut memory = Scratch::take();
-        let [weight, ends, sums] = memory.parts([self.inputs * OUTPUTS, 2 * OUTPUTS, ITEMS * OUTPUTS]);
+        let [weight, ends, sums] = memory.parts([self.inputs * OUTPUTS, 2 * OUTPUTS, PIXELS * OUTPUTS]);
         // Side by side, the weights of these outputs are read in order.
         for (to, from) in weight.chunks_exact_mut(OUTPUTS).zip(self.weight.chunks_exact(self.padded)) {
             to[..outputs].copy_from_slice(&from[self.first..][..outputs]);
@@ -71,7 +69,7 @@ impl DenseOutputs<'_> {
             let at = done.min(items - p);
             macro_rules! call {
                 ($n:literal, $p:literal) => {
-                    // SAFETY: weights and ends were checked above, x by `run`; P is at most ITEMS.
+                    // SAFETY: weights and ends were checked above, x by `run`; P is at most PIXELS.
                     unsafe {
                         let offsets = std::array::from_fn(|i| i * V::LANES);
                         let weight = Lanes { first: weight.as_ptr().add(first), offsets, stride: OUTPUTS };

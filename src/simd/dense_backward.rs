@@ -1,9 +1,9 @@
 //! Gradients of a fully connected layer's inputs and weights.
 
 use super::dense::OUTPUTS;
-use super::maps::{pixels, vectors, with_tile};
+use super::maps::{PIXELS, pixels, vectors, with_tile};
 use super::scratch::Scratch;
-use super::tile::{Lanes, Window, tile};
+use super::tile::{GROUP, Lanes, Window, tile};
 use super::vector::transpose;
 use super::{Task, Vector};
 
@@ -24,8 +24,6 @@ pub(crate) struct DenseBackwardInputs<'a> {
 }
 
 const ITEMS: usize = 8;
-/// Inputs of a register tile, at most.
-const TILE: usize = 12;
 
 impl Task for DenseBackwardInputs<'_> {
     type Output = ();
@@ -121,7 +119,7 @@ impl Task for DenseBackwardWeights<'_> {
         let count = self.dweight.len() / self.padded;
         assert!(self.first + count <= self.inputs && self.x.len() >= items * self.inputs && self.out <= self.padded, "inputs of the layer");
         let mut memory = Scratch::take();
-        let [side, sums] = memory.parts([items * OUTPUTS, TILE * OUTPUTS]);
+        let [side, sums] = memory.parts([items * OUTPUTS, PIXELS * OUTPUTS]);
         for column in (0..self.out).step_by(OUTPUTS) {
             // Side by side, the gradients of these outputs are read in order.
             let kept = OUTPUTS.min(self.out - column);
@@ -131,7 +129,7 @@ impl Task for DenseBackwardWeights<'_> {
             }
             let mut lane = 0;
             while lane < kept {
-                let n = vectors::<V>(OUTPUTS, lane);
+                let n = vectors::<V>(kept.next_multiple_of(GROUP), lane);
                 self.tiles::<V>(&side[lane..items * OUTPUTS], sums, column + lane, n);
                 lane += n * V::LANES;
             }
@@ -144,7 +142,7 @@ impl DenseBackwardWeights<'_> {
     #[inline(always)]
     fn tiles<V: Vector>(&mut self, dy: &[f32], sums: &mut [f32], column: usize, n: usize) {
         let (items, count, lanes) = (self.dy.len() / self.out, self.dweight.len() / self.padded, n * V::LANES);
-        assert!(dy.len() >= (items - 1) * OUTPUTS + lanes && sums.len() >= TILE * lanes, "gradients of all items");
+        assert!(dy.len() >= (items - 1) * OUTPUTS + lanes && sums.len() >= PIXELS * lanes, "gradients of all items");
         let window = Window { c: items, plane: self.inputs, rows: 1, width: 0, columns: 1 };
         let p = pixels::<V>(n, count);
         let kept = lanes.min(self.out - column);
@@ -153,7 +151,7 @@ impl DenseBackwardWeights<'_> {
             let at = done.min(count - p);
             macro_rules! call {
                 ($n:literal, $p:literal) => {
-                    // SAFETY: gradients were checked above, x by `run`: `p` is at most `count`, and at most TILE.
+                    // SAFETY: gradients were checked above, x by `run`: `p` is at most `count`, and at most PIXELS.
                     unsafe {
                         let offsets = std::array::from_fn(|i| i * V::LANES);
                         let dy = Lanes { first: dy.as_ptr(), offsets, stride: OUTPUTS };

@@ -69,11 +69,14 @@ pub(super) fn vectors<V: Vector>(padded: usize, first: usize) -> usize {
     }
 }
 
+/// Pixels of a register tile, at most.
+pub(super) const PIXELS: usize = 12;
+
 /// Pixels of a register tile with `n` vectors, for rows of `width`: of the sizes that [`with_tile`] knows, the one that wastes least.
 pub(super) fn pixels<V: Vector>(n: usize, width: usize) -> usize {
     let known: &[usize] = match (V::LANES, n) {
         (16, 3) => &[9, 8, 6, 5, 4, 3, 2, 1],
-        (16, _) => &[12, 11, 10, 9, 8, 6, 4, 3, 2, 1],
+        (16, _) => &[PIXELS, 11, 10, 9, 8, 6, 4, 3, 2, 1],
         _ => &[6, 5, 4, 3, 2, 1],
     };
     let wanted = width.div_ceil(width.div_ceil(known[0]));

@@ -21,22 +21,10 @@ pub(crate) struct PoolBackward<'a, const K: usize> {
     pub channels: usize,
 }
 
-/// Rows with even columns apart from odd ones, `half` elements each.
-#[derive(Clone, Copy)]
-struct Split {
-    half: usize,
-}
-
-impl Split {
-    /// Activations: even columns, odd ones.
-    const ACTIVE: usize = 2;
-    /// Gradients: of even columns, of odd ones, and again of even ones, one place to the right: what windows give their third column.
-    const THROUGH: usize = 3;
-
-    /// Wide enough for whole vectors of `windows` and a column behind them.
-    fn new<V: Vector>(windows: usize) -> Self {
-        Self { half: (windows + 1).next_multiple_of(V::LANES) + V::LANES }
-    }
+/// Elements of a row's even columns, then of its odd ones: whole vectors of `windows` and a column behind them.
+#[inline(always)]
+fn half<V: Vector>(windows: usize) -> usize {
+    (windows + 1).next_multiple_of(V::LANES) + V::LANES
 }
 
 impl<const K: usize> Task for PoolBackward<'_, K> {
@@ -48,23 +36,24 @@ impl<const K: usize> Task for PoolBackward<'_, K> {
         assert!((2..=3).contains(&K) && 2 * (y_h - 1) < z_h && 2 * (y_w - 1) < z_w, "windows of this kind");
         assert!(z_h < 2 * y_h + K - 1 && z_w < 2 * y_w + K - 1, "no row or column behind the windows");
         assert!(self.z.len() == z_h * z_w && self.dz.len() == z_h * z_w && self.dy.len() == y_h * y_w, "planes of these sizes");
-        let (rows, split) = (2 * y_h + 1, Split::new::<V>(y_w));
+        // Activations, and what comes through the windows: by their first columns, their second, and with `K` 3 their third, which are even
+        // columns again, one place to the right.
+        let (rows, half) = (2 * y_h + 1, half::<V>(y_w));
         let mut memory = Scratch::take();
-        let [active, through] = memory.parts([Split::ACTIVE, Split::THROUGH].map(|parts| rows * parts * split.half));
-        self.activate::<V>(active, split);
+        let [active, through] = memory.parts([2, K].map(|parts| rows * parts * half));
+        self.activate::<V>(active, half);
         through.fill(0.0);
-        let (from, to) = (Split::ACTIVE * split.half, Split::THROUGH * split.half);
         for (i, dy) in self.dy.chunks_exact(y_w).enumerate() {
             for column in (0..y_w).step_by(V::LANES) {
-                // SAFETY: three rows from `2 i` on exist, each part of which has a vector from `column` on and an element behind it.
+                // SAFETY: three rows from `2 i` on exist, each half of which has a vector from `column` on and an element behind it.
                 unsafe {
                     let dy = V::load_first(dy.as_ptr().add(column), (y_w - column).min(V::LANES));
-                    let (active, through) = (active.as_ptr().add(2 * i * from + column), through.as_mut_ptr().add(2 * i * to + column));
-                    windows::<V, K>(active, dy, through, split);
+                    let active = active.as_ptr().add(2 * i * 2 * half + column);
+                    windows::<V, K>(active, dy, through.as_mut_ptr().add(2 * i * K * half + column), half);
                 }
             }
         }
-        self.pass::<V>(through, split);
+        self.pass::<V>(through, half);
     }
 }
 
@@ -72,15 +61,15 @@ impl<const K: usize> Task for PoolBackward<'_, K> {
 ///
 /// # Safety
 ///
-/// `K` rows of activations are readable at `from`, of gradients writable at `to`, in each part a vector and an element.
+/// `K` rows of activations are readable at `from`, of gradients writable at `to`, in each of their parts a vector and an element.
 #[inline(always)]
-unsafe fn windows<V: Vector, const K: usize>(from: *const f32, mut dy: V, to: *mut f32, Split { half }: Split) {
+unsafe fn windows<V: Vector, const K: usize>(from: *const f32, mut dy: V, to: *mut f32, half: usize) {
     let mut values = [V::splat(0.0); 9];
     let mut best = V::splat(f32::NEG_INFINITY);
     for r in 0..K {
         // SAFETY: by contract.
         unsafe {
-            let row = from.add(r * Split::ACTIVE * half);
+            let row = from.add(r * 2 * half);
             let columns = [V::load(row), V::load(row.add(half)), V::load(row.add(1))];
             for (value, column) in values[3 * r..].iter_mut().zip(columns).take(K) {
                 *value = column;
@@ -95,7 +84,7 @@ unsafe fn windows<V: Vector, const K: usize>(from: *const f32, mut dy: V, to: *m
             dy = dy.sub(share);
             // SAFETY: by contract.
             unsafe {
-                let to = to.add(r * Split::THROUGH * half + v * half + v / 2);
+                let to = to.add((r * K + v) * half + v / 2);
                 V::load(to).add(share).store(to);
             }
         }
@@ -103,16 +92,16 @@ unsafe fn windows<V: Vector, const K: usize>(from: *const f32, mut dy: V, to: *m
 }
 
 impl<const K: usize> PoolBackward<'_, K> {
-    /// Activations of `z`, split; absent elements win nothing.
+    /// Activations of `z`, even columns apart from odd ones; absent elements win nothing.
     #[inline(always)]
-    fn activate<V: Vector>(&self, active: &mut [f32], Split { half }: Split) {
+    fn activate<V: Vector>(&self, active: &mut [f32], half: usize) {
         let [z_h, z_w, _, y_w] = self.size;
         let [even, odd] = [z_w.div_ceil(2), z_w / 2];
-        assert!(even <= y_w + 1 && y_w < half - V::LANES && active.len() >= z_h * Split::ACTIVE * half, "room for all columns");
+        assert!(even <= y_w + 1 && y_w < half - V::LANES && active.len() >= z_h * 2 * half, "room for all columns");
         let slope = V::splat(self.slope);
-        for (row, z) in active.chunks_exact_mut(Split::ACTIVE * half).zip(self.z.chunks_exact(z_w)) {
+        for (row, z) in active.chunks_exact_mut(2 * half).zip(self.z.chunks_exact(z_w)) {
             for column in (0..even).step_by(V::LANES) {
-                // SAFETY: as many columns of `z` are left as is said; a part has a vector's room behind its last column.
+                // SAFETY: as many columns of `z` are left as is said; a half has a vector's room behind its last column.
                 unsafe {
                     let [first, next] = [2 * column, (2 * column + V::LANES).min(z_w)];
                     let low = V::load_first(z.as_ptr().add(first), (z_w - first).min(V::LANES)).prelu(slope);
@@ -125,15 +114,15 @@ impl<const K: usize> PoolBackward<'_, K> {
             row[even] = f32::NEG_INFINITY;
             row[half + odd] = f32::NEG_INFINITY;
         }
-        active[z_h * Split::ACTIVE * half..].fill(f32::NEG_INFINITY);
+        active[2 * z_h * half..].fill(f32::NEG_INFINITY);
     }
 
     /// PReLU's part: `through` to `dz` and the sums.
     #[inline(always)]
-    fn pass<V: Vector>(self, through: &[f32], Split { half }: Split) {
+    fn pass<V: Vector>(self, through: &[f32], half: usize) {
         let Self { size: [z_h, z_w, _, y_w], z, slope, dz, sums, channels, .. } = self;
         let slope = V::splat(slope);
-        let row = Split::THROUGH * half;
+        let row = K * half;
         assert!(z_w.div_ceil(2) <= y_w + 1 && y_w < half - V::LANES && through.len() >= z_h * row, "room for all columns");
         for column in (0..z_w.div_ceil(2)).step_by(V::LANES) {
             let [first, next] = [2 * column, (2 * column + V::LANES).min(z_w)];
@@ -143,7 +132,10 @@ impl<const K: usize> PoolBackward<'_, K> {
                 // SAFETY: `z` and `dz` have as many columns left as is said, a part of `through` has a vector's room behind its last.
                 unsafe {
                     let through = through.as_ptr().add(column);
-                    let even = V::load(through).add(V::load(through.add(2 * half)));
+                    let mut even = V::load(through);
+                    if K == 3 {
+                        even = even.add(V::load(through.add(2 * half)));
+                    }
                     let both = even.interleave(V::load(through.add(half)));
                     for (i, from) in [first, next].into_iter().enumerate() {
                         let part = pass(z.as_ptr().add(from), both[i], slope, dz.as_mut_ptr().add(from), lanes[i]);

@@ -313,14 +313,15 @@ fn uniforms(gpu: &Gpu, recording: &Recording) -> Result<wgpu::Buffer, EngineErro
 fn bind(gpu: &Gpu, recording: &Recording, uniforms: &wgpu::Buffer, buffers: &[wgpu::Buffer]) -> Result<Vec<BoundStep>, EngineError> {
     let limit = gpu.device.limits().max_compute_workgroups_per_dimension;
     let bind_one = |(i, step): (usize, &Step)| {
+        let work = step.kernel.work();
+        let groups = work.groups(work.most(), step.kernel.workgroup()[0]);
+        let most = groups[0].max(groups[1]);
+        if most > limit {
+            return Err(EngineError::TooManyGroups { kernel: step.kernel.name(), groups: most, limit });
+        }
         let pipeline = gpu.pipeline(&*step.kernel)?;
         let buffer = |slot: Slot| &buffers[slot.index()];
         let bindings = scoped(&gpu.device, step.kernel.name(), || bind_group(gpu, step, &pipeline, uniforms, i, buffer))?;
-        let work = step.kernel.work();
-        let groups = work.groups(work.most(), step.kernel.workgroup()[0]);
-        if step.counted.is_none() && groups[0].max(groups[1]) > limit {
-            return Err(EngineError::TooManyGroups { kernel: step.kernel.name(), groups: groups[0].max(groups[1]), limit });
-        }
         Ok(BoundStep { pipeline, bindings, groups })
     };
     recording.steps().iter().enumerate().map(bind_one).collect()

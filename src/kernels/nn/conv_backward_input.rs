@@ -2,10 +2,10 @@
 
 use rayon::prelude::*;
 
-use super::{ConvFlip, GROUP, grid};
+use super::convolve::Convolve;
+use super::{ConvFlip, GROUP, Level, grid};
 use crate::kernels::{Sample, Samples, largest, wgsl};
 use crate::record::{Binding, Kernel, Work};
-use crate::simd::{ConvMap, Layer, PlanesMut, Simd, Transform};
 use crate::tensor::{Shape, noise};
 
 crate::uniform! {
@@ -27,7 +27,7 @@ impl ConvBackwardInput {
     }
 
     /// `dy` of an item with `k - 1` zeros on every side: a valid convolution of it reaches every element of `x`.
-    fn pad(&self, dy: &[f32], padded: &mut Vec<f32>) -> [usize; 2] {
+    fn pad(&self, dy: &[f32], padded: &mut Vec<f32>) {
         let (edge, h, w) = (self.k as usize - 1, self.y_h as usize, self.y_w as usize);
         let [rows, columns] = [h + 2 * edge, w + 2 * edge];
         padded.clear();
@@ -37,7 +37,6 @@ impl ConvBackwardInput {
                 row[edge..edge + w].copy_from_slice(dy);
             }
         }
-        [rows, columns]
     }
 }
 
@@ -84,20 +83,34 @@ impl Kernel for ConvBackwardInput {
     }
 
     fn native(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
-        let (c, out, k, simd) = (self.c as usize, self.out as usize, self.k as usize, Simd::chosen());
-        let [h, w] = self.x_size();
-        let (y, x, channels) = (out * (self.y_h * self.y_w) as usize, c * h * w, c.next_multiple_of(GROUP));
-        let (none, linear) = (vec![0.0; channels], vec![1.0; channels]);
-        let (weight, pool) = (read[1], [1, 1]);
-        let transformed = Transform::pays(k, out, c, [h, w]).then(|| simd.run(Transform { c: out, padded: channels, weight }));
+        let edge = 2 * (self.k - 1);
+        let [x_h, x_w] = [self.y_h, self.y_w].map(|side| side + edge);
+        let [y_h, y_w] = self.x_size().map(|side| side as u32);
+        let padded = self.c.next_multiple_of(GROUP as u32) as usize;
+        let (none, linear) = (vec![0.0; padded], vec![1.0; padded]);
+        // The convolution that leads from padded `dy` to `dx`.
+        let convolve = Convolve {
+            n: self.n,
+            c: self.out,
+            out: self.c,
+            k: self.k,
+            x_plane: x_h * x_w,
+            y_plane: y_h * y_w,
+            pool: [1, 1],
+            levels: &[Level { tile: 0, columns: 0, x: 0, x_h, x_w, y: 0, y_h, y_w }],
+            x: &[],
+            weight: read[1],
+            bias: &none,
+            slope: &linear,
+        };
+        let transformed = convolve.transform();
+        let (y, x) = ((self.out * self.y_h * self.y_w) as usize, (self.c * y_h * y_w) as usize);
         let items = read[0].par_chunks_exact(y).zip(write[0].par_chunks_exact_mut(x)).take(items as usize);
         items.for_each_init(
             || (Vec::new(), vec![0.0; x]),
             |(padded, sums), (dy, dx)| {
-                let [height, width] = self.pad(dy, padded);
-                let plane = height * width;
-                let layer = Layer { x: padded, c: out, plane, width, height, k, weight, bias: &none, slope: &linear, pool };
-                simd.run(ConvMap { layer, transformed: transformed.as_ref(), y: PlanesMut::new(sums, c) });
+                self.pad(dy, padded);
+                Convolve { x: padded, ..convolve }.run_here(transformed.as_ref(), sums);
                 dx.iter_mut().zip(&*sums).for_each(|(dx, sum)| *dx += sum);
             },
         );

@@ -1,7 +1,5 @@
 //! PReLU by itself: training keeps the pre-activations, so it cannot be fused into the layer before.
 
-use rayon::prelude::*;
-
 use super::prelu;
 use crate::kernels::{Sample, Samples, largest, wgsl};
 use crate::record::{Binding, Kernel, Work};
@@ -47,9 +45,10 @@ impl Kernel for Prelu {
     }
 
     fn native(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
-        let (c, plane, simd) = (self.c as usize, self.plane as usize, Simd::chosen());
-        let item = |(x, y): (&[f32], &mut [f32])| {
-            simd.run(Plain(|| {
+        let (c, plane) = (self.c as usize, self.plane as usize);
+        let items = read[0].chunks_exact(c * plane).zip(write[0].chunks_exact_mut(c * plane)).take(items as usize);
+        Simd::chosen().run(Plain(|| {
+            for (x, y) in items {
                 if plane == 1 {
                     x.iter().zip(&read[1][..c]).zip(y).for_each(|((x, a), y)| *y = if *x > 0.0 { *x } else { a * x });
                 } else {
@@ -58,10 +57,8 @@ impl Kernel for Prelu {
                         x.iter().zip(y).for_each(|(x, y)| *y = if *x > 0.0 { *x } else { a * x });
                     }
                 }
-            }));
-        };
-        let y = write[0].par_chunks_exact_mut(c * plane).take(items as usize);
-        read[0].par_chunks_exact(c * plane).zip(y).with_min_len(1 + 4096 / (c * plane)).for_each(item);
+            }
+        }));
     }
 
     fn apart(&self) -> Option<Vec<usize>> {

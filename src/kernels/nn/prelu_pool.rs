@@ -1,7 +1,5 @@
 //! PReLU and max pooling in one pass: training keeps the pre-activations alone.
 
-use rayon::prelude::*;
-
 use super::prelu;
 use crate::kernels::{Sample, Samples, wgsl};
 use crate::record::{Binding, Kernel, Work};
@@ -82,28 +80,36 @@ impl Kernel for PreluPool {
     fn native(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
         let ([z, y], c, simd) = (self.planes(), self.c as usize, Simd::chosen());
         let (width, y_w, side) = (self.z_w as usize, self.y_w as usize, self.k as usize);
-        let items = read[0].par_chunks_exact(z * c).zip(write[0].par_chunks_exact_mut(y * c)).take(items as usize);
-        items.with_min_len(1 + 4096 / (z * c)).for_each(|(x, to)| {
+        let items = read[0].chunks_exact(z * c).zip(write[0].chunks_exact_mut(y * c)).take(items as usize);
+        for (x, to) in items {
             for ((x, slope), y) in x.chunks_exact(z).zip(read[1]).zip(to.chunks_exact_mut(y)) {
                 simd.run(PoolPlane { x, width, slope: *slope, side, y, y_w });
             }
-        });
+        }
+    }
+
+    fn apart(&self) -> Option<Vec<usize>> {
+        let [z, y] = self.planes().map(|plane| plane * self.c as usize);
+        (self.n > 1).then(|| vec![z, 0, y])
     }
 
     fn tolerance(&self, _: &[&[f32]]) -> f32 {
         // The same product of two f32 on every engine.
         0.0
     }
-
-    fn apart(&self) -> Option<Vec<usize>> {
-        let items = self.planes().map(|plane| plane * self.c as usize);
-        (self.n > 1).then(|| vec![items[0], 0, items[1]])
-    }
 }
 
 /// Shapes of pre-activations that are worth comparing, with the windows' side.
-pub(super) const CASES: [([u32; 4], u32); 6] =
-    [([1, 1, 1, 1], 2), ([1, 1, 2, 2], 3), ([2, 3, 22, 22], 3), ([3, 10, 9, 13], 2), ([1, 2, 201, 65], 3), ([70, 5, 10, 10], 2)];
+pub(super) const CASES: [([u32; 4], u32); 8] = [
+    ([1, 1, 1, 1], 2),
+    ([1, 1, 2, 2], 3),
+    ([2, 3, 22, 22], 3),
+    ([3, 10, 9, 13], 2),
+    ([1, 2, 5, 32], 2),
+    ([1, 2, 6, 32], 3),
+    ([1, 2, 201, 65], 3),
+    ([70, 5, 10, 10], 2),
+];
 
 impl Samples for PreluPool {
     fn samples() -> Vec<Sample<Self>> {
