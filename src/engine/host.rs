@@ -20,10 +20,8 @@ pub enum Body {
 const LINE: usize = 16;
 /// Most bindings that a kernel has.
 const BINDINGS: usize = 8;
-/// Items that go through a run of steps together, at most.
+/// Items that go through a run of steps together, at most: what they hold between steps stays in a core's cache.
 const TOGETHER: usize = 8;
-/// Elements that they write, about: what they hold between steps stays in a core's cache.
-const CACHED: usize = 3 << 17;
 
 /// A slot's elements. Pages that are never reached are never touched.
 #[derive(Debug, Default)]
@@ -172,9 +170,7 @@ impl HostSession {
     /// Some items at a time through all steps, on all threads.
     fn play_run(&mut self, steps: &[Step], run: &Run, items: usize) {
         let threads = rayon::current_num_threads();
-        let written: usize = run.written.iter().map(|(_, each)| each).sum();
-        let most = (CACHED / written).clamp(1, TOGETHER);
-        let together = if threads > 1 { items.div_ceil(4 * threads).clamp(1, most) } else { most };
+        let together = if threads > 1 { items.div_ceil(4 * threads).clamp(1, TOGETHER) } else { TOGETHER };
         let mut taken: Vec<Memory> = run.written.iter().map(|(slot, _)| std::mem::take(&mut self.memory[*slot])).collect();
         let mut batches: Vec<Vec<&mut [f32]>> = (0..items.div_ceil(together)).map(|_| Vec::with_capacity(taken.len())).collect();
         for (memory, (_, each)) in taken.iter_mut().zip(&run.written) {
