@@ -69,7 +69,7 @@ pub struct Work {
     pub together: u32,
     /// Most items there can be; `None` for a kernel without an item dimension, which a count on the device never shortens.
     pub items: Option<u32>,
-    /// Workgroups along y.
+    /// Workgroups along y; 0 for as many as it takes ([`Work::folded`]).
     pub rows: u32,
 }
 
@@ -79,14 +79,24 @@ impl Work {
         Self { per_item: invocations, together: 1, items: None, rows: 1 }
     }
 
+    /// `invocations` in one dimension, any number of them: past [`Work::MOST_GROUPS`] workgroups the dispatch goes on in the next row, and the
+    /// kernel takes its place from `shared/grid.wgsl`.
+    pub const fn folded(invocations: u32) -> Self {
+        Self { rows: 0, ..Self::linear(invocations) }
+    }
+
     /// Most items there can be, 1 without an item dimension.
     pub fn most(self) -> u32 {
         self.items.unwrap_or(1)
     }
 
+    /// Workgroups that WebGPU promises along a dimension.
+    pub const MOST_GROUPS: u32 = 65_535;
+
     /// Workgroups of `width` invocations along x and y for `items` items.
     pub fn groups(self, items: u32, width: u32) -> [u32; 2] {
-        [(self.per_item * items.div_ceil(self.together)).div_ceil(width), self.rows]
+        let groups = (self.per_item * items.div_ceil(self.together)).div_ceil(width);
+        if self.rows == 0 { [groups.min(Self::MOST_GROUPS), groups.div_ceil(Self::MOST_GROUPS)] } else { [groups, self.rows] }
     }
 }
 

@@ -4,7 +4,7 @@
 //   x         f32[len]  update   every element rewritten once
 //
 // kept(i) depends on seed, step and i alone, so both directions see the same mask and a resumed run sees the same masks again.
-// One invocation per element. Twin: src/kernels/nn/dropout.rs. Snippets: pcg.
+// One invocation per element. Twin: src/kernels/nn/dropout.rs. Snippets: pcg, grid.
 
 struct Dropout {
     len: u32,
@@ -18,7 +18,8 @@ struct Dropout {
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u) {
-    if id.x >= p.len { return; }
-    let random = pcg(pcg(pcg(schedule[1]) + schedule[0]) + id.x);
-    x[id.x] = select(0.0, x[id.x] * p.scale, random >= p.threshold);
+    let i = flat_invocation(id, 64u);
+    if i >= p.len { return; }
+    let random = pcg(pcg(pcg(schedule[1]) + schedule[0]) + i);
+    x[i] = select(0.0, x[i] * p.scale, random >= p.threshold);
 }

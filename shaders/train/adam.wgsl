@@ -8,7 +8,7 @@
 //   v         f32[len]  update   second moment
 //
 // Weight decay: added to the gradient (Adam), or if `decoupled` taken off the value by rate * decay (AdamW, Loshchilov and Hutter 2019).
-// One invocation per element. Twin: src/kernels/train/adam.rs.
+// One invocation per element. Twin: src/kernels/train/adam.rs. Snippets: grid.
 
 struct Adam {
     len: u32,
@@ -29,7 +29,7 @@ struct Adam {
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u) {
-    let i = id.x;
+    let i = flat_invocation(id, 64u);
     if i >= p.len || status[0] != 0u { return; }
     let rate = bitcast<f32>(schedule[2]);
     var x = value[i];

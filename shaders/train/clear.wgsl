@@ -2,11 +2,10 @@
 //
 //   x  f32[len]  write
 //
-// One invocation per element, in rows of `row`. Twin: src/kernels/train/clear.rs.
+// One invocation per element. Twin: src/kernels/train/clear.rs. Snippets: grid.
 
 struct Clear {
     len: u32,
-    row: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Clear;
@@ -14,7 +13,7 @@ struct Clear {
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u) {
-    let i = id.y * p.row + id.x;
-    if id.x >= p.row || i >= p.len { return; }
+    let i = flat_invocation(id, 64u);
+    if i >= p.len { return; }
     x[i] = 0.0;
 }

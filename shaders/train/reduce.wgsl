@@ -3,7 +3,8 @@
 //   partial  f32[len, slabs] or [slabs, len]  read     by the strides `element` and `slab`
 //   sum      f32[len]                         update   every element added to once
 //
-// 16 elements and 16 invocations for each a workgroup: each sums every 16th slab, then the sums are added pairwise. Twin: src/kernels/train/reduce.rs.
+// 16 elements and 16 invocations for each a workgroup: each sums every 16th slab, then the sums are added pairwise.
+// Twin: src/kernels/train/reduce.rs. Snippets: grid.
 
 struct Reduce {
     len: u32,
@@ -20,7 +21,7 @@ var<workgroup> sums: array<f32, 256>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) workgroup: vec3u) {
-    let e = workgroup.x * 16u + lane % 16u;
+    let e = flat_workgroup(workgroup) * 16u + lane % 16u;
     var total = 0.0;
     if e < p.len {
         for (var s = lane / 16u; s < p.slabs; s += 16u) { total += partial[e * p.element + s * p.slab]; }

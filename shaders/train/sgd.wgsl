@@ -6,7 +6,7 @@
 //   value     f32[len]  update
 //   m         f32[len]  update   velocity
 //
-// One invocation per element. Twin: src/kernels/train/sgd.rs.
+// One invocation per element. Twin: src/kernels/train/sgd.rs. Snippets: grid.
 
 struct Sgd {
     len: u32,
@@ -23,7 +23,7 @@ struct Sgd {
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u) {
-    let i = id.x;
+    let i = flat_invocation(id, 64u);
     if i >= p.len || status[0] != 0u { return; }
     let velocity = p.momentum * m[i] + gradient[i] + p.decay * value[i];
     m[i] = velocity;

@@ -27,13 +27,13 @@ fn pcg(value: u32) -> u32 {
 
 impl Kernel for Dropout {
     const NAME: &'static str = "dropout";
-    const WGSL: &'static [&'static str] = wgsl!("nn/dropout", "shared/pcg");
+    const WGSL: &'static [&'static str] = wgsl!("nn/dropout", "shared/pcg", "shared/grid");
     const WORKGROUP: [u32; 3] = [64, 1, 1];
     const BINDINGS: &'static [Binding] = &[Binding::READ_U32, Binding::UPDATE];
     const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
 
     fn work(&self) -> Work {
-        Work::linear(self.len)
+        Work::folded(self.len)
     }
 
     fn sizes(&self) -> Vec<usize> {

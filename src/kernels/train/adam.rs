@@ -25,14 +25,14 @@ impl Adam {
 
 impl Kernel for Adam {
     const NAME: &'static str = "adam";
-    const WGSL: &'static [&'static str] = wgsl!("train/adam");
+    const WGSL: &'static [&'static str] = wgsl!("train/adam", "shared/grid");
     const WORKGROUP: [u32; 3] = [64, 1, 1];
     const BINDINGS: &'static [Binding] =
         &[Binding::READ, Binding::READ_U32, Binding::READ_U32, Binding::UPDATE, Binding::UPDATE, Binding::UPDATE];
     const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
 
     fn work(&self) -> Work {
-        Work::linear(self.len)
+        Work::folded(self.len)
     }
 
     fn sizes(&self) -> Vec<usize> {

@@ -7,25 +7,25 @@ use crate::record::{Binding, Kernel, Work};
 
 crate::uniform! {
     /// Writes zeros to `x: [len]`: gradients accumulate, so every step starts with none.
-    pub struct Clear { len: u32, row: u32 }
+    pub struct Clear { len: u32 }
 }
 
 impl Clear {
     /// Of `len` elements.
     pub fn new(len: u32) -> Self {
-        Self { len, row: len.min(1 << 20) }
+        Self { len }
     }
 }
 
 impl Kernel for Clear {
     const NAME: &'static str = "clear";
-    const WGSL: &'static [&'static str] = wgsl!("train/clear");
+    const WGSL: &'static [&'static str] = wgsl!("train/clear", "shared/grid");
     const WORKGROUP: [u32; 3] = [64, 1, 1];
     const BINDINGS: &'static [Binding] = &[Binding::WRITE];
     const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
 
     fn work(&self) -> Work {
-        Work { per_item: self.row, together: 1, items: None, rows: self.len.div_ceil(self.row) }
+        Work::folded(self.len)
     }
 
     fn sizes(&self) -> Vec<usize> {
@@ -43,6 +43,6 @@ impl Kernel for Clear {
 
 impl Samples for Clear {
     fn samples() -> Vec<Sample<Self>> {
-        [1, 65, (1 << 20) + 77].map(|len| Sample { kernel: Self::new(len), read: Vec::new() }).to_vec()
+        [1, 65, 65_535 * 64 + 77].map(|len| Sample { kernel: Self::new(len), read: Vec::new() }).to_vec()
     }
 }

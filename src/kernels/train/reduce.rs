@@ -27,13 +27,13 @@ impl Reduce {
 
 impl Kernel for Reduce {
     const NAME: &'static str = "reduce";
-    const WGSL: &'static [&'static str] = wgsl!("train/reduce");
+    const WGSL: &'static [&'static str] = wgsl!("train/reduce", "shared/grid");
     const WORKGROUP: [u32; 3] = [256, 1, 1];
     const BINDINGS: &'static [Binding] = &[Binding::READ, Binding::UPDATE];
     const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
 
     fn work(&self) -> Work {
-        Work::linear(self.len * 16)
+        Work::folded(self.len * 16)
     }
 
     fn sizes(&self) -> Vec<usize> {
@@ -72,8 +72,14 @@ impl Kernel for Reduce {
 
 impl Samples for Reduce {
     fn samples() -> Vec<Sample<Self>> {
-        [Self::slabs_first(1, 1), Self::slabs_first(37, 5000), Self::slabs_last(65, 3), Self::slabs_last(1, 1024)]
-            .map(|kernel| Sample { kernel, read: vec![noise((kernel.len * kernel.slabs) as usize, 1)] })
-            .to_vec()
+        [
+            Self::slabs_first(1, 1),
+            Self::slabs_first(37, 5000),
+            Self::slabs_last(65, 3),
+            Self::slabs_last(1, 1024),
+            Self::slabs_first(1, 65_535 * 16 + 9),
+        ]
+        .map(|kernel| Sample { kernel, read: vec![noise((kernel.len * kernel.slabs) as usize, 1)] })
+        .to_vec()
     }
 }

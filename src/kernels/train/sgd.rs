@@ -21,13 +21,13 @@ impl Sgd {
 
 impl Kernel for Sgd {
     const NAME: &'static str = "sgd";
-    const WGSL: &'static [&'static str] = wgsl!("train/sgd");
+    const WGSL: &'static [&'static str] = wgsl!("train/sgd", "shared/grid");
     const WORKGROUP: [u32; 3] = [64, 1, 1];
     const BINDINGS: &'static [Binding] = &[Binding::READ, Binding::READ_U32, Binding::READ_U32, Binding::UPDATE, Binding::UPDATE];
     const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
 
     fn work(&self) -> Work {
-        Work::linear(self.len)
+        Work::folded(self.len)
     }
 
     fn sizes(&self) -> Vec<usize> {
@@ -55,7 +55,7 @@ impl Kernel for Sgd {
 
 impl Samples for Sgd {
     fn samples() -> Vec<Sample<Self>> {
-        [(1, 0.0, false), (65, 0.01, false), (5000, 0.0, false), (64, 0.0, true)]
+        [(1, 0.0, false), (65, 0.01, false), (5000, 0.0, false), (64, 0.0, true), (65_535 * 64 + 9, 0.0, false)]
             .map(|(len, decay, fault)| {
                 let mut read = sample_state(len as usize, fault);
                 read.truncate(5);
