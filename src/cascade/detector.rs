@@ -12,8 +12,8 @@ use super::stage::ListId;
 use crate::engine::gpu::GpuFrame;
 use crate::engine::{Engine, EngineError, Flight, Outputs, Session};
 use crate::kernels::select::{Counter, Faces};
-use crate::nets::{ONET, PNET, RNET};
-use crate::record::{Recording, Slot};
+use crate::nets::{Fused, ONET, PNET, RNET};
+use crate::record::{DeviceFacts, Recording, Slot};
 use crate::weights::Weights;
 
 /// The cascade for some frames of one size, ready to play.
@@ -76,7 +76,7 @@ impl Detector {
     pub fn new(engine: Engine, weights: &Weights, config: Config) -> Result<Self, DetectError> {
         config.validate()?;
         for net in [PNET, RNET, ONET] {
-            net.forward(&mut Recording::new(), weights)?;
+            Fused::whole(net, &mut Recording::new(), weights, DeviceFacts::HOST)?;
         }
         Ok(Self { engine, weights: weights.clone(), config, ready: Vec::new(), pending: VecDeque::new() })
     }

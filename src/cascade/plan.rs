@@ -66,7 +66,7 @@ impl Plan {
         let cells = levels.iter().map(|level| u64::from(level.cells().area())).sum();
         let room = config.capacity.unwrap_or_else(|| capacity(cells));
         let mut stages = Stages::new(config, room, images, size);
-        let [pnet, rnet, onet] = [PNET, RNET, ONET].map(|net| net.fused(&mut stages.recording, weights, device));
+        let [pnet, rnet, onet] = [PNET, RNET, ONET].map(|net| Fused::with_tail(net, &mut stages.recording, weights, device));
         let (pnet, rnet, onet) = (pnet?, rnet?, onet?);
         let (crops, open) = after_pnet(&mut stages, &pnet, images, size, levels, device)?;
         let (crops, open) = after_rnet(&mut stages, &rnet, crops, open, device)?;
@@ -103,10 +103,10 @@ impl Plan {
         let cells = levels.iter().map(|level| u64::from(level.cells().area())).sum();
         let room = config.capacity.unwrap_or_else(|| capacity(cells));
         let mut stages = Stages::new(config, room, 1, size);
-        let pnet = PNET.fused(&mut stages.recording, weights, device)?;
+        let pnet = Fused::with_tail(PNET, &mut stages.recording, weights, device)?;
         let (mut crops, mut open) = after_pnet(&mut stages, &pnet, 1, size, levels, device)?;
         if depth == Depth::Rnet {
-            let rnet = RNET.fused(&mut stages.recording, weights, device)?;
+            let rnet = Fused::with_tail(RNET, &mut stages.recording, weights, device)?;
             (crops, open) = after_rnet(&mut stages, &rnet, crops, open, device)?;
         }
         stages.close(open, None);

@@ -7,7 +7,9 @@ use mtcmcn::kernels::nn::{
     Conv, ConvBackwardInput, ConvBackwardWeight, ConvFlip, Dense, DenseBackwardInput, DenseBackwardWeight, Lrn, LrnBackward, Prelu,
     PreluBackward, PreluPool, PreluPoolBackward,
 };
-use mtcmcn::kernels::train::{CrossEntropy, CrossEntropyBackward, Kind, Mine, Reduce, SquaredError, SquaredErrorBackward, TARGETS, Task};
+use mtcmcn::kernels::train::{
+    CrossEntropy, CrossEntropyBackward, Kind, Mine, MiningRule, Reduce, SquaredError, SquaredErrorBackward, TARGETS, Task,
+};
 use mtcmcn::record::{Access, Kernel};
 use mtcmcn::tensor::{Shape, Tensor, noise};
 
@@ -198,21 +200,27 @@ fn losses() {
         let kinds = words(&(0..n).map(|i| all[i % 4].0).collect::<Vec<_>>());
         // Labels, and what a teacher may say of them.
         let faces: Vec<f32> = (0..n).map(|i| [1.0, 0.0, 0.3, 0.9][i / 4 % 4]).collect();
+        let rules = words(&MiningRule::words(&[MiningRule::new(1.0, 0.5); 3]));
         let n = n as u32;
         for (task, first) in [(Task::Class, 0), (Task::Box, 2), (Task::Landmarks, 6)] {
-            let losses = |y: &[f32]| match task {
-                Task::Class => twin(&CrossEntropy::new(n, 16), &[y, &kinds, &faces], 0.0).remove(0),
-                task => twin(&SquaredError::new(task, n, 16, first), &[y, &kinds, &targets], 0.0).remove(0),
+            // Rows of the three tasks, and of who is told right: of the other tasks they are zero.
+            let figures = |y: &[f32]| {
+                let mut rows = match task {
+                    Task::Class => twin(&CrossEntropy::new(n, 16, 3), &[y, &kinds, &faces], 0.0).remove(0),
+                    task => twin(&SquaredError::new(task, n, 16, first), &[y, &kinds, &targets], 0.0).remove(0),
+                };
+                rows.resize(3 * n as usize, 0.0);
+                rows
             };
-            let scales = twin(&Mine::new(task, n, 1.0, 0.5), &[&losses(&y), &kinds], 0.0).remove(0);
+            let scales = twin(&Mine::new(n, 3), &[&figures(&y), &kinds, &rules], 0.0).remove(0);
             let gradient = match task {
                 Task::Class => twin(&CrossEntropyBackward::new(n, 16), &[&y, &faces, &scales], 0.0).remove(0),
                 task => twin(&SquaredErrorBackward::new(task, n, 16, first), &[&y, &targets, &scales], 0.0).remove(0),
             };
             // The third derivative of ln(1 + eˣ) is under 0.1: the difference errs by a sixtieth of h².
             let h = 0.015_625;
-            let tolerance = rounding(&losses(&y), &scales, h) + f64::from(h * h) / 60.0;
-            compare(task.name(), &y, &gradient, h, tolerance, |y| weighted(&losses(y), &scales));
+            let tolerance = rounding(&figures(&y), &scales[..3 * n as usize], h) + f64::from(h * h) / 60.0;
+            compare(task.name(), &y, &gradient, h, tolerance, |y| weighted(&figures(y), &scales));
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::tensor::noise;
 crate::uniform! {
     /// `dy[n,k] += scale[n] (softmax_k - t_k)`, `t_1 = t`, `t_0 = 1 - t`, `k` 0 and 1 (spec section 4.4).
     ///
-    /// Reads `y: [n, outputs]`, `t` as `faces: [n]` and row 0 of `scales: [3, n]`; adds to `dy: [n, outputs]`. A scale of 0 adds nothing at all.
+    /// Reads `y: [n, outputs]`, `t` as `faces: [n]` and row 0 of `scales: [rows, n]`; adds to `dy: [n, outputs]`. A scale of 0 adds nothing at all.
     pub struct CrossEntropyBackward { n: u32, outputs: u32 }
 }
 
@@ -33,7 +33,7 @@ impl Kernel for CrossEntropyBackward {
 
     fn sizes(&self) -> Vec<usize> {
         let (n, y) = (self.n as usize, (self.n * self.outputs) as usize);
-        vec![y, n, 3 * n, y]
+        vec![y, n, n, y]
     }
 
     fn reference(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {

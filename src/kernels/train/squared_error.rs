@@ -8,7 +8,7 @@ use crate::tensor::noise;
 crate::uniform! {
     /// `loss[n] = Σ_k (y[n, first + k] - target[n, k])²` for samples that have the task (spec section 4.3).
     ///
-    /// Reads `y: [n, outputs]`, `kinds: [n]` and `targets: [n, 14]`; writes the task's row of `losses: [3, n]`.
+    /// Reads `y: [n, outputs]`, `kinds: [n]` and `targets: [n, 14]`; writes the task's row of `figures: [rows, n]`.
     pub struct SquaredError { n: u32, outputs: u32, first: u32, count: u32, target_first: u32, task: u32 }
 }
 
@@ -39,7 +39,7 @@ impl Kernel for SquaredError {
 
     fn sizes(&self) -> Vec<usize> {
         let n = self.n as usize;
-        vec![n * self.outputs as usize, n, n * TARGETS, 3 * n]
+        vec![n * self.outputs as usize, n, n * TARGETS, (self.task as usize + 1) * n]
     }
 
     fn reference(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {

@@ -9,7 +9,7 @@ use crate::tensor::noise;
 crate::uniform! {
     /// `dy[n, first + k] += 2 scale[n] (y[n, first + k] - target[n, k])` (spec section 4.4).
     ///
-    /// Reads `y: [n, outputs]`, `targets: [n, 14]` and the task's row of `scales: [3, n]`; adds to `dy: [n, outputs]`. A scale of 0 adds
+    /// Reads `y: [n, outputs]`, `targets: [n, 14]` and the task's row of `scales: [rows, n]`; adds to `dy: [n, outputs]`. A scale of 0 adds
     /// nothing at all.
     pub struct SquaredErrorBackward { n: u32, outputs: u32, first: u32, count: u32, target_first: u32, task: u32 }
 }
@@ -35,7 +35,7 @@ impl Kernel for SquaredErrorBackward {
 
     fn sizes(&self) -> Vec<usize> {
         let (n, y) = (self.n as usize, (self.n * self.outputs) as usize);
-        vec![y, n * TARGETS, 3 * n, y]
+        vec![y, n * TARGETS, (self.task as usize + 1) * n, y]
     }
 
     fn reference(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
