@@ -54,7 +54,7 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
 /// # Errors
 ///
 /// What the system says.
-#[cfg(feature = "cli")]
+#[cfg(feature = "toolkit")]
 pub fn map(path: &Path) -> io::Result<memmap2::Mmap> {
     let file = File::open(path)?;
     #[allow(unsafe_code, reason = "a file of many gigabytes cannot be read into memory")]

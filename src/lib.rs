@@ -22,16 +22,17 @@ pub mod cascade;
 pub mod data;
 pub mod doctor;
 pub mod engine;
-#[cfg(feature = "cli")]
+#[cfg(feature = "toolkit")]
 pub mod eval;
 pub mod files;
+mod formats;
 pub mod geometry;
 pub mod kernels;
 pub mod measure;
 pub mod nets;
-#[cfg(feature = "cli")]
+#[cfg(feature = "toolkit")]
 pub mod picture;
-#[cfg(feature = "cli")]
+#[cfg(feature = "toolkit")]
 pub mod plot;
 pub mod record;
 mod simd;

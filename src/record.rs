@@ -1,12 +1,14 @@
 //! The schedule as data: a [`Recording`] lists *steps* (a kernel and the slots it touches) that any engine can play.
 
 mod any;
+mod facts;
 
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 pub use any::AnyKernel;
+pub use facts::{DeviceFacts, Executor};
 
 /// How a kernel touches a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

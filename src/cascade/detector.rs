@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 
 use super::Config;
 use super::found::{DetectError, Detections, Frame, StageCounts, Ticket, face};
-use super::plan::{Budget, Plan};
+use super::plan::Plan;
 use super::pyramid::{self, Level};
 use super::stage::ListId;
 use crate::engine::gpu::GpuFrame;
@@ -296,8 +296,8 @@ impl Detector {
     }
 
     fn load(&self, engine: &Engine, key: Key, levels: &[Level]) -> Result<Prepared, DetectError> {
-        let budget = if engine.gpu().is_some() { Budget::GPU } else { Budget::CPU };
-        let Plan { recording, frames, faces, counters } = Plan::new(key.images, key.size, levels, &self.weights, &self.config, budget)?;
+        let Plan { recording, frames, faces, counters } =
+            Plan::new(key.images, key.size, levels, &self.weights, &self.config, engine.facts())?;
         let session = engine.load(recording)?;
         Ok(Prepared { key, session, frames, faces, counters })
     }

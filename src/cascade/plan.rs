@@ -6,28 +6,29 @@ use super::stage::{List, ListId, Open, Stages, Verdict};
 use super::{Capacity, Config};
 use crate::kernels::select::{Faces, NmsRule};
 use crate::nets::{Fused, NetError, ONET, PNET, RNET};
-use crate::record::{Recording, Slot};
+use crate::record::{DeviceFacts, Executor, Recording, Slot};
 use crate::weights::Weights;
 
-/// How much memory one pass may take, in elements of its largest buffer and in crops; and the kind of kernels.
+/// How much one pass of each net takes on.
 #[derive(Debug, Clone, Copy)]
-pub struct Budget {
-    /// P-Net's largest buffer, elements.
-    pub elements: u64,
+struct PassSizes {
+    /// Elements of P-Net's largest buffer.
+    elements: u64,
     /// Crops that R-Net takes at once.
-    pub rnet: u32,
+    rnet: u32,
     /// Crops that O-Net takes at once.
-    pub onet: u32,
-    /// Weights in uniform buffers where they fit.
-    pub uniforms: bool,
+    onet: u32,
 }
 
-impl Budget {
+impl PassSizes {
     /// A GPU wants few large dispatches; the largest buffer (O-Net's second activations, 113 KB a crop) stays under the 128 MiB that every
-    /// device binds.
-    pub const GPU: Self = Self { elements: 24 << 20, rnet: 4096, onet: 1024, uniforms: true };
-    /// A CPU wants activations that stay in cache.
-    pub const CPU: Self = Self { elements: 2 << 20, rnet: 64, onet: 16, uniforms: false };
+    /// device binds. A CPU wants activations that stay in cache.
+    fn on(device: DeviceFacts) -> Self {
+        match device.executor {
+            Executor::Host => Self { elements: 2 << 20, rnet: 64, onet: 16 },
+            _ => Self { elements: 24 << 20, rnet: 4096, onet: 1024 },
+        }
+    }
 }
 
 /// A recorded cascade.
@@ -60,16 +61,17 @@ impl Plan {
         levels: &[Level],
         weights: &Weights,
         config: &Config,
-        budget: Budget,
+        device: DeviceFacts,
     ) -> Result<Self, NetError> {
         let cells = levels.iter().map(|level| u64::from(level.cells().area())).sum();
         let room = config.capacity.unwrap_or_else(|| capacity(cells));
         let mut stages = Stages::new(config, room, images, size);
-        let [pnet, rnet, onet] = [PNET, RNET, ONET].map(|net| net.fused(&mut stages.recording, weights, budget.uniforms));
+        let [pnet, rnet, onet] = [PNET, RNET, ONET].map(|net| net.fused(&mut stages.recording, weights, device));
         let (pnet, rnet, onet) = (pnet?, rnet?, onet?);
-        let (crops, open) = after_pnet(&mut stages, &pnet, images, size, levels, budget)?;
-        let (crops, open) = after_rnet(&mut stages, &rnet, crops, open, budget)?;
-        let third = Verdict { net: &onet, side: ONET.side, threshold: config.thresholds[2], chunk: budget.onet, regress: true };
+        let (crops, open) = after_pnet(&mut stages, &pnet, images, size, levels, device)?;
+        let (crops, open) = after_rnet(&mut stages, &rnet, crops, open, device)?;
+        let third =
+            Verdict { net: &onet, side: ONET.side, threshold: config.thresholds[2], chunk: PassSizes::on(device).onet, regress: true };
         let (by_onet, landmarks, steps) = stages.judge(crops, "O-Net scored", third)?;
         stages.close(open, Some(steps));
         let smaller = NmsRule { smaller: true, ..UNION };
@@ -95,17 +97,17 @@ impl Plan {
         levels: &[Level],
         weights: &Weights,
         config: &Config,
-        budget: Budget,
+        device: DeviceFacts,
         depth: Depth,
     ) -> Result<Shortened, NetError> {
         let cells = levels.iter().map(|level| u64::from(level.cells().area())).sum();
         let room = config.capacity.unwrap_or_else(|| capacity(cells));
         let mut stages = Stages::new(config, room, 1, size);
-        let pnet = PNET.fused(&mut stages.recording, weights, budget.uniforms)?;
-        let (mut crops, mut open) = after_pnet(&mut stages, &pnet, 1, size, levels, budget)?;
+        let pnet = PNET.fused(&mut stages.recording, weights, device)?;
+        let (mut crops, mut open) = after_pnet(&mut stages, &pnet, 1, size, levels, device)?;
         if depth == Depth::Rnet {
-            let rnet = RNET.fused(&mut stages.recording, weights, budget.uniforms)?;
-            (crops, open) = after_rnet(&mut stages, &rnet, crops, open, budget)?;
+            let rnet = RNET.fused(&mut stages.recording, weights, device)?;
+            (crops, open) = after_rnet(&mut stages, &rnet, crops, open, device)?;
         }
         stages.close(open, None);
         let (frame, counters) = (stages.frames(), stages.counters);
@@ -137,9 +139,9 @@ fn after_pnet(
     images: u32,
     size: [u32; 2],
     levels: &[Level],
-    budget: Budget,
+    device: DeviceFacts,
 ) -> Result<(List, Open), NetError> {
-    let (passes, corners) = pyramid::passes(levels, size[0], budget.elements / u64::from(images));
+    let (passes, corners) = pyramid::passes(levels, size[0], PassSizes::on(device).elements / u64::from(images));
     let cells = stages.propose(net, &passes, corners)?;
     stages.suppress(cells, levels.len() as u32, 0.5);
     let room = stages.capacity().rnet;
@@ -147,9 +149,9 @@ fn after_pnet(
 }
 
 /// R-Net over its crops: O-Net's crops.
-fn after_rnet(stages: &mut Stages<'_>, net: &Fused, crops: List, open: Open, budget: Budget) -> Result<(List, Open), NetError> {
+fn after_rnet(stages: &mut Stages<'_>, net: &Fused, crops: List, open: Open, device: DeviceFacts) -> Result<(List, Open), NetError> {
     let (threshold, room) = (stages.config().thresholds[1], stages.capacity().onet);
-    let verdict = Verdict { net, side: RNET.side, threshold, chunk: budget.rnet, regress: false };
+    let verdict = Verdict { net, side: RNET.side, threshold, chunk: PassSizes::on(device).rnet, regress: false };
     let (by_rnet, _, steps) = stages.judge(crops, "R-Net scored", verdict)?;
     stages.close(open, Some(steps));
     Ok(stages.settle(by_rnet, UNION, "O-Net", [ListId::Rnet, ListId::RnetNms], (room, Some(1.0))))

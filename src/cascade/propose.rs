@@ -2,13 +2,13 @@
 
 use super::Config;
 use super::found::{DetectError, Frame};
-use super::plan::{Budget, Plan};
+use super::plan::Plan;
 use super::pyramid;
 use super::stage::{List, ListId};
 use crate::engine::{Engine, Session};
 use crate::geometry::BoundingBox;
 use crate::kernels::select::{Candidate, Counter};
-use crate::record::Slot;
+use crate::record::{DeviceFacts, Slot};
 use crate::weights::Weights;
 
 /// How far the cascade goes.
@@ -60,7 +60,7 @@ impl Proposer {
         let proposer = Self { engine, weights: weights.clone(), config, depth, ready: None };
         // Weights that do not fit are told now, not at the first frame.
         let least = proposer.config.min_face_px.ceil().min(10_000.0) as u32;
-        Plan::short([least; 2], &pyramid::levels(least, least, &proposer.config), weights, &proposer.config, Budget::CPU, depth)?;
+        Plan::short([least; 2], &pyramid::levels(least, least, &proposer.config), weights, &proposer.config, DeviceFacts::HOST, depth)?;
         Ok(proposer)
     }
 
@@ -86,8 +86,7 @@ impl Proposer {
         let ready = match self.ready.take().filter(|ready| ready.size == size) {
             Some(ready) => ready,
             None => {
-                let budget = if self.engine.gpu().is_some() { Budget::GPU } else { Budget::CPU };
-                let plan = Plan::short(size, &levels, &self.weights, &self.config, budget, self.depth)?;
+                let plan = Plan::short(size, &levels, &self.weights, &self.config, self.engine.facts(), self.depth)?;
                 Ready { size, session: self.engine.load(plan.recording)?, frame: plan.frame, boxes: plan.boxes, counters: plan.counters }
             }
         };

@@ -9,9 +9,9 @@ use std::path::Path;
 use glam::Vec2;
 
 use super::fault::read_file;
-use super::sqlite::{Database, Value};
 use super::text::box_of_sides;
 use super::{AnnotatedImage, Annotation, DataError, Faults, FileFaults};
+use crate::formats::sqlite::{Database, Value};
 use crate::geometry::BoundingBox;
 
 /// AFLW's numbers of our five points, in our order.

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use super::fault::{MAX_FILE, read_file};
 use super::{DataError, Faults, FileFaults, image_key};
+use crate::formats::npy::{self, Array, Values};
 use crate::weights::Weights;
 
 /// Vectors of one length, each of length 1.
@@ -59,8 +60,8 @@ pub fn read(path: &Path, faults: &mut Faults) -> Result<Embeddings, DataError> {
 ///
 /// As [`read`].
 pub fn parse(bytes: &[u8], faults: &mut FileFaults) -> Result<Embeddings, DataError> {
-    let found = if bytes.starts_with(NPY) {
-        npy(bytes).and_then(|array| one_matrix(vec![("embeddings".into(), array)], None))
+    let found = if npy::is(bytes) {
+        npy::read(bytes).and_then(|array| one_matrix(vec![("embeddings".into(), array)], None))
     } else if bytes.starts_with(b"PK") {
         npz(bytes)
     } else {
@@ -140,74 +141,11 @@ fn npz(bytes: &[u8]) -> Result<Matrix, String> {
         let name = member.name().map_err(|error| error.to_string())?.trim_end_matches(".npy").to_owned();
         let mut bytes = Vec::new();
         (&mut member).take(MAX_FILE).read_to_end(&mut bytes).map_err(|error| format!("member {name:?}: {error}"))?;
-        let array = npy(&bytes).map_err(|what| format!("member {name:?}: {what}"))?;
+        let array = npy::read(&bytes).map_err(|what| format!("member {name:?}: {what}"))?;
         match array.values {
             Values::Text(text) if name == "names" => names = Some(text),
             _ => arrays.push((name, array)),
         }
     }
     one_matrix(arrays, names)
-}
-
-const NPY: &[u8] = b"\x93NUMPY";
-
-struct Array {
-    shape: Vec<usize>,
-    values: Values,
-}
-
-enum Values {
-    Numbers(Vec<f32>),
-    Text(Vec<String>),
-}
-
-/// The array in a `.npy` file: `f2`, `f4`, `f8`, or text, little-endian, in C order.
-fn npy(bytes: &[u8]) -> Result<Array, String> {
-    const CUT: &str = "a numpy array that is cut off";
-    let rest = bytes.strip_prefix(NPY).ok_or("not a numpy array")?;
-    let (length, rest) = match rest {
-        [1, _, a, b, rest @ ..] => (u32::from_le_bytes([*a, *b, 0, 0]), rest),
-        [2 | 3, _, a, b, c, d, rest @ ..] => (u32::from_le_bytes([*a, *b, *c, *d]), rest),
-        _ => return Err("a numpy array of an unknown version".into()),
-    };
-    let (header, data) = rest.split_at_checked(length as usize).ok_or(CUT)?;
-    let header = std::str::from_utf8(header).map_err(|_| "a numpy array whose header is not text")?;
-    let entry = |key: &str| {
-        header.split_once(&format!("'{key}':")).map(|(_, rest)| rest.trim_start()).ok_or(format!("a numpy array without {key}"))
-    };
-    if !entry("fortran_order")?.starts_with("False") {
-        return Err("a numpy array in Fortran order; save numpy.ascontiguousarray of it".into());
-    }
-    let shape = entry("shape")?.strip_prefix('(').and_then(|rest| rest.split_once(')')).ok_or("a numpy array without a shape")?.0;
-    let sizes = shape
-        .split(',')
-        .map(str::trim)
-        .filter(|size| !size.is_empty())
-        .map(|size| size.parse::<usize>().map_err(|_| format!("the size {size:?}")));
-    let shape = sizes.collect::<Result<Vec<_>, _>>()?;
-    let kind = entry("descr")?.strip_prefix('\'').and_then(|rest| rest.split_once('\'')).ok_or("a numpy array of records")?.0;
-    if kind.starts_with('>') {
-        return Err("a numpy array in big-endian order; save it with astype('<f4')".into());
-    }
-    let (kind, size) = kind.trim_start_matches(['<', '|']).split_at_checked(1).ok_or("a numpy array without a type")?;
-    let size = size.parse::<usize>().ok().filter(|size| (1..1 << 20).contains(size)).ok_or("a numpy array of elements without size")?;
-    let width = if kind == "U" { 4 * size } else { size };
-    let count = shape.iter().try_fold(1usize, |count, size| count.checked_mul(*size)).ok_or("a numpy array of impossible shape")?;
-    let data = count.checked_mul(width).and_then(|length| data.get(..length)).ok_or(CUT)?;
-    let elements = data.chunks_exact(width);
-    let values = match (kind, size) {
-        ("f", 2) => Values::Numbers(crate::weights::f16s(data)),
-        ("f", 4) => Values::Numbers(crate::weights::f32s(data)),
-        ("f", 8) => Values::Numbers(data.as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes) as f32).collect()),
-        ("S", _) => Values::Text(elements.map(|text| String::from_utf8_lossy(text).trim_end_matches('\0').to_owned()).collect()),
-        ("U", _) => Values::Text(elements.map(text).collect()),
-        _ => return Err(format!("a numpy array of type {kind}{size}; save it as float32")),
-    };
-    Ok(Array { shape, values })
-}
-
-/// Text of four bytes a character, filled up with zeros.
-fn text(bytes: &[u8]) -> String {
-    let characters = bytes.as_chunks().0.iter().map(|bytes| char::from_u32(u32::from_le_bytes(*bytes)).unwrap_or('\u{fffd}'));
-    characters.collect::<String>().trim_end_matches('\0').to_owned()
 }

@@ -6,24 +6,20 @@
 //! Each format has `parse`, of bytes that are there already, and `read`, of a file. Boxes and landmarks are in `image` space, pixel edges,
 //! whatever the file counts in. Paths are as the file writes them.
 
-#[cfg(feature = "cli")]
+#[cfg(feature = "toolkit")]
 pub mod aflw;
 pub mod celeba;
-#[cfg(feature = "cli")]
+#[cfg(feature = "toolkit")]
 pub mod embeddings;
 pub mod facepoint;
 mod fault;
 pub mod fddb;
 pub mod json;
 mod matching;
-#[cfg(feature = "cli")]
-mod matlab;
 pub mod pairs;
-#[cfg(feature = "cli")]
-mod sqlite;
 mod text;
 pub mod wider;
-#[cfg(feature = "cli")]
+#[cfg(feature = "toolkit")]
 pub mod wider_mat;
 
 use crate::geometry::{BoundingBox, Landmarks};

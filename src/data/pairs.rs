@@ -43,7 +43,7 @@ pub enum PairForm {
     /// CACD-VS, which needs no file.
     CacdVs,
     /// `.bin` of insightface.
-    #[cfg(feature = "cli")]
+    #[cfg(feature = "toolkit")]
     Insightface,
 }
 
@@ -56,7 +56,7 @@ impl FromStr for PairForm {
             "agedb" => Ok(Self::AgeDb),
             "calfw" => Ok(Self::Calfw),
             "cacd-vs" => Ok(Self::CacdVs),
-            #[cfg(feature = "cli")]
+            #[cfg(feature = "toolkit")]
             "bin" => Ok(Self::Insightface),
             _ => Err(format!("{name:?} is none of lfw, agedb, calfw, cacd-vs, bin")),
         }
@@ -86,7 +86,7 @@ pub fn parse(bytes: &[u8], form: PairForm, faults: &mut FileFaults) -> Result<Ve
         PairForm::AgeDb => agedb(bytes, faults),
         PairForm::Calfw => calfw(bytes, faults),
         PairForm::CacdVs => Ok(cacd_vs()),
-        #[cfg(feature = "cli")]
+        #[cfg(feature = "toolkit")]
         PairForm::Insightface => insightface(bytes, faults),
     }
 }
@@ -194,9 +194,9 @@ pub fn cacd_vs() -> Vec<Pair> {
     (0..4000).map(pair).collect()
 }
 
-#[cfg(feature = "cli")]
+#[cfg(feature = "toolkit")]
 fn insightface(bytes: &[u8], faults: &mut FileFaults) -> Result<Vec<Pair>, DataError> {
-    use crate::weights::pickle::{Pickle, Value};
+    use crate::formats::pickle::{Pickle, Value};
     let pickle = Pickle::of(bytes).map_err(|error| faults.unusable(format!("cannot be read: {error}")))?;
     let lists = match pickle.root() {
         Value::Tuple(members) | Value::List(members) => match members[..] {

@@ -6,8 +6,8 @@
 use std::path::Path;
 
 use super::fault::read_file;
-use super::matlab::{self, Array};
 use super::{AnnotatedImage, Annotation, Attributes, DataError, Faults, FileFaults};
+use crate::formats::matlab::{self, Array};
 use crate::geometry::BoundingBox;
 
 /// The settings of the evaluation, in the order of [`GroundTruth::counted`].

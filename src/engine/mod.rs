@@ -13,7 +13,7 @@ use gpu::{Gpu, GpuFlight, GpuFrame, GpuSession};
 use host::{Body, HostSession};
 use profile::Tally;
 
-use crate::record::{Recording, Slot};
+use crate::record::{DeviceFacts, Recording, Slot};
 pub use crate::simd::Simd;
 
 /// Which device to run on. Parsed from `auto`, `gpu`, `cpu`, `twin`, a backend (`vulkan`, `metal`, `dx12`, `gl`) or part of an adapter's name.
@@ -211,9 +211,9 @@ impl Engine {
         }
     }
 
-    /// Invocations at once that keep the device busy, about: kernels split long sums in so many parts.
-    pub fn width(&self) -> u32 {
-        if self.gpu().is_some_and(|gpu| gpu.report().hardware) { 1 << 16 } else { 1 << 12 }
+    /// What a recording for this engine may know of it.
+    pub fn facts(&self) -> DeviceFacts {
+        self.gpu().map_or(DeviceFacts::HOST, Gpu::facts)
     }
 
     /// Threads of the CPU engine, 1 of the twin; `None` for a GPU, software adapters included: their threads are the driver's.

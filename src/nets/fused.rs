@@ -4,7 +4,7 @@
 use super::layer::{Layer, Net, NetError};
 use crate::kernels::nn::{Conv, ConvPool, ConvUniform, Dense, MaxPool, Propose};
 use crate::kernels::select::Judge;
-use crate::record::{Recording, Slot};
+use crate::record::{DeviceFacts, Recording, Slot};
 use crate::tensor::{Shape, ShapeError};
 use crate::weights::Weights;
 
@@ -84,8 +84,8 @@ impl Scratch {
 }
 
 impl Net {
-    /// Puts the parameters of the net's kernels into `recording`. Convolutions take their weights from uniform buffers if `uniforms` wants it
-    /// and they fit: fast on a GPU, of no use to a CPU.
+    /// Puts the parameters of the net's kernels into `recording`. Convolutions take their weights from uniform buffers where
+    /// `device` reads those faster and they fit.
     ///
     /// # Errors
     ///
@@ -94,7 +94,7 @@ impl Net {
     /// # Panics
     ///
     /// If the net does not end in heads after a convolution or dense layer that [`Tail`] has a kernel for: a mistake in the net's list.
-    pub fn fused(self, recording: &mut Recording, weights: &Weights, uniforms: bool) -> Result<Fused, NetError> {
+    pub fn fused(self, recording: &mut Recording, weights: &Weights, device: DeviceFacts) -> Result<Fused, NetError> {
         let (mut blocks, mut shape) = (Vec::new(), Shape::new([1, 3, self.side, self.side])?);
         let mut layers = (0..self.layers.len()).peekable();
         loop {
@@ -131,8 +131,11 @@ impl Net {
                 (Layer::Conv { k, .. }, Some(t), _) => {
                     let [bias, slope] = [&t.bias, &t.slope].map(|part| constant(t.name, Conv::pad(part)));
                     let (packed, out) = (Conv::pack(&t.weight), out.c());
-                    let slices =
-                        if uniforms && ConvUniform::fits(shape.c(), k) { ConvUniform::slices(&packed, shape.c(), k) } else { Vec::new() };
+                    let slices = if device.uniforms_are_fast() && ConvUniform::fits(shape.c(), k) {
+                        ConvUniform::slices(&packed, shape.c(), k)
+                    } else {
+                        Vec::new()
+                    };
                     // A third pass over the input costs more than the slower weights.
                     blocks.push(if (1..=2).contains(&slices.len()) {
                         let slices = slices.into_iter().map(|(first, groups, data)| (first, groups, constant(t.name, data))).collect();

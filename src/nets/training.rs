@@ -174,7 +174,7 @@ impl Training {
         }
     }
 
-    /// Appends the backward pass, last layer first, for an engine of `width` ([`Engine::width`](crate::Engine::width)). The input's own
+    /// Appends the backward pass, last layer first, for a device of `width` ([`DeviceFacts::parallelism`](crate::record::DeviceFacts::parallelism)). The input's own
     /// gradient is not computed.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use crate::weights::Weights;
 
 /// Where weights start. Both draw evenly from `±√(3 · variance)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "cli", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "lowercase"))]
+#[cfg_attr(feature = "toolkit", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "lowercase"))]
 pub enum Initialization {
     /// Glorot and Bengio 2010: variance `2 / (inputs + outputs)`, windows counted.
     Xavier,

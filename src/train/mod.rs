@@ -1,19 +1,19 @@
 //! Training of the nets: one step is one recording, and one submission on a GPU (spec section 4).
 
-#[cfg(feature = "cli")]
+#[cfg(feature = "toolkit")]
 pub mod checkpoint;
-#[cfg(feature = "cli")]
+#[cfg(feature = "toolkit")]
 pub mod config;
-#[cfg(feature = "cli")]
+#[cfg(feature = "toolkit")]
 pub mod crops;
 mod evaluator;
 mod init;
-#[cfg(feature = "cli")]
+#[cfg(feature = "toolkit")]
 pub mod learner;
-#[cfg(feature = "cli")]
+#[cfg(feature = "toolkit")]
 pub mod metrics;
 mod optimizer;
-#[cfg(feature = "cli")]
+#[cfg(feature = "toolkit")]
 pub mod run;
 pub mod schedule;
 mod step;

@@ -2,7 +2,7 @@
 
 /// How the learning rate goes on after the warm-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "cli", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "lowercase"))]
+#[cfg_attr(feature = "toolkit", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "lowercase"))]
 pub enum Decay {
     /// It stays.
     Constant,
@@ -14,7 +14,7 @@ pub enum Decay {
 
 /// A learning rate for every step, relative to the optimizer's.
 #[derive(Debug, Clone, PartialEq)]
-#[cfg_attr(feature = "cli", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
+#[cfg_attr(feature = "toolkit", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub struct Schedule {
     /// What follows the warm-up.
     pub kind: Decay,

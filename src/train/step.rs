@@ -208,7 +208,7 @@ impl Trainer {
                 }
             }
         }
-        training.backward(&mut recording, engine.width())?;
+        training.backward(&mut recording, engine.facts().parallelism())?;
         let parameters = training.parameters();
         let norms = recording.slot("norms", parameters.len() * Squares::SHARES);
         for (parameter, i) in parameters.iter().zip(0..) {

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::WeightsError;
-use super::bytes::{Cursor, elements, f32s};
 use super::layout::{Layout, NetTensors, assemble};
 use super::names::{Net, Part};
-use super::protobuf::{Field, next, varint};
+use crate::formats::bytes::{Cursor, elements, f32s};
+use crate::formats::protobuf::{Field, next, varint};
 use crate::tensor::Tensor;
 
 const FORMAT: &str = "Caffe";
@@ -75,13 +75,13 @@ fn read_blob(bytes: &[u8]) -> Result<Tensor, WeightsError> {
             (5, Field::Bytes(packed)) => data.extend(f32s(packed)),
             (5, Field::Fixed32(bytes)) => data.push(f32::from_le_bytes(bytes)),
             (7, Field::Bytes(bytes)) => shape = Some(read_shape(bytes)?),
-            (8, _) => return Err(cursor.fail("weights in double precision")),
+            (8, _) => return Err(cursor.fail("weights in double precision").into()),
             _ => {}
         }
     }
     let shape = shape.unwrap_or_else(|| four.to_vec());
     if elements(&shape) != Some(data.len()) {
-        return Err(cursor.fail(format!("a blob of shape {shape:?} has {} elements", data.len())));
+        return Err(cursor.fail(format!("a blob of shape {shape:?} has {} elements", data.len())).into());
     }
     Ok(Tensor { shape, data })
 }
@@ -106,5 +106,5 @@ fn read_shape(bytes: &[u8]) -> Result<Vec<usize>, WeightsError> {
 }
 
 fn to_size(cursor: &Cursor<'_>, size: u64) -> Result<usize, WeightsError> {
-    usize::try_from(size).map_err(|_| cursor.fail("size beyond memory"))
+    usize::try_from(size).map_err(|_| cursor.fail("size beyond memory").into())
 }

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use crate::files::FileError;
+#[cfg(feature = "toolkit")]
+use crate::formats::bytes::FormatError;
 
 /// Why weights could not be read, written, imported or used.
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +86,7 @@ pub enum WeightsError {
         what: String,
     },
     /// Not a zip archive, or not a whole one.
-    #[cfg(feature = "cli")]
+    #[cfg(feature = "toolkit")]
     #[error("cannot read zip member {member:?}; get the archive again from where it came")]
     Zip {
         /// File inside the archive; empty for the archive itself.
@@ -114,4 +116,11 @@ pub enum WeightsError {
         /// Files that were looked at.
         looked: Vec<String>,
     },
+}
+
+#[cfg(feature = "toolkit")]
+impl From<FormatError> for WeightsError {
+    fn from(FormatError { format, at, what }: FormatError) -> Self {
+        Self::Malformed { format, at, what }
+    }
 }

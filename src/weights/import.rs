@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use zip::ZipArchive;
 
-use super::bytes::{MAX_FILE, read_file};
 use super::layout::NetTensors;
 use super::names::Net;
 use super::{Weights, WeightsError, caffe, numpy, pytorch};
-use crate::files::FileError;
+use crate::files::{self, FileError};
+use crate::formats::npy;
 
 /// What a file is, told by its contents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl Format {
     pub fn of(bytes: &[u8]) -> Option<Self> {
         match bytes {
             _ if pytorch::is_old(bytes) => Some(Self::PyTorch),
-            _ if numpy::is(bytes) => Some(Self::Numpy),
+            _ if npy::is(bytes) => Some(Self::Numpy),
             _ if bytes.starts_with(b"PK\x03\x04") => Some(Self::Zip),
             _ if caffe::is(bytes) => Some(Self::Caffe),
             _ => None,
@@ -151,6 +151,9 @@ impl Found {
 ///
 /// # Errors
 ///
+/// Most bytes of a file or of a member of an archive that are read: all weights of the three nets are 2 MB.
+const MAX_FILE: u64 = 256 << 20;
+
 /// [`WeightsError::NoNet`] or [`WeightsError::Twice`] if a net is in none or two of the sources; else what is wrong with a file, wrapped
 /// in [`WeightsError::File`], or with the tensors, as [`Weights::check`] says.
 pub fn import<P: AsRef<Path>>(sources: &[P]) -> Result<Weights, WeightsError> {
@@ -158,7 +161,7 @@ pub fn import<P: AsRef<Path>>(sources: &[P]) -> Result<Weights, WeightsError> {
     for source in sources {
         for path in files(source.as_ref())? {
             let place = path.display().to_string();
-            let looked = read_file(&path).and_then(|bytes| found.look(&place, &bytes, false));
+            let looked = files::read(&path, MAX_FILE).map_err(WeightsError::from).and_then(|bytes| found.look(&place, &bytes, false));
             looked.map_err(|source| match source {
                 WeightsError::Access(_) | WeightsError::Twice { .. } => source,
                 source => WeightsError::File { path, source: Box::new(source) },

@@ -1,43 +1,33 @@
 //! `mtcnn_weights.npy` of the Python package mtcnn 0.1.1: a pickled dictionary of nets, each a list of arrays.
 
 use super::WeightsError;
-use super::bytes::{Cursor, elements, f32s};
 use super::layout::{Layout, NetTensors, assemble};
 use super::names::Net;
-use super::pickle::{Id, Pickle, Value};
+use crate::formats::bytes::{Cursor, elements, f32s};
+use crate::formats::npy::Header;
+use crate::formats::pickle::{Id, Pickle, Value};
 use crate::tensor::Tensor;
 
 const FORMAT: &str = "numpy";
-const MAGIC: &[u8] = b"\x93NUMPY";
-
-/// Whether `bytes` start as a `.npy` file does.
-pub(super) fn is(bytes: &[u8]) -> bool {
-    bytes.starts_with(MAGIC)
-}
 
 /// The nets in a `.npy` file; none if it is an array of numbers.
 pub(super) fn read(bytes: &[u8]) -> Result<Vec<(Net, NetTensors)>, WeightsError> {
-    let mut cursor = Cursor::new(FORMAT, bytes);
-    cursor.take(MAGIC.len())?;
-    let length = match cursor.array()? {
-        [1, _] => cursor.length::<2>()?,
-        [2 | 3, _] => cursor.length::<4>()?,
-        [major, minor] => return Err(cursor.fail(format!("version {major}.{minor} of the format"))),
-    };
-    if !cursor.text(length)?.contains("'|O'") {
+    let header = Header::read(bytes).map_err(|what| Cursor::new(FORMAT, bytes).fail(what))?;
+    if header.kind().ok() != Some("|O") {
         return Ok(vec![]);
     }
+    let mut cursor = Cursor::new(FORMAT, header.data);
     let pickle = Pickle::read(&mut cursor)?;
-    let Some(nets) = dictionary(&pickle) else { return Err(cursor.fail("no dictionary of nets")) };
+    let Some(nets) = dictionary(&pickle) else { return Err(cursor.fail("no dictionary of nets").into()) };
     let mut found = vec![];
     for net in Net::ALL {
         let Some((_, arrays)) = nets.iter().find(|(name, _)| *name == net.name()) else { continue };
         let Value::List(arrays) = pickle.get(*arrays) else {
-            return Err(cursor.fail(format!("{} is not a list of arrays", net.name())));
+            return Err(cursor.fail(format!("{} is not a list of arrays", net.name())).into());
         };
         let arrays = arrays.iter().map(|&id| array(&pickle, id)).collect::<Option<Vec<_>>>();
         let Some(arrays) = arrays else {
-            return Err(cursor.fail(format!("an array of {} is not little-endian float32 in C order, or not whole", net.name())));
+            return Err(cursor.fail(format!("an array of {} is not little-endian float32 in C order, or not whole", net.name())).into());
         };
         let mut arrays = arrays.into_iter();
         found.push((net, assemble(net, Layout::Numpy, |_, _| arrays.next())?));

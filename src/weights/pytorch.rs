@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::WeightsError;
-use super::bytes::{Cursor, elements, f16s, f32s};
 use super::import::Archive;
 use super::layout::{Layout, NetTensors, assemble};
 use super::names::Net;
-use super::pickle::{Id, Pickle, Value};
+use crate::formats::bytes::{Cursor, elements, f16s, f32s};
+use crate::formats::pickle::{Id, Pickle, Value};
 use crate::tensor::Tensor;
 
 const FORMAT: &str = "PyTorch";
@@ -28,16 +28,16 @@ pub(super) fn read_old(bytes: &[u8]) -> Result<Option<(Net, NetTensors)>, Weight
     let mut cursor = Cursor::new(FORMAT, bytes);
     cursor.take(MAGIC.len())?;
     if *Pickle::read(&mut cursor)?.root() != Value::Int(1001) {
-        return Err(cursor.fail("version of the format is not 1001"));
+        return Err(cursor.fail("version of the format is not 1001").into());
     }
     let system = Pickle::read(&mut cursor)?;
     let items = system.items(system.root()).unwrap_or_default();
     if !items.iter().any(|&(key, id)| key == "little_endian" && *system.get(id) == Value::Bool(true)) {
-        return Err(cursor.fail("not written by a little-endian machine"));
+        return Err(cursor.fail("not written by a little-endian machine").into());
     }
     let state = Pickle::read(&mut cursor)?;
     let keys = Pickle::read(&mut cursor)?;
-    let Value::List(keys_in_order) = keys.root() else { return Err(cursor.fail("no list of storages")) };
+    let Value::List(keys_in_order) = keys.root() else { return Err(cursor.fail("no list of storages").into()) };
     let kinds: BTreeMap<_, _> = state.values().filter_map(|value| Storage::of(&state, value)).map(|it| (it.key, it.kind)).collect();
     let mut storages = BTreeMap::new();
     for &id in keys_in_order {
@@ -65,7 +65,7 @@ pub(super) fn read_new(archive: &mut Archive<'_>) -> Result<Option<(Net, NetTens
     if let Some(member) = archive.find("/byteorder")
         && archive.read(&member)? != b"little"
     {
-        return Err(cursor.fail("not written by a little-endian machine"));
+        return Err(cursor.fail("not written by a little-endian machine").into());
     }
     let state = Pickle::read(&mut cursor)?;
     read_state(&cursor, &state, |key| {

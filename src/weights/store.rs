@@ -6,10 +6,13 @@ use std::path::Path;
 use safetensors::{Dtype, SafeTensors};
 
 use super::WeightsError;
-use super::bytes::{self, f16s, f32s};
 use super::names::LAYERS;
 use crate::files;
+use crate::formats::bytes::{elements, f16s, f32s};
 use crate::tensor::Tensor;
+
+/// Most bytes of a weights file: the largest nets with their optimizers' moments have some hundred million numbers.
+const MAX_FILE: u64 = 4 << 30;
 
 /// Tensors by name, with metadata. Names are `<net>.<layer>.<part>`, e.g. `pnet.conv1.weight`.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -26,7 +29,7 @@ impl Weights {
     /// [`WeightsError::Length`] if a tensor has more or fewer elements than its shape says.
     pub fn new(tensors: BTreeMap<String, Tensor>, metadata: BTreeMap<String, String>) -> Result<Self, WeightsError> {
         for (name, Tensor { shape, data }) in &tensors {
-            if bytes::elements(shape) != Some(data.len()) {
+            if elements(shape) != Some(data.len()) {
                 return Err(WeightsError::Length { name: name.clone(), shape: shape.clone(), len: data.len() });
             }
         }
@@ -37,11 +40,11 @@ impl Weights {
     ///
     /// # Errors
     ///
-    /// [`WeightsError::Access`] if the file cannot be read or is over 256 MiB, [`WeightsError::File`] around what
+    /// [`WeightsError::Access`] if the file cannot be read or is over 4 GiB, [`WeightsError::File`] around what
     /// [`Weights::from_bytes`] says.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, WeightsError> {
         let path = path.as_ref();
-        let bytes = bytes::read_file(path)?;
+        let bytes = files::read(path, MAX_FILE)?;
         Self::from_bytes(&bytes).map_err(|source| WeightsError::File { path: path.into(), source: Box::new(source) })
     }
 

@@ -1,20 +1,20 @@
 //! Readers and writers of annotations and detections: what they read, and what they say about files that are wrong.
 
-#[cfg(feature = "cli")]
+#[cfg(feature = "toolkit")]
 mod aflw;
 mod celeba;
-#[cfg(feature = "cli")]
+#[cfg(feature = "toolkit")]
 mod embeddings;
 mod facepoint;
 mod fddb;
 mod json;
 mod matching;
-#[cfg(feature = "cli")]
+#[cfg(feature = "toolkit")]
 mod matlab;
 mod pairs;
 mod wider;
 
-#[cfg(feature = "cli")]
+#[cfg(feature = "toolkit")]
 pub(crate) use embeddings::{f32s, names, npy, npz};
 
 use std::path::Path;

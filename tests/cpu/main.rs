@@ -2,30 +2,30 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
-#[cfg(feature = "cli")]
+#[cfg(feature = "toolkit")]
 mod cli;
-#[cfg(feature = "cli")]
+#[cfg(feature = "toolkit")]
 mod cli_bench;
-#[cfg(feature = "cli")]
+#[cfg(feature = "toolkit")]
 mod cli_faces;
-#[cfg(feature = "cli")]
+#[cfg(feature = "toolkit")]
 mod crops;
 mod data;
-#[cfg(feature = "cli")]
+#[cfg(feature = "toolkit")]
 mod eval;
-#[cfg(feature = "cli")]
+#[cfg(feature = "toolkit")]
 mod eval_cli;
-#[cfg(feature = "cli")]
+#[cfg(feature = "toolkit")]
 mod fuzz;
-#[cfg(feature = "cli")]
+#[cfg(feature = "toolkit")]
 #[path = "../../fuzz/src/lib.rs"]
 mod fuzz_targets;
 mod weights;
-#[cfg(feature = "cli")]
+#[cfg(feature = "toolkit")]
 mod weights_corrupt;
-#[cfg(feature = "cli")]
+#[cfg(feature = "toolkit")]
 mod weights_encode;
-#[cfg(feature = "cli")]
+#[cfg(feature = "toolkit")]
 mod weights_import;
 
 #[path = "../support/backward.rs"]
@@ -39,21 +39,21 @@ mod nets;
 #[path = "../support/rivals.rs"]
 mod rivals;
 mod shaders;
-#[cfg(feature = "cli")]
+#[cfg(feature = "toolkit")]
 #[path = "../support/synthetic.rs"]
 mod synthetic;
 #[path = "../support/trace.rs"]
 mod trace;
-#[cfg(feature = "cli")]
+#[cfg(feature = "toolkit")]
 mod train_cli;
-#[cfg(feature = "cli")]
+#[cfg(feature = "toolkit")]
 mod train_program;
-#[cfg(feature = "cli")]
+#[cfg(feature = "toolkit")]
 mod train_run;
 mod training;
 #[path = "../support/training.rs"]
 mod training_golden;
-#[cfg(feature = "cli")]
+#[cfg(feature = "toolkit")]
 #[path = "../support/runs.rs"]
 mod training_runs;
 

@@ -16,12 +16,12 @@ mod proposals;
 mod rivals;
 #[path = "../support/trace.rs"]
 mod trace;
-#[cfg(feature = "cli")]
+#[cfg(feature = "toolkit")]
 mod train_run;
 mod training;
 #[path = "../support/training.rs"]
 mod training_golden;
-#[cfg(feature = "cli")]
+#[cfg(feature = "toolkit")]
 #[path = "../support/runs.rs"]
 mod training_runs;
 

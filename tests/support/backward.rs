@@ -51,7 +51,7 @@ pub fn gradients(engine: &Engine, net: Net, weights: &Weights) -> Gradients {
             recording.push(SquaredErrorBackward::new(task, n, outputs, first), &[y, targets, scales, dy]);
         }
     }
-    training.backward(&mut recording, engine.width()).expect("recorded forward");
+    training.backward(&mut recording, engine.facts().parallelism()).expect("recorded forward");
     let mut session = engine.load(recording).expect("it loads");
     for (slot, data) in training.initial() {
         session.write(slot, bytemuck::cast_slice(data));

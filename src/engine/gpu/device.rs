@@ -8,7 +8,7 @@ use super::adapter::{AdapterReport, all, choose, report};
 use super::fault::{Fault, scoped};
 use super::profile::Counts;
 use crate::engine::{Device, EngineError};
-use crate::record::{Access, AnyKernel};
+use crate::record::{Access, AnyKernel, DeviceFacts};
 
 type PipelineKey = (&'static str, Vec<(&'static str, u64)>);
 
@@ -81,6 +81,12 @@ impl Gpu {
     /// What it runs on.
     pub fn report(&self) -> &AdapterReport {
         &self.report
+    }
+
+    /// What a recording for this device may know of it.
+    pub fn facts(&self) -> DeviceFacts {
+        let binding_bytes = self.device.limits().max_storage_buffer_binding_size;
+        DeviceFacts { binding_bytes, ..DeviceFacts::adapter(self.report.hardware) }
     }
 
     /// Destroys the device, as a driver reset would: every later call fails with [`EngineError::Lost`].

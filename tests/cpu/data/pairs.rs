@@ -79,7 +79,7 @@ pub(crate) fn pickle(images: usize, labels: &[&[u8]]) -> Vec<u8> {
 }
 
 #[test]
-#[cfg(feature = "cli")]
+#[cfg(feature = "toolkit")]
 fn insightface() {
     let labels: Vec<&[u8]> = (0..20).map(|k| if k % 2 == 0 { &b"\x88"[..] } else { b"K\x00" }).collect();
     let parse = |bytes: &[u8], faults: &mut Faults| parse(bytes, PairForm::Insightface, &mut faults.of("f.bin".as_ref()));

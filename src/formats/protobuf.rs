@@ -1,11 +1,10 @@
 //! Fields of a protobuf message, one after the other.
 
-use super::WeightsError;
-use super::bytes::Cursor;
+use super::bytes::{Cursor, FormatError};
 
 /// Value of a field, by how it is written.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Field<'a> {
+pub(crate) enum Field<'a> {
     /// An integer.
     Varint(u64),
     /// Eight bytes.
@@ -17,7 +16,7 @@ pub(super) enum Field<'a> {
 }
 
 /// The next field of the message in `cursor` with its number, or `None` at the end.
-pub(super) fn next<'a>(cursor: &mut Cursor<'a>) -> Result<Option<(u64, Field<'a>)>, WeightsError> {
+pub(crate) fn next<'a>(cursor: &mut Cursor<'a>) -> Result<Option<(u64, Field<'a>)>, FormatError> {
     if cursor.rest().is_empty() {
         return Ok(None);
     }
@@ -39,7 +38,7 @@ pub(super) fn next<'a>(cursor: &mut Cursor<'a>) -> Result<Option<(u64, Field<'a>
 }
 
 /// The next integer of variable length.
-pub(super) fn varint(cursor: &mut Cursor<'_>) -> Result<u64, WeightsError> {
+pub(crate) fn varint(cursor: &mut Cursor<'_>) -> Result<u64, FormatError> {
     let mut value = 0;
     for shift in (0..64).step_by(7) {
         let byte = cursor.byte()?;

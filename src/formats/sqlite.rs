@@ -12,7 +12,7 @@ const MAX_DEPTH: usize = 40;
 
 /// A value in a row.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     /// Nothing.
     Null,
     /// A whole number.
@@ -27,7 +27,7 @@ pub(super) enum Value {
 
 /// A database in memory.
 #[derive(Debug)]
-pub(super) struct Database<'a> {
+pub(crate) struct Database<'a> {
     bytes: &'a [u8],
     page_size: usize,
     /// Bytes of a page that hold content.
@@ -51,7 +51,7 @@ struct Column {
 
 impl<'a> Database<'a> {
     /// The database in `bytes`; or what is wrong with it.
-    pub(super) fn open(bytes: &'a [u8]) -> Result<Self, String> {
+    pub(crate) fn open(bytes: &'a [u8]) -> Result<Self, String> {
         let header =
             bytes.first_chunk::<100>().filter(|header| header.starts_with(b"SQLite format 3\0")).ok_or("not an SQLite 3 database")?;
         if header[18] != 1 || header[19] != 1 {
@@ -90,7 +90,7 @@ impl<'a> Database<'a> {
     }
 
     /// Calls `each` with the values of `columns` of every row of the table `name`, in the order of row numbers. Names are compared without case.
-    pub(super) fn rows(&self, name: &str, columns: &[&str], each: &mut dyn FnMut(&[Value])) -> Result<(), String> {
+    pub(crate) fn rows(&self, name: &str, columns: &[&str], each: &mut dyn FnMut(&[Value])) -> Result<(), String> {
         let table =
             self.tables.iter().find(|table| table.name.eq_ignore_ascii_case(name)).ok_or_else(|| format!("without a table {name}"))?;
         let place = |wanted: &&str| table.columns.iter().position(|column| column.name.eq_ignore_ascii_case(wanted));

@@ -7,8 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::WeightsError;
-use super::bytes::Cursor;
+use super::bytes::{Cursor, FormatError};
 
 /// Most values in one pickle; the files read here have some hundreds.
 const MAX_VALUES: usize = 1 << 20;
@@ -63,12 +62,12 @@ pub(crate) struct Pickle<'a> {
 
 impl<'a> Pickle<'a> {
     /// Reads the pickle at the start of `bytes`.
-    pub(crate) fn of(bytes: &'a [u8]) -> Result<Self, WeightsError> {
+    pub(crate) fn of(bytes: &'a [u8]) -> Result<Self, FormatError> {
         Self::read(&mut Cursor::new("pickle", bytes))
     }
 
     /// Reads one pickle and leaves `cursor` behind it.
-    pub(super) fn read(cursor: &mut Cursor<'a>) -> Result<Self, WeightsError> {
+    pub(crate) fn read(cursor: &mut Cursor<'a>) -> Result<Self, FormatError> {
         let mut machine = Machine { cursor: cursor.clone(), values: vec![], stack: vec![], marks: vec![], memo: BTreeMap::new() };
         while machine.step()? {}
         let root = machine.pop()?;
@@ -146,7 +145,7 @@ struct Machine<'a> {
 
 impl<'a> Machine<'a> {
     /// Follows one opcode; `false` at the last.
-    fn step(&mut self) -> Result<bool, WeightsError> {
+    fn step(&mut self) -> Result<bool, FormatError> {
         let opcode = self.cursor.byte()?;
         match opcode {
             b'.' => return Ok(false),
@@ -165,7 +164,7 @@ impl<'a> Machine<'a> {
     }
 
     /// Opcodes that stand for a value of their own.
-    fn literal(&mut self, opcode: u8) -> Result<Value<'a>, WeightsError> {
+    fn literal(&mut self, opcode: u8) -> Result<Value<'a>, FormatError> {
         let cursor = &mut self.cursor;
         Ok(match opcode {
             b'N' => Value::None,
@@ -186,7 +185,7 @@ impl<'a> Machine<'a> {
     }
 
     /// Opcodes that put a value in the memo or take one from it.
-    fn remember(&mut self, opcode: u8) -> Result<(), WeightsError> {
+    fn remember(&mut self, opcode: u8) -> Result<(), FormatError> {
         let key = match opcode {
             0x94 => self.memo.len(),
             b'q' | b'h' => self.cursor.length::<1>()?,
@@ -204,7 +203,7 @@ impl<'a> Machine<'a> {
     }
 
     /// Opcodes that make a value of others.
-    fn compose(&mut self, opcode: u8) -> Result<(), WeightsError> {
+    fn compose(&mut self, opcode: u8) -> Result<(), FormatError> {
         let value = match opcode {
             b']' => Value::List(vec![]),
             b'}' => Value::Dict(vec![]),
@@ -232,7 +231,7 @@ impl<'a> Machine<'a> {
     }
 
     /// Opcodes that add to the value under their operands.
-    fn change(&mut self, opcode: u8) -> Result<(), WeightsError> {
+    fn change(&mut self, opcode: u8) -> Result<(), FormatError> {
         let operands = match opcode {
             b'a' | b'b' => vec![self.pop()?],
             b's' => {
@@ -254,7 +253,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn push(&mut self, value: Value<'a>) -> Result<(), WeightsError> {
+    fn push(&mut self, value: Value<'a>) -> Result<(), FormatError> {
         if self.values.len() == MAX_VALUES {
             return Err(self.cursor.fail(format!("more than {MAX_VALUES} values")));
         }
@@ -263,7 +262,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn pop(&mut self) -> Result<Id, WeightsError> {
+    fn pop(&mut self) -> Result<Id, FormatError> {
         let floor = self.marks.last().copied().unwrap_or(0);
         match self.stack.pop() {
             Some(id) if self.stack.len() >= floor => Ok(id),
@@ -271,7 +270,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn pop_to_mark(&mut self) -> Result<Vec<Id>, WeightsError> {
+    fn pop_to_mark(&mut self) -> Result<Vec<Id>, FormatError> {
         let mark = self.marks.pop().ok_or_else(|| self.cursor.fail("no mark on the stack"))?;
         Ok(self.stack.split_off(mark))
     }

@@ -30,7 +30,7 @@ const UTF16: u32 = 17;
 
 /// An array. Dimensions beyond the first two are multiplied into the second; contents are column by column.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Array {
+pub(crate) enum Array {
     /// Cells.
     Cells(Vec<Array>),
     /// Numbers of any type.
@@ -47,7 +47,7 @@ pub(super) enum Array {
 }
 
 /// All variables of the file `bytes`, by name.
-pub(super) fn variables(bytes: &[u8]) -> Result<Vec<(String, Array)>, String> {
+pub(crate) fn variables(bytes: &[u8]) -> Result<Vec<(String, Array)>, String> {
     let (header, mut rest) = bytes.split_at_checked(128).ok_or("shorter than the header of a MAT-file")?;
     if header[124..] != *b"\x00\x01IM" {
         return Err("not a little-endian MAT-file of level 5; save it in MATLAB with the flag -v7".into());

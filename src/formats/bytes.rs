@@ -1,16 +1,16 @@
 //! Reading bytes without trusting them.
 
-use std::path::Path;
-
-use super::WeightsError;
-use crate::files;
-
-/// Most bytes of a file that are read. All weights of the three nets are 2 MB; the rest is room for archives that hold more.
-pub(super) const MAX_FILE: u64 = 256 << 20;
-
-/// All of the file at `path`, at most [`MAX_FILE`] bytes.
-pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, WeightsError> {
-    Ok(files::read(path, MAX_FILE)?)
+/// Where and why bytes are not of the format that they should be.
+#[cfg(feature = "toolkit")]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{format} data damaged or unsupported at byte {at}: {what}")]
+pub(crate) struct FormatError {
+    /// Format being read.
+    pub format: &'static str,
+    /// Offset in that data.
+    pub at: usize,
+    /// What is wrong there.
+    pub what: String,
 }
 
 /// Little-endian `f32` elements; a trailing partial one is dropped.
@@ -36,38 +36,38 @@ fn widen(bits: u16) -> f32 {
 }
 
 /// Product of `sizes`, unless it overflows.
-pub(super) fn elements(sizes: &[usize]) -> Option<usize> {
+pub(crate) fn elements(sizes: &[usize]) -> Option<usize> {
     sizes.iter().try_fold(1usize, |product, &size| product.checked_mul(size))
 }
 
 /// A position in bytes of one format. Every read is checked; errors say where.
-#[cfg(feature = "cli")]
+#[cfg(feature = "toolkit")]
 #[derive(Debug, Clone)]
-pub(super) struct Cursor<'a> {
+pub(crate) struct Cursor<'a> {
     format: &'static str,
     bytes: &'a [u8],
     at: usize,
 }
 
-#[cfg(feature = "cli")]
+#[cfg(feature = "toolkit")]
 impl<'a> Cursor<'a> {
     /// The start of `bytes`.
-    pub(super) fn new(format: &'static str, bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(format: &'static str, bytes: &'a [u8]) -> Self {
         Self { format, bytes, at: 0 }
     }
 
     /// Bytes not yet read.
-    pub(super) fn rest(&self) -> &'a [u8] {
+    pub(crate) fn rest(&self) -> &'a [u8] {
         &self.bytes[self.at..]
     }
 
     /// The error `what`, here.
-    pub(super) fn fail(&self, what: impl Into<String>) -> WeightsError {
-        WeightsError::Malformed { format: self.format, at: self.at, what: what.into() }
+    pub(crate) fn fail(&self, what: impl Into<String>) -> FormatError {
+        FormatError { format: self.format, at: self.at, what: what.into() }
     }
 
     /// The next `count` bytes.
-    pub(super) fn take(&mut self, count: usize) -> Result<&'a [u8], WeightsError> {
+    pub(crate) fn take(&mut self, count: usize) -> Result<&'a [u8], FormatError> {
         let rest = self.rest();
         let Some((taken, _)) = rest.split_at_checked(count) else {
             return Err(self.fail(format!("{count} bytes expected, {} are left", rest.len())));
@@ -77,26 +77,26 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next `N` bytes.
-    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], WeightsError> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], FormatError> {
         let mut array = [0; N];
         array.copy_from_slice(self.take(N)?);
         Ok(array)
     }
 
     /// The next byte.
-    pub(super) fn byte(&mut self) -> Result<u8, WeightsError> {
+    pub(crate) fn byte(&mut self) -> Result<u8, FormatError> {
         Ok(self.array::<1>()?[0])
     }
 
     /// An unsigned little-endian length of `N <= 8` bytes.
-    pub(super) fn length<const N: usize>(&mut self) -> Result<usize, WeightsError> {
+    pub(crate) fn length<const N: usize>(&mut self) -> Result<usize, FormatError> {
         let mut wide = [0; 8];
         wide[..N].copy_from_slice(&self.array::<N>()?);
         usize::try_from(u64::from_le_bytes(wide)).map_err(|_| self.fail("length beyond memory"))
     }
 
     /// The text up to the next newline, which is passed over.
-    pub(super) fn line(&mut self) -> Result<&'a str, WeightsError> {
+    pub(crate) fn line(&mut self) -> Result<&'a str, FormatError> {
         let end = self.rest().iter().position(|&byte| byte == b'\n').ok_or_else(|| self.fail("line without end"))?;
         let line = self.take(end)?;
         self.at += 1;
@@ -104,19 +104,19 @@ impl<'a> Cursor<'a> {
     }
 
     /// As many bytes as the length of `N` bytes before them says.
-    pub(super) fn sized<const N: usize>(&mut self) -> Result<&'a [u8], WeightsError> {
+    pub(crate) fn sized<const N: usize>(&mut self) -> Result<&'a [u8], FormatError> {
         let length = self.length::<N>()?;
         self.take(length)
     }
 
     /// As much text as the length of `N` bytes before it says.
-    pub(super) fn sized_text<const N: usize>(&mut self) -> Result<&'a str, WeightsError> {
+    pub(crate) fn sized_text<const N: usize>(&mut self) -> Result<&'a str, FormatError> {
         let length = self.length::<N>()?;
         self.text(length)
     }
 
     /// The next `count` bytes as text.
-    pub(super) fn text(&mut self, count: usize) -> Result<&'a str, WeightsError> {
+    pub(crate) fn text(&mut self, count: usize) -> Result<&'a str, FormatError> {
         std::str::from_utf8(self.take(count)?).map_err(|_| self.fail("text is not UTF-8"))
     }
 }
