@@ -4,7 +4,9 @@ use super::pyramid::Pass;
 use super::{Capacity, Config, Resampling};
 use crate::kernels::image::{Crop, ResampleColumns, ResampleRows};
 use crate::kernels::nn::Propose;
-use crate::kernels::select::{Arguments, Candidate, CountedSteps, Counter, Decode, Judge, NmsRule, Rank, Row, Settle, Suppress, counted};
+use crate::kernels::select::{
+    Arguments, Candidate, CountedSteps, Counter, Decode, Faces, Judge, NmsRule, Rank, Row, Settle, Suppress, counted,
+};
 use crate::nets::{Fused, NetError, Scratch, Tail};
 use crate::record::{Kernel as _, Recording, Slot};
 use crate::tensor::Shape;
@@ -26,6 +28,16 @@ pub enum ListId {
     Onet,
     /// Kept by NMS.
     Faces,
+}
+
+impl ListId {
+    /// The lists of candidates, in order: all but the faces.
+    pub const CANDIDATES: [Self; 6] = [Self::Cells, Self::LevelNms, Self::Merged, Self::Rnet, Self::RnetNms, Self::Onet];
+
+    /// Four-byte words of an item as the cascade gives it away.
+    pub fn words(self) -> usize {
+        if self == Self::Faces { Faces::WORDS } else { Candidate::WORDS }
+    }
 }
 
 /// How many lists there are.

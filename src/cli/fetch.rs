@@ -13,7 +13,6 @@ use mtcmcn::weights::import::{Format, import_bytes};
 use mtcmcn::weights::names::Net;
 use sha2::{Digest as _, Sha256};
 
-use super::import::hex;
 use index::Index;
 
 /// Names a weights file, after `--weights` and before the cache.
@@ -189,6 +188,11 @@ fn cache_directory() -> Option<PathBuf> {
         absolute("XDG_CACHE_HOME").or_else(|| Some(env::home_dir()?.join(".cache")))?
     };
     Some(base.join("mtcmcn"))
+}
+
+/// Lower-case hexadecimal digits of `bytes`.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

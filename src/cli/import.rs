@@ -61,7 +61,7 @@ pub fn run(args: &ImportArgs) -> anyhow::Result<ExitCode> {
     );
     weights.save(&args.out)?;
     let bytes = fs::read(&args.out).with_context(|| format!("cannot read back {:?}", args.out))?;
-    let sha256 = hex(&Sha256::digest(&bytes));
+    let sha256 = fetch::hex(&Sha256::digest(&bytes));
     let text = if args.json {
         format!("{}\n", summary(&weights, &args.out, bytes.len(), &sha256))
     } else {
@@ -110,11 +110,6 @@ fn bare(weights: &Weights) -> anyhow::Result<Weights> {
     let kept = weights.tensors().iter().filter(|(name, _)| needed(name));
     let kept = kept.map(|(name, tensor)| (name.clone(), tensor.clone())).collect();
     Ok(Weights::new(kept, [("format".to_owned(), "mtcmcn".to_owned())].into())?)
-}
-
-/// Lower-case hexadecimal digits of `bytes`.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn parameters(weights: &Weights) -> usize {

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{Cursor, Read as _};
 use std::path::{Path, PathBuf};
 
-use zip::ZipArchive;
-
+use super::archive::{Archive, MAX_FILE};
 use super::layout::NetTensors;
 use super::names::Net;
 use super::{Weights, WeightsError, caffe, numpy, pytorch};
@@ -47,40 +45,6 @@ impl Format {
             Self::Zip => "zip",
             Self::Caffe => "caffe",
         }
-    }
-}
-
-/// A zip archive in memory.
-pub(super) struct Archive<'a> {
-    zip: ZipArchive<Cursor<&'a [u8]>>,
-    members: Vec<String>,
-}
-
-impl<'a> Archive<'a> {
-    fn open(bytes: &'a [u8]) -> Result<Self, WeightsError> {
-        let failed = |source| WeightsError::Zip { member: String::new(), source };
-        let zip = ZipArchive::new(Cursor::new(bytes)).map_err(failed)?;
-        let names = zip.file_names().map(|name| name.map(std::borrow::Cow::into_owned));
-        let mut members = names.collect::<Result<Vec<_>, _>>().map_err(failed)?;
-        members.sort();
-        Ok(Self { zip, members })
-    }
-
-    /// Name of the first member whose name ends in `suffix`.
-    pub(super) fn find(&self, suffix: &str) -> Option<String> {
-        self.members.iter().find(|name| name.ends_with(suffix)).cloned()
-    }
-
-    /// Contents of `member`, at most 256 MiB.
-    pub(super) fn read(&mut self, member: &str) -> Result<Vec<u8>, WeightsError> {
-        let failed = |source| WeightsError::Zip { member: member.into(), source };
-        let mut bytes = Vec::new();
-        let file = self.zip.by_name(member).map_err(failed)?;
-        file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|error| failed(error.into()))?;
-        if bytes.len() as u64 > MAX_FILE {
-            return Err(FileError::TooLarge { path: member.into(), limit: MAX_FILE }.into());
-        }
-        Ok(bytes)
     }
 }
 
@@ -151,9 +115,6 @@ impl Found {
 ///
 /// # Errors
 ///
-/// Most bytes of a file or of a member of an archive that are read: all weights of the three nets are 2 MB.
-const MAX_FILE: u64 = 256 << 20;
-
 /// [`WeightsError::NoNet`] or [`WeightsError::Twice`] if a net is in none or two of the sources; else what is wrong with a file, wrapped
 /// in [`WeightsError::File`], or with the tensors, as [`Weights::check`] says.
 pub fn import<P: AsRef<Path>>(sources: &[P]) -> Result<Weights, WeightsError> {

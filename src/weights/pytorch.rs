@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::WeightsError;
-use super::import::Archive;
+use super::archive::Archive;
 use super::layout::{Layout, NetTensors, assemble};
 use super::names::Net;
 use crate::formats::bytes::{Cursor, elements, f16s, f32s};

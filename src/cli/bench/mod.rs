@@ -10,8 +10,6 @@ mod report;
 mod run;
 mod table1;
 
-use std::io::{self, Write as _};
-
 use anyhow::{Context as _, Result, bail};
 use mtcmcn::measure::Ceilings;
 use mtcmcn::{Config, Detector, Engine, Weights};
@@ -20,7 +18,7 @@ pub use args::BenchArgs;
 use args::{FrameArgs, Other};
 use frames::Source;
 use platform::Energy;
-use report::Named;
+use report::{Named, complain, print};
 use run::{Bench, Measured};
 
 use super::{Outcome, explain, fetch};
@@ -140,15 +138,4 @@ fn settings(args: &FrameArgs, source: &Source, weights: &Weights) -> String {
     format!(
         "{name}; factor {factor}, thresholds {p} {r} {o}; each timing over {long} after {warm_up} to warm up; CPU engine on {threads} threads"
     )
-}
-
-/// Prints `text`, or with `--json` the `objects`, one a line, at once.
-fn print(json: bool, text: impl FnOnce() -> String, objects: impl FnOnce() -> Vec<serde_json::Value>) -> Result<()> {
-    let text = if json { objects().iter().map(|object| format!("{object}\n")).collect() } else { text() };
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).context("writing results to standard output")
-}
-
-fn complain(text: &str) {
-    let _ = writeln!(io::stderr(), "mtcmcn: {text}");
 }

@@ -1,8 +1,10 @@
 //! What was measured, for people and for machines.
 
 use std::fmt::Write as _;
+use std::io::{self, Write as _};
 use std::time::Duration;
 
+use anyhow::{Context as _, Result};
 use mtcmcn::engine::gpu::AdapterReport;
 use mtcmcn::engine::profile::Clock;
 use mtcmcn::measure::{Ceilings, Line, Rates, Spread};
@@ -19,6 +21,18 @@ pub struct Named {
     pub threads: Option<usize>,
     /// Measured for a profile.
     pub ceilings: Option<Ceilings>,
+}
+
+/// Prints `text`, or with `--json` the `objects`, one a line, at once.
+pub fn print(json: bool, text: impl FnOnce() -> String, objects: impl FnOnce() -> Vec<serde_json::Value>) -> Result<()> {
+    let text = if json { objects().iter().map(|object| format!("{object}\n")).collect() } else { text() };
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).context("writing results to standard output")
+}
+
+/// Says on standard error what could not be done.
+pub fn complain(text: &str) {
+    let _ = writeln!(io::stderr(), "mtcmcn: {text}");
 }
 
 pub fn ms(time: Duration) -> f64 {

@@ -1,7 +1,6 @@
 //! `mtcmcn bench table1`: the paper's comparison of nets, 12-, 24- and 48-Net against P-, R- and O-Net.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -11,57 +10,11 @@ use mtcmcn::nets::rivals::{NET12, NET24, NET24_WITH_12, NET48, NET48_WITH_24};
 use mtcmcn::nets::{Net, ONET, PNET, RNET};
 use serde_json::json;
 
-use super::args::EngineArgs;
-use super::report::{self, Named};
-use super::{complain, engines, platform, print};
+use super::args::Table1Args;
+use super::report::{self, Named, complain, print};
+use super::{engines, platform};
 use crate::cli::train::table1::{Accuracies, Accuracy};
 use crate::cli::{Outcome, explain};
-
-/// Compare the nets of the paper's Table 1: 300 forward passes of 12-, 24- and 48-Net against P-, R- and O-Net
-///
-/// Each net is loaded alone, its input is on the device already; after passes to warm up, the wall time from the first to the completion of
-/// the last pass is told, with a batch of one crop and of 64. The rivals run by themselves and with their branches (each sees the crop at half
-/// the size through the net before it), made of the same layers and kernels as our nets. Beside ours stand the paper's times and accuracies
-/// and those of the original paper; neither says on which device or with which batch. Columns: s for all passes, x times our net's of the same
-/// group, % accuracy.
-///
-/// Weights are noise: they do not change the time. Accuracies are those of `mtcmcn train experiment table1`, which trains the nets on one
-/// list of crops: balanced validation crops, the rivals by themselves, the mean over seeds.
-#[derive(Debug, clap::Args)]
-#[command(after_help = super::args::AFTER, after_long_help = AFTER_LONG)]
-pub struct Table1Args {
-    #[command(flatten)]
-    engines: EngineArgs,
-
-    /// Crops in a batch
-    #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [1, 64], value_parser = clap::value_parser!(u32).range(1..=1024))]
-    batch: Vec<u32>,
-
-    /// Passes that are timed together
-    #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    passes: u32,
-
-    /// Passes before that
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=100_000))]
-    warm_up: u32,
-
-    /// Accuracies for the table: the `accuracy.json` in the folder of `mtcmcn train experiment table1`
-    #[arg(long, value_name = "FILE")]
-    accuracy: Option<PathBuf>,
-
-    /// Print JSON, one object a line
-    #[arg(long)]
-    json: bool,
-}
-
-const AFTER_LONG: &str = "\
-Exit codes: 0 measured, 2 bad usage or something could not be measured (the rest is measured all the same).
-
-With --json, one object a line on standard output:
-  {\"kind\":\"machine\", ...} as for `bench`
-  {\"kind\":\"table1\", engine, adapter|null, threads|null, group, net, rival, parameters,
-   multiply_adds, batch, passes, seconds, times_ours, paper {seconds,accuracy}|null,
-   original {seconds,accuracy}|null, accuracy {mean,deviation|null}|null}; accuracies in %";
 
 /// What the paper, and the original paper, say of a net: seconds for 300 passes, accuracy in per cent.
 type Said = Option<[[f64; 2]; 2]>;

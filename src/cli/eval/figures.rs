@@ -10,7 +10,7 @@ use mtcmcn::geometry::{BoundingBox, Landmarks};
 use mtcmcn::plot::{Chart as _, LineChart};
 use serde_json::{Map, Value, json};
 
-use super::report::escaped;
+use super::html::escaped;
 use super::setting::Setting;
 
 /// One value of a row.

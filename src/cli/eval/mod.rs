@@ -4,6 +4,7 @@ mod aflw;
 mod boxes;
 mod fddb;
 mod figures;
+mod html;
 mod picture;
 mod report;
 mod setting;

@@ -8,10 +8,11 @@ use mtcmcn::Weights;
 use mtcmcn::train::config::TrainConfig;
 use mtcmcn::train::run::End;
 
-use super::args::NetName;
+use super::args::{NetName, absolute};
 use super::crops;
-use super::job::{Job, absolute};
-use super::net::{Net, Session};
+use super::job::Job;
+use super::net::Net;
+use super::session::Session;
 
 /// Trains the three nets in `folder`, from where each of theirs says.
 pub fn run(session: &Session, folder: &Path, config: &TrainConfig) -> Result<End> {

@@ -14,7 +14,7 @@ use mtcmcn::train::crops::{self, Earlier, Job, Progress, Report, Sample};
 use mtcmcn::train::run::End;
 
 use super::args::NetName;
-use super::net::Session;
+use super::session::Session;
 use crate::cli::decode;
 
 /// As `detect` has it by default.

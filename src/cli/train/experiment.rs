@@ -11,8 +11,9 @@ use mtcmcn::train::run::End;
 
 use super::args::{NetName, Quantity};
 use super::job::Job;
-use super::net::{Net, Session};
+use super::net::Net;
 use super::plot::curve;
+use super::session::Session;
 
 /// One side of a pair.
 pub struct Variant {

@@ -98,8 +98,3 @@ fn write_settings(folder: &Path, config: &TrainConfig) -> Result<()> {
     let path = folder.join(SETTINGS);
     Ok(write_whole(&path, config.to_toml().as_bytes())?)
 }
-
-/// `path` from the root, so that it means the same after `cd`.
-pub fn absolute(path: Option<&Path>) -> Result<Option<PathBuf>> {
-    path.map(|path| std::path::absolute(path).with_context(|| format!("finding {path:?}"))).transpose()
-}

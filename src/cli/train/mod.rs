@@ -7,6 +7,7 @@ mod experiment;
 mod job;
 mod net;
 mod plot;
+mod session;
 mod stop;
 pub mod table1;
 mod watch;
@@ -20,9 +21,10 @@ use mtcmcn::Weights;
 use mtcmcn::train::config::{DEFAULTS, TrainConfig};
 use mtcmcn::train::run::End;
 
-use args::{Experiment, ExperimentArgs, NetArgs, NetName, PrepareArgs, SettingsArgs, What, with_device};
-use job::{Command, Job, absolute};
-use net::{Net, Session};
+use args::{Experiment, ExperimentArgs, NetArgs, NetName, PrepareArgs, SettingsArgs, What, absolute, with_device};
+use job::{Command, Job};
+use net::Net;
+use session::Session;
 
 pub use args::TrainArgs;
 

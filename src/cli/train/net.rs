@@ -1,25 +1,18 @@
 //! One net: its crops, its engine, its run.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
+use mtcmcn::Weights;
 use mtcmcn::train::config::TrainConfig;
 use mtcmcn::train::crops::ShardBatches;
 use mtcmcn::train::learner::NetLearner;
 use mtcmcn::train::run::{Batches as _, End, Folder, Run};
-use mtcmcn::{Engine, Weights};
 
 use super::args::NetName;
+use super::session::Session;
 use super::watch::Watch;
-use super::{crops, plot, stop};
-
-/// What all runs of one command share.
-pub struct Session {
-    pub engine: Engine,
-    pub stop: &'static AtomicBool,
-    pub quiet: bool,
-}
+use super::{crops, plot};
 
 /// A net to be trained.
 pub struct Net<'a> {
@@ -35,14 +28,6 @@ pub struct Net<'a> {
 }
 
 impl Session {
-    /// On the device that the settings name; from now on Ctrl-C is taken care of.
-    pub fn open(config: &TrainConfig, quiet: bool) -> Result<Self> {
-        let Ok(device) = config.run.device.parse();
-        let engine = Engine::open(&device).with_context(|| format!("run.device = {:?}", config.run.device))?;
-        tracing::info!("training on {}", engine.name());
-        Ok(Self { engine, stop: stop::on_interrupt(quiet)?, quiet })
-    }
-
     /// Trains `net` to the end, from where its folder says.
     pub fn train(&self, net: &Net<'_>) -> Result<End> {
         self.train_as(net.net.name(), net)

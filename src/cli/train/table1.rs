@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::args::{NetName, Quantity};
 use super::experiment::{self, Comparison, Variant};
 use super::job::Job;
-use super::net::Session;
+use super::session::Session;
 
 /// What a finished experiment leaves for `mtcmcn bench table1 --accuracy`.
 const FILE: &str = "accuracy.json";

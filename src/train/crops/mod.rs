@@ -26,8 +26,9 @@ use crate::data::DataError;
 
 pub use batches::ShardBatches;
 pub use pool::{Part, Photo, photos};
-pub use prepare::{Earlier, Job, Progress, Report, prepare};
+pub use prepare::{Job, Progress, Report, prepare};
 pub use ratio::Ratio;
+pub use search::Earlier;
 pub use shard::{Record, Shard, ShardError};
 pub use teacher::label;
 pub use window::{Sample, Targets};

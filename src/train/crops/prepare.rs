@@ -14,30 +14,19 @@ use super::law::{Cut, Scene};
 use super::pixels::cut;
 use super::pool::{Part, Photo, photos};
 use super::random::Draw;
-use super::search::{Found, Searcher};
+use super::search::{Earlier, Found, Loaded, Searcher};
 use super::shard::{Record, ShardError, Writer};
 use super::window::Sample;
 use crate::cascade::{Depth, Frame, Proposals};
 use crate::data::{DataError, Faults};
-use crate::engine::Engine;
 use crate::files;
 use crate::geometry::BoundingBox;
 use crate::nets::{Net, ONET, PNET, RNET};
 use crate::train::config::TrainConfig;
 use crate::train::run::Cause;
-use crate::weights::Weights;
 
 /// Images that are worked on together.
 const TOGETHER: usize = 32;
-
-/// The nets before the one that crops are for.
-#[derive(Clone, Copy)]
-pub struct Earlier<'a> {
-    /// What they run on.
-    pub engine: &'a Engine,
-    /// Their weights; others do not matter.
-    pub weights: &'a Weights,
-}
 
 /// Crops to be cut.
 pub struct Job<'a> {
@@ -146,9 +135,6 @@ impl<E: Into<CropsError>> From<E> for Stop {
         Self::Crops(error.into())
     }
 }
-
-/// An image, or why it cannot be read.
-pub type Loaded = Result<Frame, Cause>;
 
 /// Crops of one image.
 struct Done {

@@ -4,14 +4,26 @@ use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
-use super::prepare::{Earlier, Loaded};
 use crate::cascade::{Capacity, Config, Depth, DetectError, Frame, Proposals, Proposer};
 use crate::engine::Engine;
 use crate::train::config::CropConfig;
+use crate::train::run::Cause;
 use crate::weights::Weights;
 
 /// At low thresholds there are more candidates than a detector would keep.
 const ROOM: Capacity = Capacity { candidates: 8192, rnet: 2048, onet: 2048 };
+
+/// The nets before the one that crops are for.
+#[derive(Clone, Copy)]
+pub struct Earlier<'a> {
+    /// What they run on.
+    pub engine: &'a Engine,
+    /// Their weights; others do not matter.
+    pub weights: &'a Weights,
+}
+
+/// An image, or why it cannot be read.
+pub type Loaded = Result<Frame, Cause>;
 
 /// What the nets before see in an image.
 pub type Found = Result<Proposals, DetectError>;
