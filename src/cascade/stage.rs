@@ -100,8 +100,7 @@ impl<'a> Stages<'a> {
     /// Stages over `images` frames of `frame_size`.
     pub fn new(config: &'a Config, capacity: Capacity, images: u32, frame_size: [u32; 2]) -> Self {
         let mut recording = Recording::new();
-        let frames = recording.slot("frames", (images * frame_size[0] * frame_size[1]) as usize);
-        recording.input(frames);
+        let frames = recording.input("frames", (images * frame_size[0] * frame_size[1]) as usize);
         let longest = images as usize * capacity.candidates.max(capacity.rnet).max(capacity.onet) as usize;
         let keep = recording.slot("keep flags", longest);
         let order = recording.slot("order", longest);

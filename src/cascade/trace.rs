@@ -161,7 +161,7 @@ impl HeatMap {
 /// Sorts what a pass of P-Net gave, which the `step` of [`Decode`] is about to read, into the levels' maps.
 fn fill(heat: &mut [HeatMap], session: &Session, step: &Step) -> Result<(), DetectError> {
     let heads = session.peek(step.slots[0])?;
-    let bands: &[CellBand] = session.recording().slots()[step.slots[2].index()].constant.as_deref().map_or(&[], bytemuck::cast_slice);
+    let bands: &[CellBand] = session.recording().slots()[step.slots[2].index()].constant().map_or(&[], |data| bytemuck::cast_slice(data));
     let cells = step.kernel.sizes()[0] / Propose::OUTPUTS as usize;
     let ends = bands.iter().skip(1).map(|band| band.cell as usize).chain([cells]);
     for (band, end) in bands.iter().zip(ends) {

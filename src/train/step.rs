@@ -122,13 +122,14 @@ impl Forward {
     pub fn record(recording: &mut Recording, net: Net, weights: &Weights, n: u32, objective: &Objective) -> Result<Self, NetError> {
         let plane = net.side * net.side;
         let mut slot = |label: &str, len: u32| recording.slot(label, len as usize);
-        let (rgba, kinds, faces) = (slot("rgba", n * plane), slot("kinds", n), slot("faces", n));
-        let (targets, x) = (slot("targets", n * TARGETS as u32), slot("x", 3 * n * plane));
+        let x = slot("x", 3 * n * plane);
         let (losses, scales) = (slot("losses", 3 * n), slot("scales", 3 * n));
-        let (schedule, status) = (slot("schedule", Schedule::WORDS as u32), slot("status", Status::WORDS as u32));
+        let status = slot("status", Status::WORDS as u32);
         let ring = slot("ring", RING * Entry::WORDS as u32);
         // The next batch may go up while this one is worked on.
-        [rgba, kinds, faces, targets, schedule].into_iter().for_each(|slot| recording.input(slot));
+        let mut input = |label: &str, len: u32| recording.input(label, len as usize);
+        let (rgba, kinds, faces) = (input("rgba", n * plane), input("kinds", n), input("faces", n));
+        let (targets, schedule) = (input("targets", n * TARGETS as u32), input("schedule", Schedule::WORDS as u32));
         recording.push(Unpack::new(n, plane), &[rgba, x]);
         let training = net.training(recording, weights, x, n, objective.dropout, schedule)?;
         let (y, outputs) = (training.output().0, net.outputs());

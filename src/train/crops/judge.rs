@@ -30,9 +30,8 @@ impl Judge {
     pub fn new(engine: &Engine, net: Net, weights: &Weights) -> Result<Self, TrainError> {
         let mut recording = Recording::new();
         let plane = net.side * net.side;
-        let rgba = recording.slot("rgba", (BATCH * plane) as usize);
+        let rgba = recording.input("rgba", (BATCH * plane) as usize);
         let x = recording.slot("x", (3 * BATCH * plane) as usize);
-        recording.input(rgba);
         recording.push(Unpack::new(BATCH, plane), &[rgba, x]);
         let forward = net.forward(&mut recording, weights)?;
         let shape = Shape::new([BATCH, 3, net.side, net.side]).map_err(NetError::from)?;
