@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::adapter::{AdapterReport, all, choose, report};
+use super::counts::Counts;
 use super::fault::{Fault, scoped};
-use super::profile::Counts;
+use crate::engine::profile::Tally;
 use crate::engine::{Device, EngineError};
 use crate::record::{Access, AnyKernel, DeviceFacts};
 
@@ -52,6 +53,11 @@ impl Gpu {
         }
         let fault = Fault::watch_shared(&device);
         Ok(Self { device, queue, fault, counts: Counts::default(), report, pipelines: Arc::default() })
+    }
+
+    /// What the device was asked since it was opened.
+    pub fn tally(&self) -> Tally {
+        self.counts.tally()
     }
 
     /// Opens every adapter of every backend that `wanted` wants; an adapter that refuses is told beside the others.
@@ -142,4 +148,9 @@ impl Gpu {
             cache: None,
         })
     }
+}
+
+/// A buffer of `size` bytes.
+pub(super) fn create(gpu: &Gpu, label: &str, size: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
+    gpu.device.create_buffer(&wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false })
 }
