@@ -8,6 +8,7 @@ mod packed;
 mod pnet;
 pub mod rivals;
 mod rnet;
+mod states;
 mod training;
 
 pub use cost::Cost;

@@ -24,7 +24,7 @@ pub struct Named {
 }
 
 /// Prints `text`, or with `--json` the `objects`, one a line, at once.
-pub fn print(json: bool, text: impl FnOnce() -> String, objects: impl FnOnce() -> Vec<serde_json::Value>) -> Result<()> {
+pub fn print(json: bool, text: impl FnOnce() -> String, objects: impl FnOnce() -> Vec<Value>) -> Result<()> {
     let text = if json { objects().iter().map(|object| format!("{object}\n")).collect() } else { text() };
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).context("writing results to standard output")
