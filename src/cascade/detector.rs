@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use super::Config;
 use super::found::{DetectError, Detections, Frame, StageCounts, Ticket, face};
 use super::plan::Frames;
-use super::pyramid::Level;
+use super::pyramid::PyramidLevel;
 use super::ready::{Left, Prepared, Ready};
 use crate::engine::gpu::GpuFrame;
 use crate::engine::{Engine, EngineError, Flight, Outputs, Session};
@@ -18,10 +18,10 @@ use crate::weights::Weights;
 struct Pending {
     /// Gone when nobody will ask.
     ticket: Weak<()>,
-    state: State,
+    state: PendingState,
 }
 
-enum State {
+enum PendingState {
     /// Being searched by the session for `frames`.
     Flying { frames: Frames, flight: Flight },
     /// Searched.
@@ -112,10 +112,10 @@ impl Detector {
     /// Frames of one size, searched together; `uploaded` is the same as a single one of them.
     fn submit_all(&mut self, frames: &[Frame], uploaded: Option<&GpuFrame>) -> Result<Ticket, DetectError> {
         let ticket = Ticket(Arc::new(()));
-        self.pending.retain(|pending| matches!(pending.state, State::Flying { .. }) || pending.ticket.strong_count() > 0);
+        self.pending.retain(|pending| matches!(pending.state, PendingState::Flying { .. }) || pending.ticket.strong_count() > 0);
         let levels = frames.first().map_or_else(Vec::new, |frame| self.ready.levels(frame));
         let state = match &levels[..] {
-            [] => State::Landed(Ok(vec![Detections::default(); frames.len()])),
+            [] => PendingState::Landed(Ok(vec![Detections::default(); frames.len()])),
             levels => self.start(frames, uploaded, levels)?,
         };
         self.pending.push_back(Pending { ticket: Arc::downgrade(&ticket.0), state });
@@ -128,7 +128,7 @@ impl Detector {
         let index = self.pending.iter().position(mine).ok_or(DetectError::ForeignTicket)?;
         self.land(index);
         match self.pending.remove(index).map(|pending| pending.state) {
-            Some(State::Landed(result)) => result,
+            Some(PendingState::Landed(result)) => result,
             _ => Err(DetectError::ForeignTicket),
         }
     }
@@ -178,8 +178,8 @@ impl Detector {
         Ok(found)
     }
 
-    fn start(&mut self, frames: &[Frame], uploaded: Option<&GpuFrame>, levels: &[Level]) -> Result<State, DetectError> {
-        let flying = |pending: &Pending| matches!(pending.state, State::Flying { .. });
+    fn start(&mut self, frames: &[Frame], uploaded: Option<&GpuFrame>, levels: &[PyramidLevel]) -> Result<PendingState, DetectError> {
+        let flying = |pending: &Pending| matches!(pending.state, PendingState::Flying { .. });
         if self.pending.iter().filter(|pending| flying(pending)).count() >= Self::IN_FLIGHT
             && let Some(oldest) = self.pending.iter().position(flying)
         {
@@ -196,7 +196,7 @@ impl Detector {
             frames => prepared.session.write(prepared.pixels, &frames.iter().flat_map(|frame| &frame.rgba).copied().collect::<Vec<_>>()),
         }
         match prepared.session.submit() {
-            Ok(flight) => Ok(State::Flying { frames: key, flight }),
+            Ok(flight) => Ok(PendingState::Flying { frames: key, flight }),
             Err(error) => {
                 (0..self.pending.len()).for_each(|index| self.land(index));
                 self.ready.clear();
@@ -208,9 +208,9 @@ impl Detector {
     /// Waits for the pending frame at `index`, if it is under way. After a failure nothing stays ready: the next frame starts afresh.
     fn land(&mut self, index: usize) {
         let pending = &mut self.pending[index];
-        let State::Flying { frames, .. } = pending.state else { return };
-        let lost = State::Landed(Err(EngineError::Lost { message: "an earlier frame failed".to_owned() }.into()));
-        let State::Flying { flight, .. } = std::mem::replace(&mut pending.state, lost) else { return };
+        let PendingState::Flying { frames, .. } = pending.state else { return };
+        let lost = PendingState::Landed(Err(EngineError::Lost { message: "an earlier frame failed".to_owned() }.into()));
+        let PendingState::Flying { flight, .. } = std::mem::replace(&mut pending.state, lost) else { return };
         let Some(prepared) = self.ready.get_mut(frames) else { return };
         let result = match prepared.session.collect(flight) {
             Ok(outputs) => found(prepared, &outputs),
@@ -219,7 +219,7 @@ impl Detector {
         if matches!(result, Err(DetectError::Engine(_))) {
             self.ready.clear();
         }
-        self.pending[index].state = State::Landed(result);
+        self.pending[index].state = PendingState::Landed(result);
     }
 
     /// Records and loads the cascade for frames of `size`, without playing it: for `doctor`.

@@ -1,7 +1,7 @@
 //! The whole cascade for one frame size as one recording.
 
-use super::pyramid::{self, Level};
-use super::stage::{List, ListId, Open, Stages, Verdict};
+use super::pyramid::{self, PyramidLevel};
+use super::stage::{List, ListId, NetStage, Open, Stages};
 use super::{Capacity, Config};
 use crate::kernels::select::{Faces, NmsRule};
 use crate::nets::{Fused, NetError, ONET, PNET, RNET};
@@ -76,7 +76,7 @@ impl Plan {
     /// [`NetError`] if weights do not fit, or a pass is too large to index.
     pub fn new(
         frames: Frames,
-        levels: &[Level],
+        levels: &[PyramidLevel],
         weights: &Weights,
         config: &Config,
         device: DeviceFacts,
@@ -97,7 +97,7 @@ impl Plan {
 fn record(
     stages: &mut Stages<'_>,
     frames: Frames,
-    levels: &[Level],
+    levels: &[PyramidLevel],
     weights: &Weights,
     device: DeviceFacts,
     depth: Option<Depth>,
@@ -126,7 +126,7 @@ fn after_pnet(
     stages: &mut Stages<'_>,
     net: &Fused,
     frames: Frames,
-    levels: &[Level],
+    levels: &[PyramidLevel],
     device: DeviceFacts,
 ) -> Result<(List, Open), NetError> {
     let (passes, corners) = pyramid::passes(levels, frames.size[0], PassSizes::on(device).elements / u64::from(frames.images));
@@ -139,7 +139,7 @@ fn after_pnet(
 /// R-Net over its crops: O-Net's crops.
 fn after_rnet(stages: &mut Stages<'_>, net: &Fused, crops: List, open: Open, device: DeviceFacts) -> Result<(List, Open), NetError> {
     let (threshold, room) = (stages.config().thresholds[1], stages.capacity().onet);
-    let verdict = Verdict { net, side: RNET.side, threshold, chunk: PassSizes::on(device).rnet, regress: false };
+    let verdict = NetStage { net, side: RNET.side, threshold, chunk: PassSizes::on(device).rnet, regress: false };
     let (by_rnet, _, steps) = stages.judge(crops, "R-Net scored", verdict)?;
     stages.close(open, Some(steps));
     Ok(stages.settle(by_rnet, UNION, "O-Net", [ListId::Rnet, ListId::RnetNms], (room, Some(1.0))))
@@ -155,7 +155,7 @@ fn after_onet(
     device: DeviceFacts,
 ) -> Result<Slot, NetError> {
     let (threshold, most) = (stages.config().thresholds[2], stages.config().max_faces);
-    let verdict = Verdict { net, side: ONET.side, threshold, chunk: PassSizes::on(device).onet, regress: true };
+    let verdict = NetStage { net, side: ONET.side, threshold, chunk: PassSizes::on(device).onet, regress: true };
     let (by_onet, landmarks, steps) = stages.judge(crops, "O-Net scored", verdict)?;
     stages.close(open, Some(steps));
     let smaller = NmsRule { smaller: true, ..UNION };

@@ -3,7 +3,7 @@
 use super::Config;
 use super::found::{DetectError, Frame};
 use super::plan::{Depth, Frames, Plan};
-use super::pyramid::{self, Level};
+use super::pyramid::{self, PyramidLevel};
 use super::stage::ListId;
 use crate::engine::{Engine, EngineError, Outputs, Session};
 use crate::kernels::select::Counter;
@@ -82,7 +82,7 @@ impl Ready {
     }
 
     /// Pyramid levels of `frame`; none if it is smaller than the smallest face.
-    pub fn levels(&self, frame: &Frame) -> Vec<Level> {
+    pub fn levels(&self, frame: &Frame) -> Vec<PyramidLevel> {
         pyramid::levels(frame.width, frame.height, &self.config)
     }
 
@@ -111,7 +111,7 @@ impl Ready {
     /// # Errors
     ///
     /// As [`Ready::prepare`].
-    pub fn get_or_prepare(&mut self, frames: Frames, levels: &[Level]) -> Result<&mut Prepared, DetectError> {
+    pub fn get_or_prepare(&mut self, frames: Frames, levels: &[PyramidLevel]) -> Result<&mut Prepared, DetectError> {
         let prepared = match self.prepared.iter().position(|prepared| prepared.frames == frames) {
             Some(i) => self.prepared.remove(i),
             None => {
@@ -135,7 +135,7 @@ impl Ready {
     ///
     /// [`DetectError::FrameTooSmall`] without levels, [`DetectError::FrameTooLarge`], [`DetectError::Net`] if a pass is too large to index,
     /// [`DetectError::Engine`] if the device fails.
-    pub fn prepare(&self, frames: Frames, levels: &[Level]) -> Result<Prepared, DetectError> {
+    pub fn prepare(&self, frames: Frames, levels: &[PyramidLevel]) -> Result<Prepared, DetectError> {
         let [width, height] = frames.size;
         let pixels = u64::from(width) * u64::from(height);
         if levels.is_empty() {
@@ -155,7 +155,7 @@ impl Ready {
         }
     }
 
-    fn load(&self, engine: &Engine, frames: Frames, levels: &[Level]) -> Result<Prepared, DetectError> {
+    fn load(&self, engine: &Engine, frames: Frames, levels: &[PyramidLevel]) -> Result<Prepared, DetectError> {
         let plan = Plan::new(frames, levels, &self.weights, &self.config, engine.facts(), self.depth)?;
         let Plan { recording, pixels, last, last_id, counters } = plan;
         Ok(Prepared { frames, session: engine.load(recording)?, pixels, last, last_id, counters })

@@ -56,7 +56,7 @@ pub struct List {
 
 /// A net's stage, to be recorded by [`Stages::judge`].
 #[derive(Debug, Clone, Copy)]
-pub struct Verdict<'a> {
+pub struct NetStage<'a> {
     /// The net.
     pub net: &'a Fused,
     /// Side of its crops, px.
@@ -230,7 +230,7 @@ impl<'a> Stages<'a> {
     /// # Errors
     ///
     /// [`NetError::Shape`] if a chunk is too large to index.
-    pub fn judge(&mut self, list: List, label: &str, verdict: Verdict<'_>) -> Result<(List, Slot, CountedSteps), NetError> {
+    pub fn judge(&mut self, list: List, label: &str, verdict: NetStage<'_>) -> Result<(List, Slot, CountedSteps), NetError> {
         let Tail::Judge { weight, parameters, hidden, outputs } = verdict.net.tail() else {
             unreachable!("R- and O-Net have a dense layer")
         };

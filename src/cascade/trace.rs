@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::detector::{Detector, found};
 use super::found::{DetectError, Detections, Frame, edges};
-use super::pyramid::{self, Level};
+use super::pyramid::{self, PyramidLevel};
 use super::ready::Prepared;
 use super::stage::ListId;
 use super::{Config, Resampling};
@@ -151,7 +151,7 @@ impl Detector {
 }
 
 impl HeatMap {
-    fn new(level: &Level) -> Self {
+    fn new(level: &PyramidLevel) -> Self {
         let cells = level.cells();
         let probabilities = vec![f32::NAN; cells.area() as usize];
         Self { scale: level.scale, size: [level.extent.w, level.extent.h], cells: [cells.w, cells.h], probabilities }

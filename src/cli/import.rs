@@ -9,7 +9,7 @@ use anyhow::{Context as _, ensure};
 use clap::Args;
 use mtcmcn::Weights;
 use mtcmcn::weights::import::import;
-use mtcmcn::weights::names::{LAYERS, Net};
+use mtcmcn::weights::names::{CascadeNet, LAYERS};
 use sha2::{Digest as _, Sha256};
 
 use super::fetch;
@@ -93,7 +93,7 @@ fn biases(text: &str) -> Result<[f32; 3], &'static str> {
 /// `weights` with `biases` of the three nets added to the logit of a face.
 fn biased(weights: &Weights, biases: [f32; 3]) -> anyhow::Result<Weights> {
     let (mut tensors, mut metadata) = (weights.tensors().clone(), weights.metadata().clone());
-    for (net, bias) in Net::ALL.iter().zip(biases) {
+    for (net, bias) in CascadeNet::ALL.iter().zip(biases) {
         // Background's logit is the first of the two.
         let logit = tensors.get_mut(&format!("{}.class.bias", net.name())).and_then(|tensor| tensor.data.get_mut(1));
         *logit.with_context(|| format!("{} has no bias of a class", net.name()))? += bias;

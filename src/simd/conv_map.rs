@@ -1,6 +1,6 @@
 //! Convolutions of small maps: directly, or by Winograd's filtering where the caller has transformed the weights.
 
-use super::maps::{Layer, direct};
+use super::maps::{MapLayer, direct};
 use super::tile::GROUP;
 use super::winograd::{Transformed, Winograd};
 use super::{PlanesMut, Task, Vector};
@@ -8,7 +8,7 @@ use super::{PlanesMut, Task, Vector};
 /// A valid convolution with bias and PReLU, then max pooling in ceil mode.
 pub(crate) struct ConvMap<'a> {
     /// What to compute.
-    pub layer: Layer<'a>,
+    pub layer: MapLayer<'a>,
     /// The same weights transformed, where that is faster.
     pub transformed: Option<&'a Transformed>,
     /// One plane an output channel.
@@ -20,7 +20,7 @@ impl Task for ConvMap<'_> {
 
     #[inline(always)]
     fn run<V: Vector>(mut self) {
-        let Layer { x, c, plane, width, height, k, weight, bias, slope, pool } = self.layer;
+        let MapLayer { x, c, plane, width, height, k, weight, bias, slope, pool } = self.layer;
         let padded = self.y.planes().next_multiple_of(GROUP);
         assert!(c > 0 && width >= k && height >= k && k > 0 && (1..=3).contains(&pool[0]) && pool[1] > 0, "the window fits");
         assert!(x.len() >= (c - 1) * plane + width * height, "the input is whole");

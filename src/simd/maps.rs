@@ -7,7 +7,7 @@ use super::{PlanesMut, Vector};
 
 /// One convolution over one level of one item, without its result.
 #[derive(Clone, Copy)]
-pub(crate) struct Layer<'a> {
+pub(crate) struct MapLayer<'a> {
     /// From the first input element on, `c` planes `plane` apart.
     pub x: &'a [f32],
     /// Input channels.
@@ -101,7 +101,7 @@ pub(super) use with_tile;
 
 /// The layer without transforming anything, for `padded` output channels.
 #[inline(always)]
-pub(super) fn direct<V: Vector>(layer: Layer, padded: usize, y: &mut PlanesMut) {
+pub(super) fn direct<V: Vector>(layer: MapLayer, padded: usize, y: &mut PlanesMut) {
     let (rows, width) = (layer.height + 1 - layer.k, layer.width + 1 - layer.k);
     let mut memory = Scratch::take();
     let mut first = 0;
@@ -115,8 +115,8 @@ pub(super) fn direct<V: Vector>(layer: Layer, padded: usize, y: &mut PlanesMut) 
 
 /// The channels of `sink`, `n` vectors of them.
 #[inline(always)]
-fn block<V: Vector>(layer: Layer, mut sink: Sink, n: usize) {
-    let Layer { c, plane, width, k, .. } = layer;
+fn block<V: Vector>(layer: MapLayer, mut sink: Sink, n: usize) {
+    let MapLayer { c, plane, width, k, .. } = layer;
     let window = Window { c, plane, rows: k, width, columns: k };
     let (form, first) = (sink.form, sink.first);
     let p = pixels::<V>(n, form.width);

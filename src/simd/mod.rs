@@ -36,7 +36,7 @@ pub(crate) use conv_map::ConvMap;
 pub(crate) use correlate::Correlate;
 pub(crate) use dense::{DenseOutputs, OUTPUTS};
 pub(crate) use dense_backward::{DenseBackwardInputs, DenseBackwardWeights};
-pub(crate) use maps::Layer;
+pub(crate) use maps::MapLayer;
 pub(crate) use overlap::{OverlapRow, PLANES};
 pub(crate) use pixels::{CropPixels, SumRows};
 pub(crate) use plain::Plain;

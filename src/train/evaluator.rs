@@ -2,7 +2,7 @@
 
 use super::step::{Batch, Forward, Objective, RING, TrainError};
 use crate::engine::{Engine, Session};
-use crate::kernels::train::{Entry, Schedule, Squares, Status};
+use crate::kernels::train::{Entry, Squares, Status, StepInputs};
 use crate::nets::Net;
 use crate::record::Recording;
 use crate::weights::Weights;
@@ -53,7 +53,7 @@ impl Evaluator {
     pub fn evaluate<'a>(&mut self, batches: impl Iterator<Item = &'a Batch>) -> Result<Entry, TrainError> {
         let mut sum = Entry::default();
         for batch in batches {
-            self.forward.write(&mut self.session, batch, Schedule::new(self.done, 0, 0.0, [0.0; 2]));
+            self.forward.write(&mut self.session, batch, StepInputs::new(self.done, 0, 0.0, [0.0; 2]));
             self.session.play()?;
             let ring = self.session.peek(self.forward.ring)?;
             let entry = Entry::list(&ring)[(self.done % RING) as usize];

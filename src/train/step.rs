@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use super::Optimizer;
 use crate::engine::{Engine, EngineError, Flight, Session};
 use crate::kernels::train::{
-    CrossEntropy, CrossEntropyBackward, Entry, Kind, Mine, Schedule, SquaredError, SquaredErrorBackward, Squares, Status, Summary, TARGETS,
-    Task, Unpack,
+    CrossEntropy, CrossEntropyBackward, Entry, LossTask, Mine, SampleBits, SquaredError, SquaredErrorBackward, Squares, Status, StepInputs,
+    Summary, TARGETS, Unpack,
 };
 use crate::nets::{Net, NetError, Training};
 use crate::record::{Recording, Slot};
@@ -41,7 +41,7 @@ impl From<WeightsError> for TrainError {
     }
 }
 
-/// What is minimised: `Σ_task weight · mean of the kept losses` (spec sections 4.3 and 4.4), tasks in the order of [`Task::ALL`].
+/// What is minimised: `Σ_task weight · mean of the kept losses` (spec sections 4.3 and 4.4), tasks in the order of [`LossTask::ALL`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Objective {
     /// Weight of each task.
@@ -65,7 +65,7 @@ impl Objective {
 pub struct Batch {
     /// `[n, side, side]` pixels of R, G, B and an unused byte.
     pub rgba: Vec<u8>,
-    /// [`Kind`] of each sample.
+    /// [`SampleBits`] of each sample.
     pub kinds: Vec<u32>,
     /// Probability that each sample is a face, as its net should say: 0 or 1, or between by a teacher.
     pub faces: Vec<f32>,
@@ -81,7 +81,7 @@ impl Batch {
     }
 
     /// Makes the sample at `index` one of `kind`, without a teacher.
-    pub fn label(&mut self, index: usize, kind: Kind) {
+    pub fn label(&mut self, index: usize, kind: SampleBits) {
         (self.kinds[index], self.faces[index]) = (kind.0, kind.probability());
     }
 }
@@ -105,13 +105,13 @@ pub(super) struct Forward {
 pub(super) const RING: u32 = 256;
 
 /// A task with the first of its outputs.
-type Head = (Task, u32);
+type Head = (LossTask, u32);
 
 fn heads(net: Net) -> Vec<Head> {
     let mut first = 0;
     let mut found = Vec::new();
     for &(name, out) in net.heads() {
-        found.extend(Task::ALL.into_iter().find(|task| task.name() == name).map(|task| (task, first)));
+        found.extend(LossTask::ALL.into_iter().find(|task| task.name() == name).map(|task| (task, first)));
         first += out;
     }
     found
@@ -129,13 +129,13 @@ impl Forward {
         // The next batch may go up while this one is worked on.
         let mut input = |label: &str, len: u32| recording.input(label, len as usize);
         let (rgba, kinds, faces) = (input("rgba", n * plane), input("kinds", n), input("faces", n));
-        let (targets, schedule) = (input("targets", n * TARGETS as u32), input("schedule", Schedule::WORDS as u32));
+        let (targets, schedule) = (input("targets", n * TARGETS as u32), input("schedule", StepInputs::WORDS as u32));
         recording.push(Unpack::new(n, plane), &[rgba, x]);
         let training = net.training(recording, weights, x, n, objective.dropout, schedule)?;
         let (y, outputs) = (training.output().0, net.outputs());
         for (task, first) in heads(net) {
             match task {
-                Task::Class => recording.push(CrossEntropy::new(n, outputs), &[y, kinds, faces, losses]),
+                LossTask::Class => recording.push(CrossEntropy::new(n, outputs), &[y, kinds, faces, losses]),
                 task => recording.push(SquaredError::new(task, n, outputs, first), &[y, kinds, targets, losses]),
             }
             let i = task.index() as usize;
@@ -152,7 +152,7 @@ impl Forward {
     }
 
     /// Takes in the samples of a step.
-    pub fn write(&self, session: &mut Session, batch: &Batch, schedule: Schedule) {
+    pub fn write(&self, session: &mut Session, batch: &Batch, schedule: StepInputs) {
         session.write(self.rgba, &batch.rgba);
         session.write(self.kinds, bytemuck::cast_slice(&batch.kinds));
         session.write(self.faces, bytemuck::cast_slice(&batch.faces));
@@ -202,7 +202,7 @@ impl Trainer {
         training.clear(&mut recording);
         for (task, first) in heads(net) {
             match task {
-                Task::Class => recording.push(CrossEntropyBackward::new(n, outputs), &[y, forward.faces, forward.scales, dy]),
+                LossTask::Class => recording.push(CrossEntropyBackward::new(n, outputs), &[y, forward.faces, forward.scales, dy]),
                 task => {
                     let kernel = SquaredErrorBackward::new(task, n, outputs, first);
                     recording.push(kernel, &[y, forward.targets, forward.scales, dy]);
@@ -257,7 +257,7 @@ impl Trainer {
     ///
     /// [`TrainError::Engine`] if the device fails.
     pub fn step(&mut self, batch: &Batch, rate: f64) -> Result<(), TrainError> {
-        let schedule = Schedule::new(self.step, self.seed, rate, self.optimizer.betas());
+        let schedule = StepInputs::new(self.step, self.seed, rate, self.optimizer.betas());
         self.forward.write(&mut self.session, batch, schedule);
         self.under_way.push_back(self.session.submit()?);
         self.step += 1;
@@ -300,7 +300,8 @@ impl Trainer {
     fn gradient(&self, status: Status, ring: &[Entry]) -> String {
         let parameter = self.forward.training.parameters().get(status.place as usize).map_or("", |parameter| &parameter.label);
         let entry = ring[(status.step % RING) as usize];
-        let tasks: Vec<&str> = Task::ALL.into_iter().filter(|task| entry.kept[task.index() as usize] > 0.0).map(Task::name).collect();
+        let tasks: Vec<&str> =
+            LossTask::ALL.into_iter().filter(|task| entry.kept[task.index() as usize] > 0.0).map(LossTask::name).collect();
         format!("gradient of {} ({})", parameter.trim_start_matches(self.net.name).trim_start_matches('.'), tasks.join(", "))
     }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::archive::{Archive, MAX_FILE};
 use super::layout::NetTensors;
-use super::names::Net;
+use super::names::CascadeNet;
 use super::{Weights, WeightsError, caffe, numpy, pytorch};
 use crate::files::{self, FileError};
 use crate::formats::npy;
@@ -50,13 +50,13 @@ impl Format {
 
 /// Nets found so far, and where.
 #[derive(Default)]
-struct Found {
-    nets: BTreeMap<Net, (String, &'static str, NetTensors)>,
+struct FoundNets {
+    nets: BTreeMap<CascadeNet, (String, &'static str, NetTensors)>,
     looked: Vec<String>,
 }
 
-impl Found {
-    fn add(&mut self, place: &str, format: Format, (net, tensors): (Net, NetTensors)) -> Result<(), WeightsError> {
+impl FoundNets {
+    fn add(&mut self, place: &str, format: Format, (net, tensors): (CascadeNet, NetTensors)) -> Result<(), WeightsError> {
         if let Some((first, ..)) = self.nets.get(&net) {
             return Err(WeightsError::Twice { net: net.name(), first: first.clone(), second: place.into() });
         }
@@ -93,7 +93,7 @@ impl Found {
     fn finish(self) -> Result<Weights, WeightsError> {
         let (mut tensors, mut formats) = (BTreeMap::new(), vec![]);
         let Self { mut nets, looked } = self;
-        for net in Net::ALL {
+        for net in CascadeNet::ALL {
             let Some((_, format, found)) = nets.remove(&net) else {
                 return Err(WeightsError::NoNet { net: net.name(), looked });
             };
@@ -118,7 +118,7 @@ impl Found {
 /// [`WeightsError::NoNet`] or [`WeightsError::Twice`] if a net is in none or two of the sources; else what is wrong with a file, wrapped
 /// in [`WeightsError::File`], or with the tensors, as [`Weights::check`] says.
 pub fn import<P: AsRef<Path>>(sources: &[P]) -> Result<Weights, WeightsError> {
-    let mut found = Found::default();
+    let mut found = FoundNets::default();
     for source in sources {
         for path in files(source.as_ref())? {
             let place = path.display().to_string();
@@ -138,7 +138,7 @@ pub fn import<P: AsRef<Path>>(sources: &[P]) -> Result<Weights, WeightsError> {
 ///
 /// As [`import`].
 pub fn import_bytes(name: &str, bytes: &[u8]) -> Result<Weights, WeightsError> {
-    let mut found = Found::default();
+    let mut found = FoundNets::default();
     found.look(name, bytes, false)?;
     found.finish()
 }

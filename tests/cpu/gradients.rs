@@ -7,7 +7,9 @@ use mtcmcn::kernels::nn::{
     Conv, ConvBackwardInput, ConvBackwardWeight, ConvFlip, Dense, DenseBackwardInput, DenseBackwardWeight, Lrn, LrnBackward, Prelu,
     PreluBackward, PreluPool, PreluPoolBackward,
 };
-use mtcmcn::kernels::train::{CrossEntropy, CrossEntropyBackward, Kind, Mine, Reduce, SquaredError, SquaredErrorBackward, TARGETS, Task};
+use mtcmcn::kernels::train::{
+    CrossEntropy, CrossEntropyBackward, LossTask, Mine, Reduce, SampleBits, SquaredError, SquaredErrorBackward, TARGETS,
+};
 use mtcmcn::record::{Access, Kernel};
 use mtcmcn::tensor::{Shape, Tensor, noise};
 
@@ -194,19 +196,19 @@ fn losses() {
     for n in [1, 5, 70] {
         let outputs = 16;
         let (y, targets) = (noise(n * outputs, 1), noise(n * TARGETS, 2));
-        let all = [Kind::POSITIVE, Kind::NEGATIVE, Kind::PART, Kind::LANDMARKS];
+        let all = [SampleBits::POSITIVE, SampleBits::NEGATIVE, SampleBits::PART, SampleBits::LANDMARKS];
         let kinds = words(&(0..n).map(|i| all[i % 4].0).collect::<Vec<_>>());
         // Labels, and what a teacher may say of them.
         let faces: Vec<f32> = (0..n).map(|i| [1.0, 0.0, 0.3, 0.9][i / 4 % 4]).collect();
         let n = n as u32;
-        for (task, first) in [(Task::Class, 0), (Task::Box, 2), (Task::Landmarks, 6)] {
+        for (task, first) in [(LossTask::Class, 0), (LossTask::Box, 2), (LossTask::Landmarks, 6)] {
             let losses = |y: &[f32]| match task {
-                Task::Class => twin(&CrossEntropy::new(n, 16), &[y, &kinds, &faces], 0.0).remove(0),
+                LossTask::Class => twin(&CrossEntropy::new(n, 16), &[y, &kinds, &faces], 0.0).remove(0),
                 task => twin(&SquaredError::new(task, n, 16, first), &[y, &kinds, &targets], 0.0).remove(0),
             };
             let scales = twin(&Mine::new(task, n, 1.0, 0.5), &[&losses(&y), &kinds], 0.0).remove(0);
             let gradient = match task {
-                Task::Class => twin(&CrossEntropyBackward::new(n, 16), &[&y, &faces, &scales], 0.0).remove(0),
+                LossTask::Class => twin(&CrossEntropyBackward::new(n, 16), &[&y, &faces, &scales], 0.0).remove(0),
                 task => twin(&SquaredErrorBackward::new(task, n, 16, first), &[&y, &targets, &scales], 0.0).remove(0),
             };
             // The third derivative of ln(1 + eˣ) is under 0.1: the difference errs by a sixtieth of h².

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mtcmcn::kernels::train::{CrossEntropy, CrossEntropyBackward, Mine, Schedule, SquaredError, SquaredErrorBackward, TARGETS, Task};
+use mtcmcn::kernels::train::{CrossEntropy, CrossEntropyBackward, LossTask, Mine, SquaredError, SquaredErrorBackward, StepInputs, TARGETS};
 use mtcmcn::nets::Net;
 use mtcmcn::record::Recording;
 use mtcmcn::tensor::Extent;
@@ -34,14 +34,14 @@ pub fn gradients(engine: &Engine, net: Net, weights: &Weights) -> Gradients {
     let mut slot = |label: &str, len: u32| recording.slot(label, len as usize);
     let (x, targets) = (slot("x", 3 * n * net.side * net.side), slot("targets", n * TARGETS as u32));
     let (kinds, faces) = (slot("kinds", n), slot("faces", n));
-    let (losses, scales, schedule) = (slot("losses", 3 * n), slot("scales", 3 * n), slot("schedule", Schedule::WORDS as u32));
+    let (losses, scales, schedule) = (slot("losses", 3 * n), slot("scales", 3 * n), slot("schedule", StepInputs::WORDS as u32));
     let training = net.training(&mut recording, weights, x, n, 0.0, schedule).expect("the weights fit");
     let (y, dy) = training.output();
     training.clear(&mut recording);
-    let tasks = [(Task::Class, 0, 1.0), (Task::Box, 2, 0.5), (Task::Landmarks, 6, 1.0)];
+    let tasks = [(LossTask::Class, 0, 1.0), (LossTask::Box, 2, 0.5), (LossTask::Landmarks, 6, 1.0)];
     let tasks = &tasks[..net.heads().len()];
     for &(task, first, weight) in tasks {
-        if task == Task::Class {
+        if task == LossTask::Class {
             recording.push(CrossEntropy::new(n, outputs), &[y, kinds, faces, losses]);
             recording.push(Mine::new(task, n, 1.0, weight), &[losses, kinds, scales]);
             recording.push(CrossEntropyBackward::new(n, outputs), &[y, faces, scales, dy]);

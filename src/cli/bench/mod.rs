@@ -16,9 +16,9 @@ use mtcmcn::{Config, Detector, Engine, Weights};
 
 pub use args::BenchArgs;
 use args::{FrameArgs, Other};
-use frames::Source;
+use frames::FrameSource;
 use platform::Energy;
-use report::{Named, complain, print};
+use report::{NamedEngine, complain, print};
 use run::{Bench, Measured};
 
 use super::{Outcome, explain, fetch};
@@ -42,7 +42,7 @@ fn frames(args: &FrameArgs) -> Result<Outcome> {
         // Before the work, not after it.
         std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
     }
-    let source = Source::open(&args.paths, &args.size)?;
+    let source = FrameSource::open(&args.paths, &args.size)?;
     let mut outcome = Outcome::Found;
     for (path, error) in &source.refused {
         outcome = Outcome::Failed;
@@ -89,15 +89,15 @@ fn frames(args: &FrameArgs) -> Result<Outcome> {
 /// Every setting on one engine, printed as it comes; and whether one failed.
 fn one_engine(
     args: &FrameArgs,
-    source: &Source,
+    source: &FrameSource,
     engine: &Engine,
     device: &str,
     weights: &Weights,
     energy: Option<&Energy>,
-) -> Result<(Named, Vec<Measured>, bool)> {
+) -> Result<(NamedEngine, Vec<Measured>, bool)> {
     let adapter = engine.gpu().map(|gpu| gpu.report().clone());
     let ceilings = if args.profile { Some(Ceilings::measure(engine)?) } else { None };
-    let named = Named { name: engine.name(), adapter, threads: engine.threads(), ceilings };
+    let named = NamedEngine { name: engine.name(), adapter, threads: engine.threads(), ceilings };
     let bench = Bench { args, engine, device, weights, energy };
     print(args.json, || report::engine_heading(&named, Detector::IN_FLIGHT, args.batch as usize), Vec::new)?;
     let (mut measured, mut failed) = (Vec::new(), false);
@@ -128,7 +128,7 @@ fn one_engine(
 }
 
 /// What every figure depends on, in words.
-fn settings(args: &FrameArgs, source: &Source, weights: &Weights) -> String {
+fn settings(args: &FrameArgs, source: &FrameSource, weights: &Weights) -> String {
     let Config { factor, thresholds: [p, r, o], .. } = Config::for_weights(weights);
     let long = match args.frames {
         Some(frames) => format!("{frames} frames"),

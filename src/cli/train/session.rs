@@ -9,13 +9,13 @@ use mtcmcn::train::config::TrainConfig;
 use super::stop;
 
 /// What all runs of one command share.
-pub struct Session {
+pub struct TrainSession {
     pub engine: Engine,
     pub stop: &'static AtomicBool,
     pub quiet: bool,
 }
 
-impl Session {
+impl TrainSession {
     /// On the device that the settings name; from now on Ctrl-C is taken care of.
     pub fn open(config: &TrainConfig, quiet: bool) -> Result<Self> {
         let Ok(device) = config.run.device.parse();

@@ -1,6 +1,6 @@
 //! Online hard sample mining.
 
-use super::{Kind, Task, sample_kinds, sample_losses};
+use super::{LossTask, SampleBits, sample_kinds, sample_losses};
 use crate::kernels::{Sample, Samples, wgsl};
 use crate::record::{Binding, Kernel, Work};
 
@@ -14,7 +14,7 @@ crate::uniform! {
 
 impl Mine {
     /// Keeps the share `keep`, in `[0, 1]`, of the samples that have `task`; 1 keeps all. Gradients are multiplied by `weight`.
-    pub fn new(task: Task, n: u32, keep: f64, weight: f32) -> Self {
+    pub fn new(task: LossTask, n: u32, keep: f64, weight: f32) -> Self {
         Self { n, task: task.index(), keep: (keep * 10_000.0).round() as u32, weight }
     }
 }
@@ -38,7 +38,7 @@ impl Kernel for Mine {
     fn reference(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
         let n = self.n as usize;
         let losses = &read[0][self.task as usize * n..][..n];
-        let pool: Vec<usize> = (0..n).filter(|&i| Kind(read[1][i].to_bits()).0 >> self.task & 1 != 0).collect();
+        let pool: Vec<usize> = (0..n).filter(|&i| SampleBits(read[1][i].to_bits()).0 >> self.task & 1 != 0).collect();
         let kept = (pool.len() * self.keep as usize / 10_000).max(1);
         for (i, scale) in write[0][self.task as usize * n..][..n].iter_mut().enumerate() {
             let before = |&&j: &&usize| losses[j] > losses[i] || (losses[j] == losses[i] && j < i);
@@ -50,7 +50,7 @@ impl Kernel for Mine {
     fn native(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
         let n = self.n as usize;
         let losses = &read[0][self.task as usize * n..][..n];
-        let mut pool: Vec<usize> = (0..n).filter(|&i| Kind(read[1][i].to_bits()).0 >> self.task & 1 != 0).collect();
+        let mut pool: Vec<usize> = (0..n).filter(|&i| SampleBits(read[1][i].to_bits()).0 >> self.task & 1 != 0).collect();
         let kept = (pool.len() * self.keep as usize / 10_000).max(1);
         let scales = &mut write[0][self.task as usize * n..][..n];
         scales.fill(0.0);
@@ -67,7 +67,7 @@ impl Kernel for Mine {
 
 impl Samples for Mine {
     fn samples() -> Vec<Sample<Self>> {
-        [(Task::Class, 1, 0.7), (Task::Class, 65, 0.7), (Task::Box, 300, 1.0), (Task::Landmarks, 1000, 0.35)]
+        [(LossTask::Class, 1, 0.7), (LossTask::Class, 65, 0.7), (LossTask::Box, 300, 1.0), (LossTask::Landmarks, 1000, 0.35)]
             .map(|(task, n, keep)| Sample {
                 kernel: Self::new(task, n, keep, 0.5),
                 read: vec![sample_losses(n as usize), sample_kinds(n as usize)],
@@ -83,13 +83,13 @@ mod tests {
 
     type Play = fn(&Mine, u32, &[&[f32]], &mut [&mut [f32]]);
 
-    fn kept(losses: &[f32], kinds: &[Kind], keep: f64, weight: f32) -> Vec<f32> {
+    fn kept(losses: &[f32], kinds: &[SampleBits], keep: f64, weight: f32) -> Vec<f32> {
         let (n, kinds) = (losses.len(), words(kinds.iter().map(|kind| kind.0)));
         let mut rows = losses.to_vec();
         rows.resize(3 * n, f32::NAN);
         let [twin, native] = [Kernel::reference as Play, Kernel::native as Play].map(|play| {
             let mut scales = vec![f32::NAN; 3 * n];
-            play(&Mine::new(Task::Class, n as u32, keep, weight), 1, &[&rows, &kinds], &mut [&mut scales]);
+            play(&Mine::new(LossTask::Class, n as u32, keep, weight), 1, &[&rows, &kinds], &mut [&mut scales]);
             scales[..n].to_vec()
         });
         assert_eq!(twin, native);
@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn the_worked_example_of_the_specification() {
         let losses = [0.9, 0.1, 0.5, 0.5, 0.05, 2.0, 0.3, 0.7, 0.2, 0.6];
-        let scales = kept(&losses, &[Kind::NEGATIVE; 10], 0.7, 1.0);
+        let scales = kept(&losses, &[SampleBits::NEGATIVE; 10], 0.7, 1.0);
         let indices: Vec<usize> = (0..10).filter(|&i| scales[i] != 0.0).collect();
         assert_eq!(indices, [0, 2, 3, 5, 6, 7, 9]);
         let mean: f32 = losses.iter().zip(&scales).map(|(loss, scale)| loss * scale).sum();
@@ -108,20 +108,20 @@ mod tests {
 
     #[test]
     fn only_samples_with_the_task_are_ranked_and_ties_go_by_index() {
-        let kinds = [Kind::PART, Kind::NEGATIVE, Kind::POSITIVE, Kind::LANDMARKS, Kind::NEGATIVE];
+        let kinds = [SampleBits::PART, SampleBits::NEGATIVE, SampleBits::POSITIVE, SampleBits::LANDMARKS, SampleBits::NEGATIVE];
         assert_eq!(kept(&[9.0, 0.5, 0.5, 9.0, 0.5], &kinds, 0.7, 1.0), [0.0, 0.5, 0.5, 0.0, 0.0]);
     }
 
     #[test]
     fn one_sample_is_kept_however_few_there_are_and_none_of_none() {
-        assert_eq!(kept(&[0.1, 3.0], &[Kind::NEGATIVE, Kind::PART], 0.7, 2.0), [2.0, 0.0]);
-        assert_eq!(kept(&[0.1, 3.0], &[Kind::PART, Kind::PART], 0.7, 2.0), [0.0, 0.0]);
+        assert_eq!(kept(&[0.1, 3.0], &[SampleBits::NEGATIVE, SampleBits::PART], 0.7, 2.0), [2.0, 0.0]);
+        assert_eq!(kept(&[0.1, 3.0], &[SampleBits::PART, SampleBits::PART], 0.7, 2.0), [0.0, 0.0]);
     }
 
     #[test]
     fn the_share_is_not_rounded_down_twice() {
         for n in 1..=1024_u32 {
-            let scales = kept(&vec![1.0; n as usize], &vec![Kind::NEGATIVE; n as usize], 0.7, 1.0);
+            let scales = kept(&vec![1.0; n as usize], &vec![SampleBits::NEGATIVE; n as usize], 0.7, 1.0);
             assert_eq!(scales.iter().filter(|scale| **scale != 0.0).count() as u32, (n * 7 / 10).max(1));
         }
     }

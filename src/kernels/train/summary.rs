@@ -1,6 +1,6 @@
 //! What the host wants to know of a step.
 
-use super::{Kind, Schedule, Squares, Task, sample_kinds, sample_losses};
+use super::{LossTask, SampleBits, Squares, StepInputs, sample_kinds, sample_losses};
 use crate::kernels::{Sample, Samples, largest, wgsl, words};
 use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;
@@ -77,10 +77,10 @@ impl Status {
 
     /// Which loss was not finite, in words; `None` for a gradient.
     pub fn loss(&self) -> Option<&'static str> {
-        Task::ALL.get(self.task as usize).map(|task| match task {
-            Task::Class => "class loss",
-            Task::Box => "box loss",
-            Task::Landmarks => "landmark loss",
+        LossTask::ALL.get(self.task as usize).map(|task| match task {
+            LossTask::Class => "class loss",
+            LossTask::Box => "box loss",
+            LossTask::Landmarks => "landmark loss",
         })
     }
 }
@@ -108,14 +108,15 @@ impl Kernel for Summary {
     fn sizes(&self) -> Vec<usize> {
         let n = self.n as usize;
         let (y, ring) = (n * self.outputs as usize, self.ring as usize * Entry::WORDS);
-        vec![y, n, 3 * n, 3 * n, self.norms as usize * Squares::SHARES, Schedule::WORDS, ring, Status::WORDS]
+        vec![y, n, 3 * n, 3 * n, self.norms as usize * Squares::SHARES, StepInputs::WORDS, ring, Status::WORDS]
     }
 
     fn reference(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
         let [y, kinds, losses, scales, norms, schedule] = read else { unreachable!("checked when recorded") };
-        let (n, step) = (self.n as usize, Schedule::read(schedule).step);
-        let class = (0..n).filter(|&i| Kind(kinds[i].to_bits()).has(Task::Class));
-        let right = |&i: &usize| (y[i * self.outputs as usize + 1] > y[i * self.outputs as usize]) == Kind(kinds[i].to_bits()).is_face();
+        let (n, step) = (self.n as usize, StepInputs::read(schedule).step);
+        let class = (0..n).filter(|&i| SampleBits(kinds[i].to_bits()).has(LossTask::Class));
+        let right =
+            |&i: &usize| (y[i * self.outputs as usize + 1] > y[i * self.outputs as usize]) == SampleBits(kinds[i].to_bits()).is_face();
         let mean = |sum: f64, count: usize| (sum / count.max(1) as f64) as f32;
         let mut entry = Entry { step: step as f32, pool: class.clone().count() as f32, ..Entry::default() };
         entry.total = losses.iter().zip(*scales).take(3 * n).map(|(l, s)| f64::from(*l) * f64::from(*s)).sum::<f64>() as f32;
@@ -160,7 +161,7 @@ impl Samples for Summary {
                 sample_losses(n as usize),
                 scales,
                 squares,
-                Schedule::new(step, 0, 0.0, [0.9, 0.999]).words(),
+                StepInputs::new(step, 0, 0.0, [0.9, 0.999]).words(),
                 noise((ring as usize) * Entry::WORDS, 4),
                 words([0; 4]),
             ];
@@ -186,7 +187,7 @@ mod tests {
     /// Status after a step whose losses and squared norms are these.
     fn status(losses: [f32; 3], norms: [f32; 2], before: Status) -> Status {
         let kinds = words([15]);
-        let schedule = Schedule::new(7, 0, 0.0, [0.9, 0.999]).words();
+        let schedule = StepInputs::new(7, 0, 0.0, [0.9, 0.999]).words();
         let (mut ring, mut status) = (vec![0.0; Entry::WORDS], bytemuck::cast_slice(&[before]).to_vec());
         let mut shares = [0.0; 2 * Squares::SHARES];
         (shares[0], shares[Squares::SHARES]) = (norms[0], norms[1]);
