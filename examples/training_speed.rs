@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use mtcmcn::kernels::train::Kind;
+use mtcmcn::kernels::train::SampleBits;
 use mtcmcn::nets::{ONET, PNET_WITH_LANDMARKS, RNET_WITH_LANDMARKS};
 use mtcmcn::tensor::noise;
 use mtcmcn::train::{Batch, NetRecipe, Objective, Optimizer, TrainError, Trainer, initial_weights};
@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut batch = Batch::empty(n, net.side);
     let random = noise(batch.rgba.len(), 1);
     batch.rgba.iter_mut().zip(random).for_each(|(byte, v)| *byte = ((v + 1.0) * 128.0) as u8);
-    let kinds = [Kind::NEGATIVE, Kind::POSITIVE, Kind::PART, Kind::LANDMARKS];
+    let kinds = [SampleBits::NEGATIVE, SampleBits::POSITIVE, SampleBits::PART, SampleBits::LANDMARKS];
     (0..n as usize).for_each(|i| batch.label(i, kinds[i % 4]));
     let mut block = |steps: usize| -> Result<f64, TrainError> {
         let start = Instant::now();

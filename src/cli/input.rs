@@ -10,11 +10,11 @@ use walkdir::{DirEntry, WalkDir};
 use super::explain;
 
 /// One thing to look at, or why it cannot be.
-pub type Input = Result<Image, Unreadable>;
+pub type Input = Result<ImageFile, Unreadable>;
 
 /// A file to decode. Whether it is an image is not known yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Image {
+pub struct ImageFile {
     /// Where it is, as the user would write it.
     pub path: PathBuf,
     /// What to call pictures made from it, without extension: the path below the directory that was named, or the file's own name.
@@ -104,7 +104,7 @@ fn expand_path(path: &Path, skip: &[PathBuf], inputs: &mut Vec<Input>) {
         Ok(metadata) if metadata.is_dir() => expand_directory(path, skip, inputs),
         Ok(_) => {
             let name = path.file_stem().unwrap_or("image".as_ref()).into();
-            inputs.push(Ok(Image { path: path.to_owned(), name }));
+            inputs.push(Ok(ImageFile { path: path.to_owned(), name }));
         }
     }
 }
@@ -116,7 +116,7 @@ fn expand_directory(root: &Path, skip: &[PathBuf], inputs: &mut Vec<Input>) {
         match entry {
             Ok(entry) if entry.file_type().is_file() && looks_like_image(entry.path()) => {
                 let name = entry.path().strip_prefix(root).unwrap_or(entry.path()).with_extension("");
-                inputs.push(Ok(Image { path: entry.into_path(), name }));
+                inputs.push(Ok(ImageFile { path: entry.into_path(), name }));
             }
             Ok(_) => {}
             // The directory it leads back to is being searched already.

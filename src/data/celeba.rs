@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::fault::read_file;
-use super::text::{Line, Seen, box_of_sides, lines, points_of_pairs};
+use super::text::{SeenNames, TextLine, box_of_sides, lines, points_of_pairs};
 use super::{AnnotatedImage, Annotation, DataError, Faults, FileFaults};
 
 /// The faces of the two files in `folder`.
@@ -23,7 +23,7 @@ pub fn read(folder: &Path, faults: &mut Faults) -> Result<Vec<AnnotatedImage>, D
 }
 
 /// The points of an image, and the line they stand in.
-pub type Points = HashMap<String, (crate::geometry::Landmarks, usize)>;
+pub type PointsByImage = HashMap<String, (crate::geometry::Landmarks, usize)>;
 
 /// Gives each face its points. A face without points, and points without a face, are reported as faults of the file `landmarks`.
 ///
@@ -32,7 +32,7 @@ pub type Points = HashMap<String, (crate::geometry::Landmarks, usize)>;
 /// [`DataError::Fault`] for the first of them if `faults` are strict.
 pub fn join(
     mut images: Vec<AnnotatedImage>,
-    mut points: Points,
+    mut points: PointsByImage,
     landmarks: &Path,
     faults: &mut Faults,
 ) -> Result<Vec<AnnotatedImage>, DataError> {
@@ -73,15 +73,15 @@ pub fn parse_boxes(bytes: &[u8], faults: &mut FileFaults) -> Result<Vec<Annotate
 /// # Errors
 ///
 /// [`DataError::Fault`] for the first fault if `faults` are strict.
-pub fn parse_landmarks(bytes: &[u8], faults: &mut FileFaults) -> Result<Points, DataError> {
+pub fn parse_landmarks(bytes: &[u8], faults: &mut FileFaults) -> Result<PointsByImage, DataError> {
     let rows = rows::<10>(bytes, faults, "the ten numbers of five points")?;
     Ok(rows.into_iter().map(|(name, values, line)| (name, (points_of_pairs(&values), line))).collect())
 }
 
-type Row<const N: usize> = (String, [f64; N], usize);
+type CelebaRow<const N: usize> = (String, [f64; N], usize);
 
 /// The rows of a list after its two lines of heading, which are checked.
-fn rows<const N: usize>(bytes: &[u8], faults: &mut FileFaults, expected: &str) -> Result<Vec<Row<N>>, DataError> {
+fn rows<const N: usize>(bytes: &[u8], faults: &mut FileFaults, expected: &str) -> Result<Vec<CelebaRow<N>>, DataError> {
     let lines = lines(bytes, faults)?;
     let mut rest = &lines[..];
     let mut promised = None;
@@ -95,7 +95,7 @@ fn rows<const N: usize>(bytes: &[u8], faults: &mut FileFaults, expected: &str) -
     {
         rest = after;
     }
-    let mut seen = Seen::default();
+    let mut seen = SeenNames::default();
     let mut found = Vec::new();
     for &line in rest {
         match row::<N>(line) {
@@ -110,7 +110,7 @@ fn rows<const N: usize>(bytes: &[u8], faults: &mut FileFaults, expected: &str) -
     Ok(found)
 }
 
-fn row<const N: usize>(line: Line) -> Result<(String, [f64; N]), String> {
+fn row<const N: usize>(line: TextLine) -> Result<(String, [f64; N]), String> {
     let mut fields = line.fields();
     let name = fields.next().ok_or("nothing")?.to_owned();
     let values = fields.map(super::text::number).collect::<Result<Vec<f64>, String>>()?;

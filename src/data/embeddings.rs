@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::fault::{MAX_FILE, read_file};
 use super::{DataError, Faults, FileFaults, image_key};
-use crate::formats::npy::{self, Array, Values};
+use crate::formats::npy::{self, NumpyArray, Values};
 use crate::weights::Weights;
 
 /// Vectors of one length, each of length 1.
@@ -112,7 +112,7 @@ fn new(
 type Matrix = (usize, usize, Vec<f32>, Option<Vec<String>>);
 
 /// Rows, columns, elements and names of `embeddings`, or of the only matrix.
-fn one_matrix(arrays: Vec<(String, Array)>, names: Option<Vec<String>>) -> Result<Matrix, String> {
+fn one_matrix(arrays: Vec<(String, NumpyArray)>, names: Option<Vec<String>>) -> Result<Matrix, String> {
     let mut matrices: Vec<_> = arrays.into_iter().filter(|(_, array)| array.shape.len() == 2).collect();
     let chosen = match matrices.iter().position(|(name, _)| name == "embeddings") {
         Some(at) => matrices.swap_remove(at).1,
@@ -129,7 +129,7 @@ fn safetensors(bytes: &[u8]) -> Result<Matrix, String> {
     let arrays = weights
         .tensors()
         .iter()
-        .map(|(name, tensor)| (name.clone(), Array { shape: tensor.shape.clone(), values: Values::Numbers(tensor.data.clone()) }));
+        .map(|(name, tensor)| (name.clone(), NumpyArray { shape: tensor.shape.clone(), values: Values::Numbers(tensor.data.clone()) }));
     one_matrix(arrays.collect(), names)
 }
 

@@ -18,7 +18,7 @@ pub fn match_images<'d>(
     detected: &'d [ImageDetections],
     faults: &mut FileFaults,
 ) -> Result<Vec<Option<&'d ImageDetections>>, DataError> {
-    let index = Index::new(detected, faults)?;
+    let index = DetectionIndex::new(detected, faults)?;
     let mut used = vec![false; detected.len()];
     let mut found = Vec::with_capacity(annotated.len());
     for path in annotated.iter().map(AsRef::as_ref) {
@@ -45,13 +45,13 @@ pub fn match_images<'d>(
 }
 
 /// Detections by the key of their image and by its last part.
-struct Index {
+struct DetectionIndex {
     keys: Vec<String>,
     whole: HashMap<String, usize>,
     by_last: HashMap<String, Vec<usize>>,
 }
 
-impl Index {
+impl DetectionIndex {
     fn new(detected: &[ImageDetections], faults: &mut FileFaults) -> Result<Self, DataError> {
         let keys: Vec<String> = detected.iter().map(|image| image_key(&image.path)).collect();
         let (mut whole, mut by_last) = (HashMap::new(), HashMap::<String, Vec<usize>>::new());

@@ -4,6 +4,7 @@ pub mod canary;
 pub mod ceiling;
 pub mod image;
 pub mod nn;
+mod probability;
 pub mod select;
 pub mod train;
 

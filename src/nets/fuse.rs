@@ -16,7 +16,7 @@ use crate::weights::Weights;
 enum Block {
     /// Convolution of pixels, activation, pooling.
     ConvPool { out: u32, pool: u32, parameters: Slot },
-    /// Convolution with weights in uniform buffers: first group, groups, weights. Activation.
+    /// Convolution with weights in uniform buffers: first group, groups, weights. Nonlinearity.
     ConvUniform { out: u32, k: u32, slices: Vec<(u32, u32, Slot)>, bias: Slot, slope: Slot },
     /// Any convolution, activation.
     Conv { out: u32, k: u32, weight: Slot, bias: Slot, slope: Slot },

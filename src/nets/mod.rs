@@ -15,6 +15,6 @@ pub use cost::Cost;
 pub use fuse::{Activations, Fused, Tail};
 pub use graph::{Graph, Id, Node, Parameter, Start};
 pub use layer::Layer;
-pub use net::{Activation, Blocks, Net, NetError, NetGraph};
+pub use net::{Blocks, Net, NetError, NetGraph, Nonlinearity};
 pub use parameters::{Learned, Parameters};
 pub use pass::Pass;

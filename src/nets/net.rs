@@ -8,7 +8,7 @@ use crate::weights::WeightsError;
 
 /// What follows convolutions and dense layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Activation {
+pub enum Nonlinearity {
     /// With one learned slope per output.
     PRelu,
     /// `max(0, x)`.
@@ -23,7 +23,7 @@ pub struct Net {
     /// Side of the input it was trained on, px.
     pub side: u32,
     /// After every convolution and dense layer.
-    pub activation: Activation,
+    pub activation: Nonlinearity,
     /// Adds all but the heads to a graph, over the picture `[n, 3, side, side]`.
     pub trunk: fn(&mut Blocks<'_>, Id) -> Result<Id, ShapeError>,
     /// Names and outputs of its heads, in the order of its outputs.
@@ -167,14 +167,14 @@ impl Blocks<'_> {
 
     /// Slope of the activation before anything is learned.
     fn slope(&self) -> f32 {
-        if self.net.activation == Activation::PRelu { 0.25 } else { 0.0 }
+        if self.net.activation == Nonlinearity::PRelu { 0.25 } else { 0.0 }
     }
 
     /// The slopes of a PReLU; a ReLU has none.
     fn slopes(&mut self, name: &str, out: u32, packing: Packing) -> Result<Vec<Id>, ShapeError> {
         match self.net.activation {
-            Activation::PRelu => Ok(vec![self.tensor(&[(name, out)], "slope", &[], packing, Start::Constant(self.slope()))?]),
-            Activation::Relu => Ok(Vec::new()),
+            Nonlinearity::PRelu => Ok(vec![self.tensor(&[(name, out)], "slope", &[], packing, Start::Constant(self.slope()))?]),
+            Nonlinearity::Relu => Ok(Vec::new()),
         }
     }
 

@@ -4,13 +4,13 @@
 
 use super::graph::Id;
 use super::layer::{HalveLayer, JoinLayer, LrnLayer, MaxPoolLayer};
-use super::net::{Activation, Blocks, Net};
+use super::net::{Blocks, Net, Nonlinearity};
 use crate::tensor::ShapeError;
 
 const CLASS: &[(&str, u32)] = &[("class", 2)];
 
 /// Input `[n, 3, 12, 12]`; output `[n, 2]`: background and face logit.
-pub const NET12: Net = Net { name: "net12", side: 12, activation: Activation::Relu, trunk: net12, heads: CLASS };
+pub const NET12: Net = Net { name: "net12", side: 12, activation: Nonlinearity::Relu, trunk: net12, heads: CLASS };
 
 /// Input `[n, 3, 24, 24]`; output `[n, 2]`.
 pub const NET24: Net = Net { name: "net24", side: 24, trunk: net24, ..NET12 };

@@ -6,13 +6,13 @@ use super::trainer::RING;
 use crate::engine::Session;
 use crate::kernels::nn::Axpy;
 use crate::kernels::train::{
-    Clear, CrossEntropy, CrossEntropyBackward, Figure, Kind, Mine, MiningRule, PlaceItems, Schedule, SquaredError, SquaredErrorBackward,
-    Squares, Status, Summary, TARGETS, TakeItems, Task, Unpack,
+    Clear, CrossEntropy, CrossEntropyBackward, Figure, LossTask, Mine, MiningRule, PlaceItems, SampleBits, SquaredError,
+    SquaredErrorBackward, Squares, Status, StepInputs, Summary, TARGETS, TakeItems, Unpack,
 };
 use crate::nets::{Learned, Net, NetError, NetGraph, Parameters, Pass};
 use crate::record::{DeviceFacts, Part, Recording, Slot};
 
-/// What is minimised: `Σ_task weight · mean of the kept losses` (spec sections 4.3 and 4.4), tasks in the order of [`Task::ALL`].
+/// What is minimised: `Σ_task weight · mean of the kept losses` (spec sections 4.3 and 4.4), tasks in the order of [`LossTask::ALL`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Objective {
     /// Weight of each task.
@@ -36,7 +36,7 @@ impl Objective {
 pub struct Batch {
     /// `[n, side, side]` pixels of R, G, B and an unused byte.
     pub rgba: Vec<u8>,
-    /// [`Kind`] of each sample.
+    /// [`SampleBits`] of each sample.
     pub kinds: Vec<u32>,
     /// Probability that each sample is a face, as its net should say: 0 or 1, or between by a teacher.
     pub faces: Vec<f32>,
@@ -52,7 +52,7 @@ impl Batch {
     }
 
     /// Makes the sample at `index` one of `kind`, without a teacher.
-    pub fn label(&mut self, index: usize, kind: Kind) {
+    pub fn label(&mut self, index: usize, kind: SampleBits) {
         (self.kinds[index], self.faces[index]) = (kind.0, kind.probability());
     }
 }
@@ -100,10 +100,10 @@ impl NetRecipe {
     }
 
     /// Tasks with the first of their outputs.
-    fn heads(&self) -> Vec<(Task, u32)> {
+    fn heads(&self) -> Vec<(LossTask, u32)> {
         let (mut first, mut found) = (0, Vec::new());
         for &(name, out) in self.net.heads {
-            found.extend(Task::ALL.into_iter().find(|task| task.name() == name).map(|task| (task, first)));
+            found.extend(LossTask::ALL.into_iter().find(|task| task.name() == name).map(|task| (task, first)));
             first += out;
         }
         found
@@ -127,7 +127,7 @@ impl Recipe for NetRecipe {
             kinds: input("kinds", n),
             faces: input("faces", n),
             targets: input("targets", n * TARGETS as u32),
-            schedule: input("schedule", Schedule::WORDS as u32),
+            schedule: input("schedule", StepInputs::WORDS as u32),
         };
         let graph = self.net.graph(self.micro_batch, self.objective.dropout)?;
         let parameters = Parameters::states(&mut recording, [&graph.graph], |_| true);
@@ -226,7 +226,7 @@ impl<'a> Writer<'a> {
         let CropInputs { kinds, faces, targets, schedule, .. } = self.inputs;
         for (task, first) in self.recipe.heads() {
             match task {
-                Task::Class => self.recording.push(CrossEntropy::new(n, outputs, tasks), &[y, kinds, faces, own]),
+                LossTask::Class => self.recording.push(CrossEntropy::new(n, outputs, tasks), &[y, kinds, faces, own]),
                 task => self.recording.push(SquaredError::new(task, n, outputs, first), &[y, kinds, targets, own]),
             }
         }
@@ -260,7 +260,7 @@ impl<'a> Writer<'a> {
         let dy = pass.gradient(&mut self.recording, output);
         for (task, first) in self.recipe.heads() {
             match task {
-                Task::Class => self.recording.push(CrossEntropyBackward::new(n, outputs), &[y, self.inputs.faces, scales, dy]),
+                LossTask::Class => self.recording.push(CrossEntropyBackward::new(n, outputs), &[y, self.inputs.faces, scales, dy]),
                 task => {
                     let kernel = SquaredErrorBackward::new(task, n, outputs, first);
                     self.recording.push(kernel, &[y, self.inputs.targets, scales, dy]);

@@ -7,7 +7,7 @@ use super::run::{Cause, Kept, Learner, RunError};
 use super::{Batch, Meters, NetRecipe, Objective, Optimizer, TrainError, Trainer};
 use crate::engine::Engine;
 use crate::nets::rivals::{NET12, NET24, NET48};
-use crate::nets::{Activation, Net, ONET, PNET_WITH_LANDMARKS, RNET_WITH_LANDMARKS};
+use crate::nets::{Net, Nonlinearity, ONET, PNET_WITH_LANDMARKS, RNET_WITH_LANDMARKS};
 use crate::tensor::Tensor;
 
 /// Steps whose losses the device holds; asked for in time, none is missed.
@@ -35,7 +35,7 @@ impl NetLearner {
         let net = NETS.into_iter().find(|net| net.name == name).ok_or_else(unknown)?;
         let own = config.net(name).ok_or_else(unknown)?;
         let (seed, rules) = (u64::from(config.seed), own.initialization);
-        let weights = if net.activation == Activation::PRelu { rules.weights(seed) } else { rules.weights_of(net, seed) };
+        let weights = if net.activation == Nonlinearity::PRelu { rules.weights(seed) } else { rules.weights_of(net, seed) };
         let weights = weights.map_err(|error| failed(net, error))?;
         let recipe = NetRecipe::new(net, batch, objective(own), optimizer(own));
         let trainer = Trainer::new(engine, recipe, weights.tensors(), config.seed).map_err(|error| named(net, error))?;

@@ -43,7 +43,7 @@ pub struct Program {
     pub validation: Vec<Beat>,
     /// What comes of that.
     pub validation_report: Report,
-    /// The input with the step's [`Schedule`](crate::kernels::train::Schedule).
+    /// The input with the step's [`StepInputs`](crate::kernels::train::StepInputs).
     pub schedule: Slot,
     /// What learns, in the order in which gradients are numbered.
     pub learned: Vec<Learned>,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::meters::Meters;
 use super::recipe::{Beat, Program, Recipe, Report};
 use crate::engine::{Engine, EngineError, Flight, Session};
-use crate::kernels::train::{Schedule, Status, Summary};
+use crate::kernels::train::{Status, StepInputs, Summary};
 use crate::nets::NetError;
 use crate::record::{Part, Slot, State, StateError};
 use crate::tensor::Tensor;
@@ -186,7 +186,7 @@ impl<R: Recipe> Trainer<R> {
     ///
     /// [`TrainError::Engine`] if the device fails.
     pub fn step(&mut self, batch: &R::Batch, rate: f64) -> Result<(), TrainError> {
-        let schedule = Schedule::new(self.step, self.seed, rate, self.program.program.optimizer.betas());
+        let schedule = StepInputs::new(self.step, self.seed, rate, self.program.program.optimizer.betas());
         self.play(0, batch, schedule)?;
         self.step += 1;
         let ahead = AHEAD * self.program.plays[0].len();
@@ -196,7 +196,7 @@ impl<R: Recipe> Trainer<R> {
         Ok(())
     }
 
-    fn play(&mut self, which: usize, batch: &R::Batch, schedule: Schedule) -> Result<(), TrainError> {
+    fn play(&mut self, which: usize, batch: &R::Batch, schedule: StepInputs) -> Result<(), TrainError> {
         let Self { recipe, inputs, session, program, under_way, .. } = self;
         for play in &program.plays[which] {
             let micro_batch = play.micro_batch.unwrap_or(0);
@@ -238,7 +238,7 @@ impl<R: Recipe> Trainer<R> {
     pub fn evaluate(&mut self, batch: &R::Batch) -> Result<Meters, TrainError> {
         let at = self.validated;
         self.validated += 1;
-        self.play(1, batch, Schedule::new(at, self.seed, 0.0, [0.0; 2]))?;
+        self.play(1, batch, StepInputs::new(at, self.seed, 0.0, [0.0; 2]))?;
         let report = self.program.program.validation_report.clone();
         match self.read(&report, at..at + 1) {
             Ok(mut reports) => Ok(reports.pop().map(|report| report.meters).unwrap_or_default()),

@@ -1,17 +1,17 @@
 //! `mtcnn_weights.npy` of the Python package mtcnn 0.1.1: a pickled dictionary of nets, each a list of arrays.
 
 use super::WeightsError;
-use super::layout::{Layout, NetTensors, assemble};
-use super::names::Net;
+use super::layout::{NetTensors, WeightLayout, assemble};
+use super::names::CascadeNet;
 use crate::formats::bytes::{Cursor, elements, f32s};
 use crate::formats::npy::Header;
-use crate::formats::pickle::{Id, Pickle, Value};
+use crate::formats::pickle::{Id, Pickle, PickleValue};
 use crate::tensor::Tensor;
 
 const FORMAT: &str = "numpy";
 
 /// The nets in a `.npy` file; none if it is an array of numbers.
-pub(super) fn read(bytes: &[u8]) -> Result<Vec<(Net, NetTensors)>, WeightsError> {
+pub(super) fn read(bytes: &[u8]) -> Result<Vec<(CascadeNet, NetTensors)>, WeightsError> {
     let header = Header::read(bytes).map_err(|what| Cursor::new(FORMAT, bytes).fail(what))?;
     if header.kind().ok() != Some("|O") {
         return Ok(vec![]);
@@ -20,9 +20,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<(Net, NetTensors)>, WeightsError>
     let pickle = Pickle::read(&mut cursor)?;
     let Some(nets) = dictionary(&pickle) else { return Err(cursor.fail("no dictionary of nets").into()) };
     let mut found = vec![];
-    for net in Net::ALL {
+    for net in CascadeNet::ALL {
         let Some((_, arrays)) = nets.iter().find(|(name, _)| *name == net.name()) else { continue };
-        let Value::List(arrays) = pickle.get(*arrays) else {
+        let PickleValue::List(arrays) = pickle.get(*arrays) else {
             return Err(cursor.fail(format!("{} is not a list of arrays", net.name())).into());
         };
         let arrays = arrays.iter().map(|&id| array(&pickle, id)).collect::<Option<Vec<_>>>();
@@ -30,7 +30,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<(Net, NetTensors)>, WeightsError>
             return Err(cursor.fail(format!("an array of {} is not little-endian float32 in C order, or not whole", net.name())).into());
         };
         let mut arrays = arrays.into_iter();
-        found.push((net, assemble(net, Layout::Numpy, |_, _| arrays.next())?));
+        found.push((net, assemble(net, WeightLayout::Numpy, |_, _| arrays.next())?));
     }
     Ok(found)
 }
@@ -38,15 +38,15 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<(Net, NetTensors)>, WeightsError>
 /// The dictionary in the array of one object that is the whole file.
 fn dictionary<'a>(pickle: &Pickle<'a>) -> Option<Vec<(&'a str, Id)>> {
     let &[_, _, _, _, objects] = state(pickle, pickle.root())? else { return None };
-    let Value::List(objects) = pickle.get(objects) else { return None };
+    let PickleValue::List(objects) = pickle.get(objects) else { return None };
     pickle.items(pickle.get(*objects.first()?))
 }
 
 /// The state of an array: version, shape, element type, whether in Fortran order, data.
-fn state<'p>(pickle: &'p Pickle<'_>, array: &Value<'_>) -> Option<&'p [Id]> {
-    let &Value::Call { function, state: Some(state), .. } = array else { return None };
+fn state<'p>(pickle: &'p Pickle<'_>, array: &PickleValue<'_>) -> Option<&'p [Id]> {
+    let &PickleValue::Call { function, state: Some(state), .. } = array else { return None };
     match *pickle.get(function) {
-        Value::Global("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct") => pickle.tuple(state),
+        PickleValue::Global("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct") => pickle.tuple(state),
         _ => None,
     }
 }
@@ -54,25 +54,25 @@ fn state<'p>(pickle: &'p Pickle<'_>, array: &Value<'_>) -> Option<&'p [Id]> {
 /// The array `id`, if it is of little-endian `float32` in C order.
 fn array(pickle: &Pickle<'_>, id: Id) -> Option<Tensor> {
     let &[_, shape, kind, fortran, data] = state(pickle, pickle.get(id))? else { return None };
-    (is_float32(pickle, pickle.get(kind))? && *pickle.get(fortran) == Value::Bool(false)).then_some(())?;
+    (is_float32(pickle, pickle.get(kind))? && *pickle.get(fortran) == PickleValue::Bool(false)).then_some(())?;
     let shape = pickle.sizes(shape)?;
     let data = match pickle.get(data) {
-        &Value::Bytes(bytes) => f32s(bytes),
+        &PickleValue::Bytes(bytes) => f32s(bytes),
         encoded => f32s(&latin1(pickle, encoded)?),
     };
     (elements(&shape) == Some(data.len())).then_some(Tensor { shape, data })
 }
 
 /// Whether `value` is the element type `dtype("f4")`, little-endian.
-fn is_float32(pickle: &Pickle<'_>, value: &Value<'_>) -> Option<bool> {
+fn is_float32(pickle: &Pickle<'_>, value: &PickleValue<'_>) -> Option<bool> {
     let ("numpy", "dtype", arguments) = pickle.call(value)? else { return None };
-    let &Value::Call { state: Some(state), .. } = value else { return None };
+    let &PickleValue::Call { state: Some(state), .. } = value else { return None };
     let order = pickle.tuple(state)?.get(1)?;
     Some(pickle.text(*arguments.first()?)? == "f4" && pickle.text(*order)? == "<")
 }
 
 /// Bytes as protocol 2 keeps them: each as the character of its number.
-fn latin1(pickle: &Pickle<'_>, value: &Value<'_>) -> Option<Vec<u8>> {
+fn latin1(pickle: &Pickle<'_>, value: &PickleValue<'_>) -> Option<Vec<u8>> {
     let ("_codecs", "encode", &[text, codec]) = pickle.call(value)? else { return None };
     (pickle.text(codec)? == "latin1").then_some(())?;
     pickle.text(text)?.chars().map(|character| u8::try_from(character).ok()).collect()

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::WeightsError;
-use super::import::Archive;
-use super::layout::{Layout, NetTensors, assemble};
-use super::names::Net;
+use super::archive::Archive;
+use super::layout::{NetTensors, WeightLayout, assemble};
+use super::names::CascadeNet;
 use crate::formats::bytes::{Cursor, elements, f16s, f32s};
-use crate::formats::pickle::{Id, Pickle, Value};
+use crate::formats::pickle::{Id, Pickle, PickleValue};
 use crate::tensor::Tensor;
 
 const FORMAT: &str = "PyTorch";
@@ -24,20 +24,20 @@ pub(super) fn is_old(bytes: &[u8]) -> bool {
 }
 
 /// The net in a file of the older format, if it is one of ours.
-pub(super) fn read_old(bytes: &[u8]) -> Result<Option<(Net, NetTensors)>, WeightsError> {
+pub(super) fn read_old(bytes: &[u8]) -> Result<Option<(CascadeNet, NetTensors)>, WeightsError> {
     let mut cursor = Cursor::new(FORMAT, bytes);
     cursor.take(MAGIC.len())?;
-    if *Pickle::read(&mut cursor)?.root() != Value::Int(1001) {
+    if *Pickle::read(&mut cursor)?.root() != PickleValue::Int(1001) {
         return Err(cursor.fail("version of the format is not 1001").into());
     }
     let system = Pickle::read(&mut cursor)?;
     let items = system.items(system.root()).unwrap_or_default();
-    if !items.iter().any(|&(key, id)| key == "little_endian" && *system.get(id) == Value::Bool(true)) {
+    if !items.iter().any(|&(key, id)| key == "little_endian" && *system.get(id) == PickleValue::Bool(true)) {
         return Err(cursor.fail("not written by a little-endian machine").into());
     }
     let state = Pickle::read(&mut cursor)?;
     let keys = Pickle::read(&mut cursor)?;
-    let Value::List(keys_in_order) = keys.root() else { return Err(cursor.fail("no list of storages").into()) };
+    let PickleValue::List(keys_in_order) = keys.root() else { return Err(cursor.fail("no list of storages").into()) };
     let kinds: BTreeMap<_, _> = state.values().filter_map(|value| Storage::of(&state, value)).map(|it| (it.key, it.kind)).collect();
     let mut storages = BTreeMap::new();
     for &id in keys_in_order {
@@ -57,7 +57,7 @@ pub(super) fn is_new(archive: &Archive<'_>) -> bool {
 }
 
 /// The net in a file of the newer format, if it is one of ours.
-pub(super) fn read_new(archive: &mut Archive<'_>) -> Result<Option<(Net, NetTensors)>, WeightsError> {
+pub(super) fn read_new(archive: &mut Archive<'_>) -> Result<Option<(CascadeNet, NetTensors)>, WeightsError> {
     let member = archive.find("/data.pkl").unwrap_or_default();
     let pickle = archive.read(&member)?;
     let folder = member.trim_end_matches("data.pkl");
@@ -79,15 +79,15 @@ fn read_state<'a>(
     end: &Cursor<'_>,
     state: &Pickle<'a>,
     mut bytes: impl FnMut(&'a str) -> Result<Option<Vec<u8>>, WeightsError>,
-) -> Result<Option<(Net, NetTensors)>, WeightsError> {
+) -> Result<Option<(CascadeNet, NetTensors)>, WeightsError> {
     let Some(items) = state.items(state.root()) else { return Ok(None) };
     let ids: BTreeMap<_, _> = items.into_iter().collect();
-    let first = ids.get("conv1.weight").and_then(|&id| View::of(state, id));
-    let Some(net) = first.and_then(|view| Net::with_first_outputs(*view.shape.first()?)) else { return Ok(None) };
+    let first = ids.get("conv1.weight").and_then(|&id| TensorView::of(state, id));
+    let Some(net) = first.and_then(|view| CascadeNet::with_first_outputs(*view.shape.first()?)) else { return Ok(None) };
     let mut tensors = BTreeMap::new();
     for part in net.layers().flat_map(|entry| entry.parts().iter().map(|&part| entry.torch(part))) {
         let Some(&id) = ids.get(part.as_str()) else { continue };
-        let view = View::of(state, id).ok_or_else(|| end.fail(format!("{part:?} is no tensor that is understood")))?;
+        let view = TensorView::of(state, id).ok_or_else(|| end.fail(format!("{part:?} is no tensor that is understood")))?;
         let storage = bytes(view.storage.key)?.ok_or_else(|| end.fail(format!("storage of {part:?} is missing")))?;
         let storage = match view.storage.kind {
             "FloatStorage" => f32s(&storage),
@@ -97,7 +97,7 @@ fn read_state<'a>(
         let tensor = view.gather(&storage).ok_or_else(|| end.fail(format!("{part:?} reaches outside its storage")))?;
         tensors.insert(part, tensor);
     }
-    assemble(net, Layout::PyTorch, |entry, part| tensors.remove(&entry.torch(part))).map(|tensors| Some((net, tensors)))
+    assemble(net, WeightLayout::PyTorch, |entry, part| tensors.remove(&entry.torch(part))).map(|tensors| Some((net, tensors)))
 }
 
 /// Elements kept outside the pickle.
@@ -109,25 +109,25 @@ struct Storage<'a> {
 
 impl<'a> Storage<'a> {
     /// The storage that `value` refers to: `("storage", kind, key, location, elements)`, and once a sixth, `None`.
-    fn of(pickle: &Pickle<'a>, value: &Value<'a>) -> Option<Self> {
-        let &Value::Persistent(id) = value else { return None };
+    fn of(pickle: &Pickle<'a>, value: &PickleValue<'a>) -> Option<Self> {
+        let &PickleValue::Persistent(id) = value else { return None };
         let (&[tag, kind, key, _, _], rest) = pickle.tuple(id)?.split_first_chunk()?;
-        let Value::Global("torch", kind) = *pickle.get(kind) else { return None };
-        let whole = rest.iter().all(|&id| *pickle.get(id) == Value::None);
+        let PickleValue::Global("torch", kind) = *pickle.get(kind) else { return None };
+        let whole = rest.iter().all(|&id| *pickle.get(id) == PickleValue::None);
         (whole && pickle.text(tag)? == "storage").then_some(Self { kind, key: pickle.text(key)? })
     }
 }
 
 /// A tensor: some elements of a storage.
 #[derive(Debug)]
-struct View<'a> {
+struct TensorView<'a> {
     storage: Storage<'a>,
     start: usize,
     shape: Vec<usize>,
     strides: Vec<usize>,
 }
 
-impl<'a> View<'a> {
+impl<'a> TensorView<'a> {
     fn of(pickle: &Pickle<'a>, id: Id) -> Option<Self> {
         let (module, mut name, mut arguments) = pickle.call(pickle.get(id))?;
         if (module, name) == ("torch._utils", "_rebuild_parameter") {

@@ -8,7 +8,7 @@ use mtcmcn::kernels::nn::{
     PreluBackward, PreluPool, PreluPoolBackward,
 };
 use mtcmcn::kernels::train::{
-    CrossEntropy, CrossEntropyBackward, Kind, Mine, MiningRule, Reduce, SquaredError, SquaredErrorBackward, TARGETS, Task,
+    CrossEntropy, CrossEntropyBackward, LossTask, Mine, MiningRule, Reduce, SampleBits, SquaredError, SquaredErrorBackward, TARGETS,
 };
 use mtcmcn::record::{Access, Kernel};
 use mtcmcn::tensor::{Shape, Tensor, noise};
@@ -196,17 +196,17 @@ fn losses() {
     for n in [1, 5, 70] {
         let outputs = 16;
         let (y, targets) = (noise(n * outputs, 1), noise(n * TARGETS, 2));
-        let all = [Kind::POSITIVE, Kind::NEGATIVE, Kind::PART, Kind::LANDMARKS];
+        let all = [SampleBits::POSITIVE, SampleBits::NEGATIVE, SampleBits::PART, SampleBits::LANDMARKS];
         let kinds = words(&(0..n).map(|i| all[i % 4].0).collect::<Vec<_>>());
         // Labels, and what a teacher may say of them.
         let faces: Vec<f32> = (0..n).map(|i| [1.0, 0.0, 0.3, 0.9][i / 4 % 4]).collect();
         let rules = words(&MiningRule::words(&[MiningRule::new(1.0, 0.5); 3]));
         let n = n as u32;
-        for (task, first) in [(Task::Class, 0), (Task::Box, 2), (Task::Landmarks, 6)] {
+        for (task, first) in [(LossTask::Class, 0), (LossTask::Box, 2), (LossTask::Landmarks, 6)] {
             // Rows of the three tasks, and of who is told right: of the other tasks they are zero.
             let figures = |y: &[f32]| {
                 let mut rows = match task {
-                    Task::Class => twin(&CrossEntropy::new(n, 16, 3), &[y, &kinds, &faces], 0.0).remove(0),
+                    LossTask::Class => twin(&CrossEntropy::new(n, 16, 3), &[y, &kinds, &faces], 0.0).remove(0),
                     task => twin(&SquaredError::new(task, n, 16, first), &[y, &kinds, &targets], 0.0).remove(0),
                 };
                 rows.resize(3 * n as usize, 0.0);
@@ -214,7 +214,7 @@ fn losses() {
             };
             let scales = twin(&Mine::new(n, 3), &[&figures(&y), &kinds, &rules], 0.0).remove(0);
             let gradient = match task {
-                Task::Class => twin(&CrossEntropyBackward::new(n, 16), &[&y, &faces, &scales], 0.0).remove(0),
+                LossTask::Class => twin(&CrossEntropyBackward::new(n, 16), &[&y, &faces, &scales], 0.0).remove(0),
                 task => twin(&SquaredErrorBackward::new(task, n, 16, first), &[&y, &targets, &scales], 0.0).remove(0),
             };
             // The third derivative of ln(1 + eˣ) is under 0.1: the difference errs by a sixtieth of h².

@@ -1,7 +1,7 @@
 //! Training runs on the CPU engine: resumed ones, spoiled ones, and crops that lack something.
 
 use mtcmcn::Engine;
-use mtcmcn::kernels::train::Kind as Sample;
+use mtcmcn::kernels::train::SampleBits as Sample;
 use mtcmcn::train::metrics::Kind;
 use mtcmcn::train::run::{End, RunError};
 

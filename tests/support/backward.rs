@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mtcmcn::kernels::train::{CrossEntropy, CrossEntropyBackward, Mine, MiningRule, SquaredError, SquaredErrorBackward, TARGETS, Task};
+use mtcmcn::kernels::train::{CrossEntropy, CrossEntropyBackward, LossTask, Mine, MiningRule, SquaredError, SquaredErrorBackward, TARGETS};
 use mtcmcn::nets::{Net, Parameters, Pass};
 use mtcmcn::record::Recording;
 use mtcmcn::tensor::Extent;
@@ -30,7 +30,7 @@ fn norm(data: &[f32]) -> f64 {
 /// Forward and backward pass over the golden input and its negative, label 1 and 0, box targets 0.1, landmark targets 0.5, all kept.
 pub fn gradients(engine: &Engine, net: Net, weights: &Weights) -> Gradients {
     let (n, outputs) = (2, net.outputs());
-    let tasks = [(Task::Class, 0, 1.0), (Task::Box, 2, 0.5), (Task::Landmarks, 6, 1.0)];
+    let tasks = [(LossTask::Class, 0, 1.0), (LossTask::Box, 2, 0.5), (LossTask::Landmarks, 6, 1.0)];
     let tasks = &tasks[..net.heads.len()];
     let rows = tasks.len() as u32 + 1;
     let mut recording = Recording::new();
@@ -47,7 +47,7 @@ pub fn gradients(engine: &Engine, net: Net, weights: &Weights) -> Gradients {
     let y = pass.value(graph.output);
     for &(task, first, _) in tasks {
         match task {
-            Task::Class => recording.push(CrossEntropy::new(n, outputs, rows - 1), &[y, kinds, faces, figures]),
+            LossTask::Class => recording.push(CrossEntropy::new(n, outputs, rows - 1), &[y, kinds, faces, figures]),
             _ => recording.push(SquaredError::new(task, n, outputs, first), &[y, kinds, targets, figures]),
         }
     }
@@ -57,7 +57,7 @@ pub fn gradients(engine: &Engine, net: Net, weights: &Weights) -> Gradients {
     let dy = pass.gradient(&mut recording, graph.output);
     for &(task, first, _) in tasks {
         match task {
-            Task::Class => recording.push(CrossEntropyBackward::new(n, outputs), &[y, faces, scales, dy]),
+            LossTask::Class => recording.push(CrossEntropyBackward::new(n, outputs), &[y, faces, scales, dy]),
             _ => recording.push(SquaredErrorBackward::new(task, n, outputs, first), &[y, targets, scales, dy]),
         }
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use mtcmcn::Engine;
-use mtcmcn::kernels::train::Kind as Sample;
+use mtcmcn::kernels::train::SampleBits as Sample;
 use mtcmcn::tensor::{Tensor, noise};
 use mtcmcn::train::Batch;
 use mtcmcn::train::checkpoint::{Checkpoint, Checkpoints};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use mtcmcn::doctor::noise_weights;
 use mtcmcn::engine::compare::replay;
-use mtcmcn::kernels::train::{Kind, TARGETS};
+use mtcmcn::kernels::train::{SampleBits, TARGETS};
 use mtcmcn::nets::rivals::{NET12, NET24, NET48};
 use mtcmcn::nets::{Net, ONET, PNET_WITH_LANDMARKS, RNET_WITH_LANDMARKS};
 use mtcmcn::tensor::{Tensor, noise};
@@ -71,7 +71,7 @@ pub fn batch(net: Net, n: u32, step: u64) -> Batch {
         let (item, channel, pixel) = (i / (3 * plane), i / plane % 3, i % plane);
         batch.rgba[(item * plane + pixel) * 4 + channel] = byte;
     }
-    let kinds = [Kind::NEGATIVE, Kind::POSITIVE, Kind::PART, Kind::LANDMARKS];
+    let kinds = [SampleBits::NEGATIVE, SampleBits::POSITIVE, SampleBits::PART, SampleBits::LANDMARKS];
     (0..n as usize).for_each(|i| batch.label(i, kinds[i % 4]));
     batch.targets = noise(n as usize * TARGETS, 2000 + step).iter().map(|v| v / 4.0).collect();
     batch
@@ -172,7 +172,7 @@ pub fn check_faults(engine: &Engine) {
         .expect("the weights fit");
     let before = state(&trainer);
     let mut faces = batch(net, 12, 0);
-    (0..12).for_each(|i| faces.label(i, Kind::POSITIVE));
+    (0..12).for_each(|i| faces.label(i, SampleBits::POSITIVE));
     (0..2).for_each(|_| trainer.step(&faces, 1e-3).expect("it is submitted"));
     let Err(TrainError::NotFinite { what, step, .. }) = trainer.reports() else { panic!("no fault was found") };
     assert_eq!((what.as_str(), step), ("gradient of class.weight and box.weight and landmarks.weight (class, box)", 0));
@@ -183,10 +183,10 @@ pub fn check_faults(engine: &Engine) {
 pub fn check_thin_batches(engine: &Engine) {
     let net = PNET_WITH_LANDMARKS;
     for (kinds, kept) in [
-        (vec![Kind::PART], [0, 1, 0]),
-        (vec![Kind::NEGATIVE], [1, 0, 0]),
-        (vec![Kind::NONE; 3], [0; 3]),
-        (vec![Kind::POSITIVE; 10], [7, 10, 0]),
+        (vec![SampleBits::PART], [0, 1, 0]),
+        (vec![SampleBits::NEGATIVE], [1, 0, 0]),
+        (vec![SampleBits::NONE; 3], [0; 3]),
+        (vec![SampleBits::POSITIVE; 10], [7, 10, 0]),
     ] {
         let n = kinds.len() as u32;
         let mut trainer = trainer(engine, net, n, 0.0);

@@ -105,7 +105,7 @@ impl Bench<'_> {
         let batch = self.batch(&mut detector, frames, times.len())?;
         let (steps, profile) = self.profile(&detector, first)?;
         drop(detector);
-        let start = probe::starts(self, first, min_face)?;
+        let start = probe::starts(self.args, self.device, first, min_face)?;
         let latency = Spread::of(&times).context("no frame was timed")?;
         let size = group.size;
         Ok(Measured {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::report::Format;
+use super::report::OutputFormat;
 use crate::cli::settings::DetectorArgs;
 
 /// Find faces in images
@@ -48,11 +48,11 @@ pub struct DetectArgs {
 
 impl DetectArgs {
     /// How results are to be printed.
-    pub fn format(&self) -> Format {
+    pub fn format(&self) -> OutputFormat {
         match (self.json, self.csv) {
-            (true, _) => Format::Json,
-            (_, true) => Format::Csv,
-            _ => Format::Table,
+            (true, _) => OutputFormat::Json,
+            (_, true) => OutputFormat::Csv,
+            _ => OutputFormat::Table,
         }
     }
 }

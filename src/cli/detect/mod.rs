@@ -18,7 +18,7 @@ use super::input::{self, Input};
 use super::prefetch;
 use super::{Outcome, decode, explain, progress};
 use pictures::{Directories, Pictures};
-use report::{Format, Found, printable};
+use report::{Found, OutputFormat, printable};
 
 /// Decoding threads at most. Each may hold a decoded image, and four keep up with a fast GPU.
 const MAX_DECODERS: usize = 4;
@@ -33,7 +33,7 @@ pub fn run(args: &DetectArgs, quiet: bool) -> Result<Outcome> {
     let directories = Directories::create(args.annotate.as_deref(), args.crops.as_deref())?;
     let inputs = input::expand(&args.paths, args.list.as_deref(), &directories.canonical());
     let mut detector = None;
-    let mut run = Run {
+    let mut run = DetectRun {
         // Made for the first frame: a run without any needs neither weights nor a device.
         detect: |frame: &Frame| {
             let detector = match &mut detector {
@@ -54,10 +54,10 @@ pub fn run(args: &DetectArgs, quiet: bool) -> Result<Outcome> {
 }
 
 /// One run over all inputs. `detect` gives an outer error for what stops the run, an inner one for what spoils one frame.
-struct Run<D, W> {
+struct DetectRun<D, W> {
     detect: D,
     out: W,
-    format: Format,
+    format: OutputFormat,
     clip: bool,
     pictures: Pictures,
     progress: ProgressBar,
@@ -65,9 +65,9 @@ struct Run<D, W> {
     header_due: bool,
 }
 
-impl<D: FnMut(&Frame) -> Result<Result<Detections>>, W: Write> Run<D, W> {
+impl<D: FnMut(&Frame) -> Result<Result<Detections>>, W: Write> DetectRun<D, W> {
     fn all(&mut self, inputs: &[Input], max_pixels: u64) -> Result<Outcome> {
-        if self.format == Format::Csv {
+        if self.format == OutputFormat::Csv {
             self.print("")?; // the header, even if no row follows
         }
         let decoders = thread::available_parallelism().map_or(1, |cores| cores.get() / 2).clamp(1, MAX_DECODERS);

@@ -144,11 +144,11 @@ fn with_suffix(name: &Path, suffix: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::input::{Image, Unreadable};
+    use crate::cli::input::{ImageFile, Unreadable};
 
     #[test]
     fn names_are_distinct_and_keep_their_folders() {
-        let image = |name: &str| Ok(Image { path: name.into(), name: name.into() });
+        let image = |name: &str| Ok(ImageFile { path: name.into(), name: name.into() });
         let lost = Err(Unreadable { path: "x".into(), error: "gone".into() });
         let inputs = [image("x"), image("sub/x"), image("X"), lost, image("x"), image("x-2"), image("v1.2")];
         let names = distinct_names(&inputs);

@@ -9,7 +9,7 @@ use mtcmcn::data::{Detection, ImageDetections, json};
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub enum OutputFormat {
     /// Columns of numbers with the path last, so that any path fits.
     Table,
     /// One JSON object a line and input.
@@ -56,7 +56,7 @@ const CSV_HEADER: [&str; 19] = [
     "right_mouth_y",
 ];
 
-impl Format {
+impl OutputFormat {
     /// What stands before the first result.
     ///
     /// # Errors
@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn json_is_one_object_a_line_with_the_shortest_numbers() {
         assert_eq!(
-            Format::Json.found(&found("a \"b\"\n.png", &[FACE])).expect("plain data"),
+            OutputFormat::Json.found(&found("a \"b\"\n.png", &[FACE])).expect("plain data"),
             concat!(
                 r#"{"path":"a \"b\"\n.png","width":64,"height":48,"faces":[{"box":[-0.5,2.25,30.1,40.0],"score":0.9999744,"#,
                 r#""landmarks":[[1.0,2.0],[3.5,4.0],[5.0,6.0],[7.0,8.0],[9.0,10.1]]}],"truncated":false}"#,
@@ -164,31 +164,31 @@ mod tests {
             )
         );
         assert_eq!(
-            Format::Json.found(&found("b.png", &[])).expect("plain data"),
+            OutputFormat::Json.found(&found("b.png", &[])).expect("plain data"),
             "{\"path\":\"b.png\",\"width\":64,\"height\":48,\"faces\":[],\"truncated\":false}\n"
         );
-        assert_eq!(Format::Json.refused(Path::new("c"), "gone").expect("plain data"), "{\"path\":\"c\",\"error\":\"gone\"}\n");
+        assert_eq!(OutputFormat::Json.refused(Path::new("c"), "gone").expect("plain data"), "{\"path\":\"c\",\"error\":\"gone\"}\n");
     }
 
     #[test]
     fn csv_quotes_what_needs_it() {
-        let header = Format::Csv.header().expect("plain data");
+        let header = OutputFormat::Csv.header().expect("plain data");
         assert!(header.starts_with("path,width,height,face,score,x1,y1,x2,y2,left_eye_x,"), "{header}");
         assert_eq!(header.lines().count(), 1);
         let path = "Smith, \"Jo\".png";
         assert_eq!(
-            Format::Csv.found(&found(path, &[FACE, FACE])).expect("plain data"),
+            OutputFormat::Csv.found(&found(path, &[FACE, FACE])).expect("plain data"),
             "\"Smith, \"\"Jo\"\".png\",64,48,1,0.9999744,-0.5,2.25,30.1,40,1,2,3.5,4,5,6,7,8,9,10.1\n\
              \"Smith, \"\"Jo\"\".png\",64,48,2,0.9999744,-0.5,2.25,30.1,40,1,2,3.5,4,5,6,7,8,9,10.1\n"
         );
-        assert_eq!(Format::Csv.found(&found(path, &[])).expect("plain data"), "");
-        assert_eq!(Format::Csv.refused(Path::new(path), "gone").expect("plain data"), "");
+        assert_eq!(OutputFormat::Csv.found(&found(path, &[])).expect("plain data"), "");
+        assert_eq!(OutputFormat::Csv.refused(Path::new(path), "gone").expect("plain data"), "");
     }
 
     #[test]
     fn the_table_lines_up_and_names_images_without_faces() {
-        let header = Format::Table.header().expect("plain data");
-        let lines = [Format::Table.found(&found("p.png", &[FACE])), Format::Table.found(&found("p.png", &[]))];
+        let header = OutputFormat::Table.header().expect("plain data");
+        let lines = [OutputFormat::Table.found(&found("p.png", &[FACE])), OutputFormat::Table.found(&found("p.png", &[]))];
         let [one, none] = lines.map(|line| line.expect("plain data"));
         assert_eq!(one, "   1 0.99997      -0.5       2.2      30.1      40.0       31x38  p.png\n");
         assert!(none.starts_with("no faces "), "{none}");

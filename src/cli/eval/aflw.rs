@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use mtcmcn::data::{AnnotatedImage, Annotation, Detection, Faults, aflw, facepoint, json};
-use mtcmcn::eval::aflw::{FAILURE, Found as Compared, LANDMARKS, compare, score};
+use mtcmcn::eval::aflw::{ComparedFace as Compared, FAILURE, LANDMARKS, compare, score};
 use mtcmcn::eval::curve::thinned;
 use mtcmcn::geometry::BoundingBox;
 use mtcmcn::plot::{Axis, LineChart, Series};
 
 use super::boxes::{share, worst};
-use super::figures::{Cell, Column, Example, Figures, Role, Shape};
-use super::source::{Found, Listed, Source, begins_with, is_json};
+use super::figures::{Cell, Column, Example, Figures, MarkRole, MarkShape};
+use super::source::{Findings, Listed, SourceArgs, begins_with, is_json};
 use super::{Outcome, Output};
 
 /// AFLW and its like: error of the five landmarks over the distance of the eyes
@@ -25,8 +25,8 @@ pub struct AflwArgs {
     annotations: PathBuf,
 
     /// Which kind of list it is; SQLite and JSON are told by their content
-    #[arg(long, value_enum, default_value_t = Form::Facepoint)]
-    form: Form,
+    #[arg(long, value_enum, default_value_t = ListForm::Facepoint)]
+    form: ListForm,
 
     /// Least overlap (IoU) with the annotated box
     #[arg(long, value_name = "IOU", default_value_t = 0.5, value_parser = share)]
@@ -41,7 +41,7 @@ pub struct AflwArgs {
     seed: u64,
 
     #[command(flatten)]
-    source: Source,
+    source: SourceArgs,
 
     #[command(flatten)]
     output: Output,
@@ -49,7 +49,7 @@ pub struct AflwArgs {
 
 /// The kinds of lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Form {
+pub enum ListForm {
     /// Path, left, right, top, bottom, then x y of each point
     Facepoint,
     /// Path, five x, five y, then attributes; boxes are made from the points
@@ -85,14 +85,14 @@ pub fn run(args: &AflwArgs, quiet: bool) -> Result<Outcome> {
 /// # Errors
 ///
 /// If the file cannot be read.
-pub fn read(path: &Path, form: Form, faults: &mut Faults) -> Result<Vec<AnnotatedImage>> {
+pub fn read(path: &Path, form: ListForm, faults: &mut Faults) -> Result<Vec<AnnotatedImage>> {
     if is_json(path)? {
         return Ok(json::read_annotations(path, faults)?);
     }
     if begins_with(path, b"SQLite format 3\0")? {
         return Ok(aflw::read(path, faults)?);
     }
-    let form = if form == Form::Mtfl { facepoint::Form::Mtfl } else { facepoint::Form::CnnFacePoint };
+    let form = if form == ListForm::Mtfl { facepoint::FacepointForm::Mtfl } else { facepoint::FacepointForm::CnnFacePoint };
     Ok(facepoint::read(path, form, faults)?)
 }
 
@@ -116,7 +116,7 @@ fn sample(annotated: &mut Vec<AnnotatedImage>, size: usize, seed: u64) -> usize 
 }
 
 /// The figures of `found` on `annotated`.
-pub fn figures(annotated: &[AnnotatedImage], found: &Found, iou: f64, examples: usize) -> Figures {
+pub fn figures(annotated: &[AnnotatedImage], found: &Findings, iou: f64, examples: usize) -> Figures {
     let mut compared = Vec::new();
     let (mut misses, mut bad) = (Vec::new(), Vec::new());
     for (image, detections) in annotated.iter().zip(&found.images) {
@@ -166,10 +166,10 @@ pub fn figures(annotated: &[AnnotatedImage], found: &Found, iou: f64, examples: 
     }
 }
 
-fn marks(face: &Annotation, detections: &[Detection]) -> Vec<(Role, Shape)> {
+fn marks(face: &Annotation, detections: &[Detection]) -> Vec<(MarkRole, MarkShape)> {
     let shapes = |role, b: BoundingBox, points: Option<_>| {
-        [Some((role, Shape::Box(b))), points.map(|points| (role, Shape::Points(points)))].into_iter().flatten()
+        [Some((role, MarkShape::Box(b))), points.map(|points| (role, MarkShape::Points(points)))].into_iter().flatten()
     };
-    let found = detections.iter().flat_map(|found| shapes(Role::Found, found.bounding_box, found.landmarks));
-    shapes(Role::Truth, face.bounding_box, face.landmarks).chain(found).collect()
+    let found = detections.iter().flat_map(|found| shapes(MarkRole::Found, found.bounding_box, found.landmarks));
+    shapes(MarkRole::Truth, face.bounding_box, face.landmarks).chain(found).collect()
 }

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::Args;
 use mtcmcn::data::{AnnotatedImage, Detection, Faults, json, wider};
-use mtcmcn::eval::boxes::{Image, Part, Score, coco_average_precision, score, verdicts};
+use mtcmcn::eval::boxes::{BoxesCase, BoxesScore, FacePart, coco_average_precision, score, verdicts};
 use mtcmcn::eval::curve::{precision_recall, recall_at, thinned};
-use mtcmcn::eval::matching::Verdict;
+use mtcmcn::eval::matching::MatchVerdict;
 use mtcmcn::plot::{Axis, LineChart, Series};
 
-use super::figures::{Cell, Column, Example, Figures, Role, Shape};
-use super::source::{Found, Listed, Source, is_json, predictions};
+use super::figures::{Cell, Column, Example, Figures, MarkRole, MarkShape};
+use super::source::{Findings, Listed, SourceArgs, is_json, predictions};
 use super::{Outcome, Output};
 
 /// Average precision on any annotated set, by face size and occlusion
@@ -37,7 +37,7 @@ pub struct BoxesArgs {
     false_positives: Vec<usize>,
 
     #[command(flatten)]
-    source: Source,
+    source: SourceArgs,
 
     #[command(flatten)]
     output: Output,
@@ -50,7 +50,7 @@ pub fn share(text: &str) -> Result<f64, String> {
 }
 
 /// How boxes are scored.
-pub struct Rules<'a> {
+pub struct ScoringRules<'a> {
     pub ious: &'a [f64],
     pub heights: &'a [f64],
     pub false_positives: &'a [usize],
@@ -67,7 +67,8 @@ pub fn run(args: &BoxesArgs, quiet: bool) -> Result<Outcome> {
     let mut faults = args.output.faults();
     let annotated = read(&args.annotations, &mut faults)?;
     let found = args.source.find(&Listed::of(&annotated, &args.annotations), &mut faults, quiet, predictions)?;
-    let rules = Rules { ious: &args.iou, heights: &args.heights, false_positives: &args.false_positives, examples: args.output.examples };
+    let rules =
+        ScoringRules { ious: &args.iou, heights: &args.heights, false_positives: &args.false_positives, examples: args.output.examples };
     let mut figures = figures(&annotated, &found, &rules);
     figures.set = args.annotations.display().to_string();
     figures.images.clone_from(&args.source.images);
@@ -84,8 +85,8 @@ pub fn read(path: &Path, faults: &mut Faults) -> Result<Vec<AnnotatedImage>> {
 }
 
 /// The parts that figures are given for: all, and those that the set has faces of.
-fn parts(annotated: &[AnnotatedImage], heights: &[f64]) -> Vec<(String, Part)> {
-    let mut parts = vec![("all".to_owned(), Part::All)];
+fn parts(annotated: &[AnnotatedImage], heights: &[f64]) -> Vec<(String, FacePart)> {
+    let mut parts = vec![("all".to_owned(), FacePart::All)];
     let ends: Vec<f64> = [0.0].into_iter().chain(heights.iter().copied()).chain([f64::INFINITY]).collect();
     for pair in ends.windows(2) {
         let name = match (pair[0], pair[1]) {
@@ -93,25 +94,25 @@ fn parts(annotated: &[AnnotatedImage], heights: &[f64]) -> Vec<(String, Part)> {
             (from, to) if to.is_infinite() => format!("{from} px and higher"),
             (from, to) => format!("{from} to {to} px high"),
         };
-        parts.push((name, Part::Height(pair[0], pair[1])));
+        parts.push((name, FacePart::Height(pair[0], pair[1])));
     }
     let degrees: std::collections::BTreeSet<u8> =
         annotated.iter().flat_map(|image| &image.faces).map(|face| face.attributes.occlusion).collect();
     if degrees.len() > 1 {
         for degree in degrees {
             let name = ["not occluded", "partly occluded", "heavily occluded"].get(usize::from(degree)).copied().unwrap_or("occluded");
-            parts.push((name.to_owned(), Part::Occlusion(degree)));
+            parts.push((name.to_owned(), FacePart::Occlusion(degree)));
         }
     }
     parts
 }
 
 /// The figures of `found` on `annotated`.
-pub fn figures(annotated: &[AnnotatedImage], found: &Found, rules: &Rules) -> Figures {
+pub fn figures(annotated: &[AnnotatedImage], found: &Findings, rules: &ScoringRules) -> Figures {
     let none: &[Detection] = &[];
     let detections = |index: usize| found.images[index].as_ref().map_or(none, |image| &image.faces);
-    let images: Vec<Image> =
-        annotated.iter().enumerate().map(|(at, image)| Image { faces: &image.faces, detections: detections(at) }).collect();
+    let images: Vec<BoxesCase> =
+        annotated.iter().enumerate().map(|(at, image)| BoxesCase { faces: &image.faces, detections: detections(at) }).collect();
     let mut columns = vec![Column::new("faces", "faces")];
     columns.extend(rules.ious.iter().map(|iou| Column::new(format!("ap_{}", (iou * 100.0).round()), format!("AP at {iou}"))));
     columns.push(Column::new("ap_coco", "AP 0.5:0.95"));
@@ -119,8 +120,8 @@ pub fn figures(annotated: &[AnnotatedImage], found: &Found, rules: &Rules) -> Fi
     let mut rows = Vec::new();
     let mut curves = Vec::new();
     for (name, part) in parts(annotated, rules.heights) {
-        let scores: Vec<Score> = rules.ious.iter().map(|&iou| score(&images, part, iou)).collect();
-        let Some(first) = scores.first().filter(|score| score.faces > 0 || part == Part::All) else { continue };
+        let scores: Vec<BoxesScore> = rules.ious.iter().map(|&iou| score(&images, part, iou)).collect();
+        let Some(first) = scores.first().filter(|score| score.faces > 0 || part == FacePart::All) else { continue };
         let mut cells = vec![Cell::Count(first.faces)];
         cells.extend(scores.iter().map(|score| Cell::Figure(score.average_precision())));
         cells.push(Cell::Figure(coco_average_precision(&images, part)));
@@ -156,20 +157,20 @@ pub fn figures(annotated: &[AnnotatedImage], found: &Found, rules: &Rules) -> Fi
 }
 
 /// The largest faces that no detection has, and the wrong detections of highest score.
-fn examples(annotated: &[AnnotatedImage], images: &[Image], iou: f64, count: usize) -> (Vec<Example>, Vec<Example>) {
+fn examples(annotated: &[AnnotatedImage], images: &[BoxesCase], iou: f64, count: usize) -> (Vec<Example>, Vec<Example>) {
     let (mut misses, mut alarms) = (Vec::new(), Vec::new());
-    for ((annotated, image), verdicts) in annotated.iter().zip(images).zip(verdicts(images, Part::All, iou)) {
-        let truth = image.faces.iter().map(|face| (Role::Truth, Shape::Box(face.bounding_box)));
-        let found = image.detections.iter().map(|face| (Role::Found, Shape::Box(face.bounding_box)));
+    for ((annotated, image), verdicts) in annotated.iter().zip(images).zip(verdicts(images, FacePart::All, iou)) {
+        let truth = image.faces.iter().map(|face| (MarkRole::Truth, MarkShape::Box(face.bounding_box)));
+        let found = image.detections.iter().map(|face| (MarkRole::Found, MarkShape::Box(face.bounding_box)));
         let marks: Vec<_> = truth.chain(found).collect();
         let example = |focus, caption| Example { path: annotated.path.clone(), focus, caption, marks: marks.clone() };
         for (index, face) in image.faces.iter().enumerate().filter(|(_, face)| !face.ignore) {
-            if !verdicts.contains(&Verdict::Right(index)) {
+            if !verdicts.contains(&MatchVerdict::Right(index)) {
                 let b = face.bounding_box;
                 misses.push((f64::from(b.height()), example(b, format!("{:.0} x {:.0} px", b.width(), b.height()))));
             }
         }
-        for (detection, _) in image.detections.iter().zip(&verdicts).filter(|(_, verdict)| **verdict == Verdict::Wrong) {
+        for (detection, _) in image.detections.iter().zip(&verdicts).filter(|(_, verdict)| **verdict == MatchVerdict::Wrong) {
             alarms.push((detection.score, example(detection.bounding_box, format!("score {:.4}", detection.score))));
         }
     }

@@ -10,7 +10,7 @@ use mtcmcn::geometry::{BoundingBox, Landmarks};
 use mtcmcn::plot::{Chart as _, LineChart};
 use serde_json::{Map, Value, json};
 
-use super::report::escaped;
+use super::html::escaped;
 use super::setting::Setting;
 
 /// One value of a row.
@@ -55,7 +55,7 @@ impl Column {
 
 /// Something drawn over a picture.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Shape {
+pub enum MarkShape {
     Box(BoundingBox),
     Ellipse(Ellipse),
     Points(Landmarks),
@@ -63,7 +63,7 @@ pub enum Shape {
 
 /// In which colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
+pub enum MarkRole {
     /// Annotated.
     Truth,
     /// Detected.
@@ -78,7 +78,7 @@ pub struct Example {
     /// What it is about.
     pub focus: BoundingBox,
     pub caption: String,
-    pub marks: Vec<(Role, Shape)>,
+    pub marks: Vec<(MarkRole, MarkShape)>,
 }
 
 /// The figures of one protocol on one set.

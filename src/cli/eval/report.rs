@@ -12,6 +12,7 @@ use mtcmcn::plot::Chart as _;
 use rayon::prelude::*;
 
 use super::figures::{Example, Figures};
+use super::html::escaped;
 use super::picture;
 use crate::cli::explain;
 
@@ -95,19 +96,4 @@ fn gallery(figures: &Figures, examples: &[Example]) -> String {
     let figures: Vec<String> = examples.par_iter().map(figure).collect();
     let legend = "<p class=\"faint\"><span class=\"truth\">annotated</span>, <span class=\"found\">detected</span></p>";
     format!("{legend}<div class=\"grid\">\n{}</div>\n", figures.concat())
-}
-
-/// `text` with what HTML would take for its own.
-pub fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => safe += "&amp;",
-            '<' => safe += "&lt;",
-            '>' => safe += "&gt;",
-            '"' => safe += "&quot;",
-            other => safe.push(other),
-        }
-    }
-    safe
 }

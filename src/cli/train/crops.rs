@@ -10,11 +10,11 @@ use mtcmcn::Weights;
 use mtcmcn::data::Faults;
 use mtcmcn::files::write_whole;
 use mtcmcn::train::config::TrainConfig;
-use mtcmcn::train::crops::{self, Earlier, Job, Progress, Report, Sample};
+use mtcmcn::train::crops::{self, CropJob, CropProgress, Earlier, Report, SampleKind};
 use mtcmcn::train::run::End;
 
 use super::args::NetName;
-use super::net::Session;
+use super::session::TrainSession;
 use crate::cli::decode;
 
 /// As `detect` has it by default.
@@ -34,9 +34,9 @@ pub fn check(net: NetName, config: &TrainConfig, weights: Option<&Path>) -> Resu
 }
 
 /// Cuts crops for `net` into `out`, whole or not at all.
-pub fn prepare(net: NetName, config: &TrainConfig, weights: Option<&Weights>, out: &Path, session: &Session) -> Result<End> {
+pub fn prepare(net: NetName, config: &TrainConfig, weights: Option<&Weights>, out: &Path, session: &TrainSession) -> Result<End> {
     let (engine, teacher) = (&session.engine, teacher(config)?);
-    let job = Job {
+    let job = CropJob {
         net: net.name(),
         config,
         earlier: weights.map(|weights| Earlier { engine, weights }),
@@ -56,10 +56,10 @@ pub fn prepare(net: NetName, config: &TrainConfig, weights: Option<&Weights>, ou
 }
 
 /// `config` with labels by its teacher as sources, made in `folder` or there already; as it is without a teacher, `None` if told to stop.
-pub fn labelled(config: &TrainConfig, folder: &Path, session: &Session) -> Result<Option<TrainConfig>> {
+pub fn labelled(config: &TrainConfig, folder: &Path, session: &TrainSession) -> Result<Option<TrainConfig>> {
     let Some(teacher) = teacher(config)?.filter(|_| config.teacher.labels) else { return Ok(Some(config.clone())) };
     fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {folder:?}"))?;
-    let job = Job {
+    let job = CropJob {
         net: "",
         config,
         earlier: None,
@@ -81,7 +81,7 @@ fn teacher(config: &TrainConfig) -> Result<Option<Weights>> {
     config.teacher.weights.as_deref().map(load).transpose()
 }
 
-fn show(bar: &ProgressBar, progress: Progress) {
+fn show(bar: &ProgressBar, progress: CropProgress) {
     bar.set_length(progress.of as u64);
     bar.set_position(progress.images as u64);
 }
@@ -123,7 +123,7 @@ fn tell(net: NetName, report: &Report, out: &Path, quiet: bool) -> Result<()> {
         return Ok(());
     }
     for (part, (images, counts)) in ["to learn from", "for validation"].into_iter().zip(report.images.iter().zip(report.crops)) {
-        let kinds: Vec<String> = Sample::ALL.iter().zip(counts).map(|(sample, count)| format!("{count} {}", sample.name())).collect();
+        let kinds: Vec<String> = SampleKind::ALL.iter().zip(counts).map(|(sample, count)| format!("{count} {}", sample.name())).collect();
         eprintln!("{}: {part} {} crops of {images} images: {}", net.name(), counts.iter().sum::<u64>(), kinds.join(", "));
     }
     if report.truncated > 0 {

@@ -20,7 +20,7 @@ const SETTINGS: &str = "settings.toml";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Job {
-    pub command: Command,
+    pub command: TrainCommand,
     /// Given crops; absolute, as all paths here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crops: Option<PathBuf>,
@@ -34,7 +34,7 @@ pub struct Job {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Command {
+pub enum TrainCommand {
     Pnet,
     Rnet,
     Onet,
@@ -44,7 +44,7 @@ pub enum Command {
     Table1,
 }
 
-impl From<NetName> for Command {
+impl From<NetName> for TrainCommand {
     fn from(net: NetName) -> Self {
         match net {
             NetName::Pnet => Self::Pnet,
@@ -56,7 +56,7 @@ impl From<NetName> for Command {
 
 impl Job {
     /// A job without given files.
-    pub fn new(command: impl Into<Command>) -> Self {
+    pub fn new(command: impl Into<TrainCommand>) -> Self {
         Self { command: command.into(), crops: None, weights: None, seeds: None }
     }
 
@@ -97,9 +97,4 @@ impl Job {
 fn write_settings(folder: &Path, config: &TrainConfig) -> Result<()> {
     let path = folder.join(SETTINGS);
     Ok(write_whole(&path, config.to_toml().as_bytes())?)
-}
-
-/// `path` from the root, so that it means the same after `cd`.
-pub fn absolute(path: Option<&Path>) -> Result<Option<PathBuf>> {
-    path.map(|path| std::path::absolute(path).with_context(|| format!("finding {path:?}"))).transpose()
 }

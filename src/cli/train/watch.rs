@@ -8,7 +8,7 @@ use mtcmcn::train::metrics::{Kind, Record};
 use mtcmcn::train::run::Event;
 
 /// Shows the events of one run.
-pub struct Watch {
+pub struct RunWatch {
     bar: ProgressBar,
     title: String,
     quiet: bool,
@@ -16,7 +16,7 @@ pub struct Watch {
     last_train: Option<Record>,
 }
 
-impl Watch {
+impl RunWatch {
     /// Nothing shown yet; `title` names the run.
     pub fn new(title: impl Into<String>, quiet: bool) -> Self {
         Self { bar: ProgressBar::hidden(), title: title.into(), quiet, epochs: 0, last_train: None }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::mpsc::Receiver;
 
-use super::device::Gpu;
+use super::device::{Gpu, create};
 use super::fault::scoped;
 use super::frame::GpuFrame;
 use crate::engine::EngineError;
@@ -294,10 +294,6 @@ impl GpuSession {
         self.gpu.fault.check()?;
         Ok(submission)
     }
-}
-
-pub(super) fn create(gpu: &Gpu, label: &str, size: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
-    gpu.device.create_buffer(&wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false })
 }
 
 /// What every slot's buffer may be used for.

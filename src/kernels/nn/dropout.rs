@@ -6,7 +6,7 @@ use crate::record::{Binding, Kernel, Work};
 crate::uniform! {
     /// `x[i] = kept(i) ? x[i] / (1 - rate) : 0` in place: forward over activations, backward over their gradient (spec section 8).
     ///
-    /// Reads the step's schedule (see [`Schedule`](crate::kernels::train::Schedule)); rewrites `x: [len]`. `kept(i)` depends on seed, step
+    /// Reads the step's schedule (see [`StepInputs`](crate::kernels::train::StepInputs)); rewrites `x: [len]`. `kept(i)` depends on seed, step
     /// and the place of `i` in the whole batch alone, so both directions see one mask, and a resumed run sees the masks of an uninterrupted one.
     pub struct Dropout { len: u32, each: u32, threshold: u32, scale: f32 }
 }

@@ -1,6 +1,6 @@
 //! Cross entropy of each sample.
 
-use super::{Kind, Task, sample_faces, sample_kinds};
+use super::{LossTask, SampleBits, sample_faces, sample_kinds};
 use crate::kernels::{Sample, Samples, largest, wgsl};
 use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;
@@ -52,9 +52,9 @@ impl Kernel for CrossEntropy {
             // `max` would drop a NaN.
             let above = |d: f64| if d < 0.0 { 0.0 } else { d };
             let all = (-d.abs()).exp().ln_1p() + t * above(-d) + (1.0 - t) * above(d) + entropy(t) + entropy(1.0 - t);
-            let kind = Kind(kind.to_bits());
-            *loss = if kind.has(Task::Class) { all as f32 } else { 0.0 };
-            *right = f32::from(u8::from(kind.has(Task::Class) && (d > 0.0) == kind.is_face()));
+            let kind = SampleBits(kind.to_bits());
+            *loss = if kind.has(LossTask::Class) { all as f32 } else { 0.0 };
+            *right = f32::from(u8::from(kind.has(LossTask::Class) && (d > 0.0) == kind.is_face()));
         }
     }
 

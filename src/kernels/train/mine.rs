@@ -1,6 +1,6 @@
 //! Online hard sample mining.
 
-use super::{Kind, Task, sample_kinds, sample_losses};
+use super::{LossTask, SampleBits, sample_kinds, sample_losses};
 use crate::kernels::{Sample, Samples, wgsl, words};
 use crate::record::{Binding, Kernel, Work};
 
@@ -44,7 +44,7 @@ impl MiningRule {
 }
 
 impl Mine {
-    /// Of `n` samples, for the first `tasks` of [`Task::ALL`].
+    /// Of `n` samples, for the first `tasks` of [`LossTask::ALL`].
     pub fn new(n: u32, tasks: u32) -> Self {
         Self { n, tasks }
     }
@@ -54,12 +54,12 @@ impl Mine {
         let n = self.n as usize;
         let rows = read[0].chunks_exact(n).zip(scales.chunks_exact_mut(n)).zip(MiningRule::list(read[2])).take(self.tasks as usize);
         for (task, ((losses, scales), rule)) in rows.enumerate() {
-            let pool: Vec<usize> = (0..n).filter(|&i| Kind(read[1][i].to_bits()).has(Task::ALL[task])).collect();
+            let pool: Vec<usize> = (0..n).filter(|&i| SampleBits(read[1][i].to_bits()).has(LossTask::ALL[task])).collect();
             let kept = (pool.len() * rule.keep as usize / 10_000).max(1);
             each(rule, pool, kept, losses, scales);
         }
         let pool = &mut scales[self.tasks as usize * n..][..n];
-        pool.iter_mut().zip(read[1]).for_each(|(has, kind)| *has = f32::from(u8::from(Kind(kind.to_bits()).has(Task::Class))));
+        pool.iter_mut().zip(read[1]).for_each(|(has, kind)| *has = f32::from(u8::from(SampleBits(kind.to_bits()).has(LossTask::Class))));
     }
 }
 
@@ -129,7 +129,7 @@ mod tests {
 
     type Play = fn(&Mine, u32, &[&[f32]], &mut [&mut [f32]]);
 
-    fn kept(losses: &[f32], kinds: &[Kind], keep: f64, weight: f32) -> Vec<f32> {
+    fn kept(losses: &[f32], kinds: &[SampleBits], keep: f64, weight: f32) -> Vec<f32> {
         let (n, kinds) = (losses.len(), words(kinds.iter().map(|kind| kind.0)));
         let rules = words(MiningRule::words(&[MiningRule::new(keep, weight)]));
         let [twin, native] = [Kernel::reference as Play, Kernel::native as Play].map(|play| {
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn the_worked_example_of_the_specification() {
         let losses = [0.9, 0.1, 0.5, 0.5, 0.05, 2.0, 0.3, 0.7, 0.2, 0.6];
-        let scales = kept(&losses, &[Kind::NEGATIVE; 10], 0.7, 1.0);
+        let scales = kept(&losses, &[SampleBits::NEGATIVE; 10], 0.7, 1.0);
         let indices: Vec<usize> = (0..10).filter(|&i| scales[i] != 0.0).collect();
         assert_eq!(indices, [0, 2, 3, 5, 6, 7, 9]);
         let mean: f32 = losses.iter().zip(&scales).map(|(loss, scale)| loss * scale).sum();
@@ -155,20 +155,20 @@ mod tests {
 
     #[test]
     fn only_samples_with_the_task_are_ranked_and_ties_go_by_index() {
-        let kinds = [Kind::PART, Kind::NEGATIVE, Kind::POSITIVE, Kind::LANDMARKS, Kind::NEGATIVE];
+        let kinds = [SampleBits::PART, SampleBits::NEGATIVE, SampleBits::POSITIVE, SampleBits::LANDMARKS, SampleBits::NEGATIVE];
         assert_eq!(kept(&[9.0, 0.5, 0.5, 9.0, 0.5], &kinds, 0.7, 1.0), [0.0, 0.5, 0.5, 0.0, 0.0]);
     }
 
     #[test]
     fn one_sample_is_kept_however_few_there_are_and_none_of_none() {
-        assert_eq!(kept(&[0.1, 3.0], &[Kind::NEGATIVE, Kind::PART], 0.7, 2.0), [2.0, 0.0]);
-        assert_eq!(kept(&[0.1, 3.0], &[Kind::PART, Kind::PART], 0.7, 2.0), [0.0, 0.0]);
+        assert_eq!(kept(&[0.1, 3.0], &[SampleBits::NEGATIVE, SampleBits::PART], 0.7, 2.0), [2.0, 0.0]);
+        assert_eq!(kept(&[0.1, 3.0], &[SampleBits::PART, SampleBits::PART], 0.7, 2.0), [0.0, 0.0]);
     }
 
     #[test]
     fn the_share_is_not_rounded_down_twice() {
         for n in 1..=1024_u32 {
-            let scales = kept(&vec![1.0; n as usize], &vec![Kind::NEGATIVE; n as usize], 0.7, 1.0);
+            let scales = kept(&vec![1.0; n as usize], &vec![SampleBits::NEGATIVE; n as usize], 0.7, 1.0);
             assert_eq!(scales.iter().filter(|scale| **scale != 0.0).count() as u32, (n * 7 / 10).max(1));
         }
     }

@@ -38,7 +38,7 @@ use crate::tensor::noise;
 /// What the host tells the device before each step: four-byte words of one small slot.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Default, bytemuck::Pod, bytemuck::Zeroable)]
-pub struct Schedule {
+pub struct StepInputs {
     /// Steps before this one.
     pub step: u32,
     /// Of dropout.
@@ -54,7 +54,7 @@ pub struct Schedule {
     unused: [u32; 2],
 }
 
-impl Schedule {
+impl StepInputs {
     /// Four-byte words.
     pub const WORDS: usize = 8;
 
@@ -83,7 +83,7 @@ impl Schedule {
 
 /// The three tasks that share a net (spec section 4.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Task {
+pub enum LossTask {
     /// Face or not: cross entropy.
     Class,
     /// Box offsets: squared error.
@@ -92,7 +92,7 @@ pub enum Task {
     Landmarks,
 }
 
-impl Task {
+impl LossTask {
     /// In the order of their rows and bits.
     pub const ALL: [Self; 3] = [Self::Class, Self::Box, Self::Landmarks];
 
@@ -122,9 +122,9 @@ impl Task {
 
 /// Bits of a sample's kind: what it is and which tasks it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Kind(pub u32);
+pub struct SampleBits(pub u32);
 
-impl Kind {
+impl SampleBits {
     /// No face.
     pub const NEGATIVE: Self = Self(1);
     /// A face with its box.
@@ -137,7 +137,7 @@ impl Kind {
     pub const NONE: Self = Self(0);
 
     /// Whether a loss applies.
-    pub fn has(self, task: Task) -> bool {
+    pub fn has(self, task: LossTask) -> bool {
         self.0 >> task.index() & 1 != 0
     }
 
@@ -157,7 +157,7 @@ pub const TARGETS: usize = 14;
 
 /// Kinds of `n` samples, all mixed, for samples of kernels.
 fn sample_kinds(n: usize) -> Vec<f32> {
-    let kinds = [Kind::NEGATIVE, Kind::POSITIVE, Kind::PART, Kind::LANDMARKS, Kind::NONE, Kind(15)];
+    let kinds = [SampleBits::NEGATIVE, SampleBits::POSITIVE, SampleBits::PART, SampleBits::LANDMARKS, SampleBits::NONE, SampleBits(15)];
     words(noise(n, 77).iter().map(|r| kinds[((r + 1.0) * 3.0) as usize % kinds.len()].0))
 }
 

@@ -1,13 +1,13 @@
 //! Rows of a micro-batch into those of the whole batch.
 
-use super::{Schedule, sample_kinds};
+use super::{StepInputs, sample_kinds};
 use crate::kernels::{Sample, Samples, wgsl, words};
 use crate::record::{Binding, Kernel, Work};
 
 crate::uniform! {
     /// `whole[r, first + i] = part[r, i]`, words as they are.
     ///
-    /// Reads `part: [rows, n]` and the step's [`Schedule`], which has `first`; updates `whole: [rows, all]`.
+    /// Reads `part: [rows, n]` and the step's [`StepInputs`], which has `first`; updates `whole: [rows, all]`.
     pub struct PlaceItems { rows: u32, n: u32, all: u32 }
 }
 
@@ -30,11 +30,11 @@ impl Kernel for PlaceItems {
     }
 
     fn sizes(&self) -> Vec<usize> {
-        vec![(self.rows * self.n) as usize, Schedule::WORDS, (self.rows * self.all) as usize]
+        vec![(self.rows * self.n) as usize, StepInputs::WORDS, (self.rows * self.all) as usize]
     }
 
     fn reference(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
-        let (n, first) = (self.n as usize, Schedule::read(read[1]).first as usize);
+        let (n, first) = (self.n as usize, StepInputs::read(read[1]).first as usize);
         for (part, whole) in read[0].chunks_exact(n).zip(write[0].chunks_exact_mut(self.all as usize)).take(self.rows as usize) {
             whole[first..first + n].copy_from_slice(part);
         }
@@ -49,7 +49,7 @@ impl Samples for PlaceItems {
         CASES
             .map(|[rows, n, all, first]| Sample {
                 kernel: Self::new(rows, n, all),
-                read: vec![sample_kinds((rows * n) as usize), Schedule::default().from(first).words(), words(0..rows * all)],
+                read: vec![sample_kinds((rows * n) as usize), StepInputs::default().from(first).words(), words(0..rows * all)],
             })
             .to_vec()
     }
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn what_is_placed_is_what_is_taken_and_nothing_else_moves() {
-        let schedule = Schedule::default().from(2).words();
+        let schedule = StepInputs::default().from(2).words();
         let part = words([1, 2, 3, 4]);
         let mut whole = words([0; 10]);
         Kernel::reference(&PlaceItems::new(2, 2, 5), 1, &[&part, &schedule], &mut [&mut whole]);

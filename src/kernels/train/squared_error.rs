@@ -1,6 +1,6 @@
 //! Squared error of each sample.
 
-use super::{Kind, TARGETS, Task, sample_kinds};
+use super::{LossTask, SampleBits, TARGETS, sample_kinds};
 use crate::kernels::{Sample, Samples, largest, wgsl};
 use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;
@@ -14,7 +14,7 @@ crate::uniform! {
 
 impl SquaredError {
     /// Of `n` samples with `outputs` outputs each, those of `task` from `first` on.
-    pub fn new(task: Task, n: u32, outputs: u32, first: u32) -> Self {
+    pub fn new(task: LossTask, n: u32, outputs: u32, first: u32) -> Self {
         let (target_first, count) = task.targets();
         Self { n, outputs, first, count, target_first, task: task.index() }
     }
@@ -46,7 +46,7 @@ impl Kernel for SquaredError {
         for n in 0..self.n as usize {
             let (y, targets) = (&read[0][n * self.outputs as usize..], &read[2][n * TARGETS..]);
             let sum: f64 = pairs(y, targets, self.first, self.target_first, self.count).map(|difference| difference * difference).sum();
-            let has = Kind(read[1][n].to_bits()).0 >> self.task & 1 != 0;
+            let has = SampleBits(read[1][n].to_bits()).0 >> self.task & 1 != 0;
             write[0][(self.task * self.n) as usize + n] = if has { sum as f32 } else { 0.0 };
         }
     }
@@ -58,7 +58,7 @@ impl Kernel for SquaredError {
 
 impl Samples for SquaredError {
     fn samples() -> Vec<Sample<Self>> {
-        [(Task::Box, 1, 6, 2), (Task::Box, 65, 16, 2), (Task::Landmarks, 300, 16, 6)]
+        [(LossTask::Box, 1, 6, 2), (LossTask::Box, 65, 16, 2), (LossTask::Landmarks, 300, 16, 6)]
             .map(|(task, n, outputs, first)| {
                 let (y, targets) = (noise((n * outputs) as usize, 1), noise(n as usize * TARGETS, 2));
                 Sample { kernel: Self::new(task, n, outputs, first), read: vec![y, sample_kinds(n as usize), targets] }

@@ -1,7 +1,7 @@
 //! Gradient of the squared error.
 
 use super::squared_error::pairs;
-use super::{TARGETS, Task};
+use super::{LossTask, TARGETS};
 use crate::kernels::{Sample, Samples, largest, wgsl};
 use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;
@@ -16,7 +16,7 @@ crate::uniform! {
 
 impl SquaredErrorBackward {
     /// Of `n` samples with `outputs` outputs each, those of `task` from `first` on.
-    pub fn new(task: Task, n: u32, outputs: u32, first: u32) -> Self {
+    pub fn new(task: LossTask, n: u32, outputs: u32, first: u32) -> Self {
         let (target_first, count) = task.targets();
         Self { n, outputs, first, count, target_first, task: task.index() }
     }
@@ -59,7 +59,7 @@ impl Kernel for SquaredErrorBackward {
 
 impl Samples for SquaredErrorBackward {
     fn samples() -> Vec<Sample<Self>> {
-        [(Task::Box, 1, 6, 2), (Task::Box, 65, 16, 2), (Task::Landmarks, 300, 16, 6)]
+        [(LossTask::Box, 1, 6, 2), (LossTask::Box, 65, 16, 2), (LossTask::Landmarks, 300, 16, 6)]
             .map(|(task, n, outputs, first)| {
                 let (y, targets) = (noise((n * outputs) as usize, 1), noise(n as usize * TARGETS, 2));
                 let scales = noise(3 * n as usize, 3).iter().map(|v| v.max(0.0)).collect();

@@ -1,6 +1,6 @@
 //! What the host wants to know of a step.
 
-use super::{Schedule, Squares, sample_losses};
+use super::{Squares, StepInputs, sample_losses};
 use crate::kernels::{Sample, Samples, largest, wgsl, words};
 use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;
@@ -9,7 +9,7 @@ crate::uniform! {
     /// Sums up a step in an entry of a ring, and notes in [`Status`] the first figure or gradient that is NaN or infinite.
     ///
     /// Reads `figures: [_, n]`, `counted: [_, n]`, a [`Figure`] for each row of the entry, squared gradient norms `norms: [norms,
-    /// Squares::SHARES]` and the step's [`Schedule`]; updates one entry of `ring: [ring, 2 + 2 rows]` and `status`. An entry is the steps before
+    /// Squares::SHARES]` and the step's [`StepInputs`]; updates one entry of `ring: [ring, 2 + 2 rows]` and `status`. An entry is the steps before
     /// this one, the L2 norm of all gradients, and for each figure its sum over the samples that it counts, and their number.
     pub struct Summary { n: u32, rows: u32, norms: u32, ring: u32 }
 }
@@ -92,11 +92,11 @@ impl Kernel for Summary {
     /// Figures and counted rows are as many as the [`Figure`]s name: at least one.
     fn sizes(&self) -> Vec<usize> {
         let [n, rows, norms, ring] = [self.n, self.rows, self.norms, self.ring].map(|size| size as usize);
-        vec![n, n, rows * Figure::WORDS, norms * Squares::SHARES, Schedule::WORDS, ring * Self::words(rows), Status::WORDS]
+        vec![n, n, rows * Figure::WORDS, norms * Squares::SHARES, StepInputs::WORDS, ring * Self::words(rows), Status::WORDS]
     }
 
     fn reference(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
-        let (n, rows, schedule) = (self.n as usize, self.rows as usize, Schedule::read(read[4]));
+        let (n, rows, schedule) = (self.n as usize, self.rows as usize, StepInputs::read(read[4]));
         let norms = read[3].chunks_exact(Squares::SHARES).take(self.norms as usize);
         let norms: Vec<f64> = norms.map(|shares| shares.iter().map(|share| f64::from(*share)).sum()).collect();
         let words = Self::words(rows);
@@ -140,7 +140,7 @@ impl Samples for Summary {
                 counted,
                 words(rows),
                 squares,
-                Schedule::new(step, 0, 0.0, [0.9, 0.999]).words(),
+                StepInputs::new(step, 0, 0.0, [0.9, 0.999]).words(),
                 noise(ring as usize * Self::words(4), 4),
                 // A fault that was noted before stays.
                 poison.map_or_else(|| words([0; 4]), |place| words([2, 2, place, 0])),
@@ -157,7 +157,7 @@ mod tests {
 
     /// Entry and status after a step whose figures and squared norms are these.
     fn after(figures: [f32; 2], norms: [f32; 2], before: Status) -> (Vec<f32>, Status) {
-        let schedule = Schedule::new(7, 0, 0.0, [0.9, 0.999]).words();
+        let schedule = StepInputs::new(7, 0, 0.0, [0.9, 0.999]).words();
         let (mut ring, mut status) = (vec![f32::NAN; Summary::words(2)], bytemuck::cast_slice(&[before]).to_vec());
         let mut shares = [0.0; 2 * Squares::SHARES];
         (shares[0], shares[Squares::SHARES]) = (norms[0], norms[1]);

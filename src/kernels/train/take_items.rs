@@ -1,14 +1,14 @@
 //! Rows of a micro-batch out of those of the whole batch.
 
 use super::place_items::CASES;
-use super::{Schedule, sample_kinds};
+use super::{StepInputs, sample_kinds};
 use crate::kernels::{Sample, Samples, wgsl};
 use crate::record::{Binding, Kernel, Work};
 
 crate::uniform! {
     /// `part[r, i] = whole[r, first + i]`, words as they are.
     ///
-    /// Reads `whole: [rows, all]` and the step's [`Schedule`], which has `first`; writes `part: [rows, n]`.
+    /// Reads `whole: [rows, all]` and the step's [`StepInputs`], which has `first`; writes `part: [rows, n]`.
     pub struct TakeItems { rows: u32, n: u32, all: u32 }
 }
 
@@ -31,11 +31,11 @@ impl Kernel for TakeItems {
     }
 
     fn sizes(&self) -> Vec<usize> {
-        vec![(self.rows * self.all) as usize, Schedule::WORDS, (self.rows * self.n) as usize]
+        vec![(self.rows * self.all) as usize, StepInputs::WORDS, (self.rows * self.n) as usize]
     }
 
     fn reference(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
-        let (n, first) = (self.n as usize, Schedule::read(read[1]).first as usize);
+        let (n, first) = (self.n as usize, StepInputs::read(read[1]).first as usize);
         for (whole, part) in read[0].chunks_exact(self.all as usize).zip(write[0].chunks_exact_mut(n)).take(self.rows as usize) {
             part.copy_from_slice(&whole[first..first + n]);
         }
@@ -47,7 +47,7 @@ impl Samples for TakeItems {
         CASES
             .map(|[rows, n, all, first]| Sample {
                 kernel: Self::new(rows, n, all),
-                read: vec![sample_kinds((rows * all) as usize), Schedule::default().from(first).words()],
+                read: vec![sample_kinds((rows * all) as usize), StepInputs::default().from(first).words()],
             })
             .to_vec()
     }

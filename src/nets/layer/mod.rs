@@ -88,7 +88,7 @@ pub struct Site<'a> {
     pub recording: &'a mut Recording,
     /// Who will play it.
     pub device: DeviceFacts,
-    /// The step's [`Schedule`](crate::kernels::train::Schedule) in a training pass: what dropout goes by. `None` leaves dropout out.
+    /// The step's [`StepInputs`](crate::kernels::train::StepInputs) in a training pass: what dropout goes by. `None` leaves dropout out.
     pub schedule: Option<Slot>,
 }
 

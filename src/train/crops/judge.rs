@@ -12,7 +12,7 @@ use crate::weights::Weights;
 const BATCH: u32 = 128;
 
 /// A net that says what it takes crops for.
-pub struct Judge {
+pub struct TeacherNet {
     session: Session,
     rgba: Slot,
     y: Slot,
@@ -21,7 +21,7 @@ pub struct Judge {
     outputs: usize,
 }
 
-impl Judge {
+impl TeacherNet {
     /// `net` of `weights` on `engine`.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ use crate::train::config::{DataConfig, Source, SourceFormat, Uses, folder_of};
 /// A part of the images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Part {
+pub enum DataPart {
     /// To learn from.
     Training,
     /// To choose by.
@@ -24,7 +24,7 @@ pub enum Part {
     Test,
 }
 
-impl Part {
+impl DataPart {
     /// All of them, by index.
     pub const ALL: [Self; 3] = [Self::Training, Self::Validation, Self::Test];
 
@@ -54,7 +54,7 @@ pub struct Photo {
     /// Negatives to be cut of it, if not as many as of any.
     pub negatives: Option<u32>,
     /// Which part it belongs to.
-    pub part: Part,
+    pub part: DataPart,
 }
 
 /// All images of all sources, in their order, each once, with their part by `seed`.
@@ -87,7 +87,7 @@ pub fn photos(config: &DataConfig, seed: u32, faults: &mut Faults) -> Result<Vec
             let faces = image.faces.into_iter().filter(|face| face.bounding_box.area() > 0.0).map(converted).collect();
             let named_by = (source.annotations.clone(), image.line);
             let (uses, negatives) = (source.uses(), source.negatives_per_image);
-            photos.push(Photo { path, source: number, named_by, faces, uses, negatives, part: Part::Training });
+            photos.push(Photo { path, source: number, named_by, faces, uses, negatives, part: DataPart::Training });
         }
         if photos.len() == first {
             return Err(CropsError::NoImage { annotations: source.annotations.clone() });
@@ -104,7 +104,7 @@ fn read(source: &Source, faults: &mut Faults) -> Result<Vec<AnnotatedImage>, Cro
             wider_mat::parse_images(&bytes(path)?, &mut faults.of(path))
         }
         SourceFormat::Wider => wider::read(path, faults),
-        SourceFormat::Facepoint => facepoint::read(path, facepoint::Form::CnnFacePoint, faults),
+        SourceFormat::Facepoint => facepoint::read(path, facepoint::FacepointForm::CnnFacePoint, faults),
         SourceFormat::Json => json::read_annotations(path, faults),
         SourceFormat::Celeba => celeba(path, source.landmarks.as_deref(), faults),
         SourceFormat::Folder => folder(path),
@@ -149,7 +149,7 @@ fn split(photos: &mut [Photo], folder: &Path, shares: [u32; 3], seed: u32) {
     let mut order: Vec<([u8; 32], usize)> = photos.iter().map(|photo| rank(&photo.path, folder, seed)).zip(0..).collect();
     order.sort_unstable();
     let counts = counts(photos.len(), shares);
-    let parts = Part::ALL.into_iter().zip(counts).flat_map(|(part, count)| std::iter::repeat_n(part, count));
+    let parts = DataPart::ALL.into_iter().zip(counts).flat_map(|(part, count)| std::iter::repeat_n(part, count));
     for ((_, index), part) in order.into_iter().zip(parts) {
         photos[index].part = part;
     }
@@ -189,15 +189,15 @@ mod tests {
         assert_eq!(counts(10, [2, 1, 0]), [7, 3, 0]);
     }
 
-    fn pool(names: impl Iterator<Item = usize>, seed: u32) -> Vec<(PathBuf, Part)> {
+    fn pool(names: impl Iterator<Item = usize>, seed: u32) -> Vec<(PathBuf, DataPart)> {
         let uses = Uses { negatives: true, faces: true, landmarks: true };
         let photo = |i| {
             let path = Path::new("there").join(format!("{i}.jpg"));
-            Photo { path, source: 0, named_by: ("list".into(), 1), faces: Vec::new(), uses, negatives: None, part: Part::Training }
+            Photo { path, source: 0, named_by: ("list".into(), 1), faces: Vec::new(), uses, negatives: None, part: DataPart::Training }
         };
         let mut photos: Vec<Photo> = names.map(photo).collect();
         split(&mut photos, Path::new("there"), [80, 10, 10], seed);
-        let mut parts: Vec<(PathBuf, Part)> = photos.into_iter().map(|photo| (photo.path, photo.part)).collect();
+        let mut parts: Vec<(PathBuf, DataPart)> = photos.into_iter().map(|photo| (photo.path, photo.part)).collect();
         parts.sort_by(|a, b| a.0.cmp(&b.0));
         parts
     }
@@ -207,7 +207,7 @@ mod tests {
         let parts = pool(0..500, 1);
         assert_eq!(parts, pool((0..500).rev(), 1));
         assert_ne!(parts, pool(0..500, 2));
-        for (part, count) in Part::ALL.into_iter().zip([400, 50, 50]) {
+        for (part, count) in DataPart::ALL.into_iter().zip([400, 50, 50]) {
             assert_eq!(parts.iter().filter(|(_, other)| *other == part).count(), count);
         }
     }

@@ -16,7 +16,7 @@ type Watch<'a> = &'a mut dyn FnMut(&Event<'_>);
 /// Begins or goes on, and ends in order.
 pub fn run<L: Learner, B: Batches<Batch = L::Batch>>(run: Run<'_, L, B>, watch: Watch<'_>) -> Result<End, RunError> {
     let batches = run.batches;
-    let mut session = Session::open(run, watch)?;
+    let mut session = RunSession::open(run, watch)?;
     let (start, steps) = (session.progress.step, session.steps);
     let prefetch = session.run.config.run.prefetch;
     let end = thread::scope(|scope| {
@@ -43,7 +43,7 @@ fn feed<B: Batches>(batches: &B, steps: std::ops::Range<u64>, ahead: &SyncSender
     }
 }
 
-struct Session<'a, 'w, L, B> {
+struct RunSession<'a, 'w, L, B> {
     run: Run<'a, L, B>,
     watch: Watch<'w>,
     net: NetConfig,
@@ -62,7 +62,7 @@ struct Session<'a, 'w, L, B> {
     clock: (f64, Instant),
 }
 
-impl<'a, 'w, L: Learner, B: Batches<Batch = L::Batch>> Session<'a, 'w, L, B> {
+impl<'a, 'w, L: Learner, B: Batches<Batch = L::Batch>> RunSession<'a, 'w, L, B> {
     fn open(mut run: Run<'a, L, B>, watch: Watch<'w>) -> Result<Self, RunError> {
         let net = run.config.net(run.net).expect("one of the three nets").clone();
         let store = Checkpoints::open(&run.folder.checkpoints(), run.config.run.keep)?;
