@@ -1,6 +1,7 @@
 //! What the host wants to know of a step.
 
 use super::{Kind, Schedule, Squares, Task, sample_kinds, sample_losses};
+use crate::kernels::nn::sum_of;
 use crate::kernels::{Sample, Samples, largest, wgsl, words};
 use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;
@@ -141,6 +142,44 @@ impl Kernel for Summary {
         }
     }
 
+    fn native(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
+        let [y, kinds, losses, scales, norms, schedule] = read else { unreachable!("checked when recorded") };
+        let (n, step) = (self.n as usize, Schedule::read(schedule).step);
+        let (mut pool, mut right) = (0.0_f32, 0.0_f32);
+        for (y, kind) in y.chunks_exact(self.outputs as usize).zip(*kinds).take(n).map(|(y, kind)| (y, Kind(kind.to_bits()))) {
+            if kind.has(Task::Class) {
+                pool += 1.0;
+                right += f32::from(u8::from((y[1] > y[0]) == kind.is_face()));
+            }
+        }
+        let all = sum_of(n, |i| losses[i]);
+        let mut entry = Entry { step: step as f32, pool, right, cross_entropy: all / pool.max(1.0), ..Entry::default() };
+        let mut faulty = [!all.is_finite(), false, false, false];
+        for task in 0..3 {
+            let [losses, scales] = [losses, scales].map(|rows| &rows[task * n..][..n]);
+            let kept = |i: usize| if scales[i] == 0.0 { 0.0 } else { 1.0 };
+            let (sum, count) = (sum_of(n, |i| losses[i] * kept(i)), sum_of(n, kept));
+            entry.total += sum_of(n, |i| losses[i] * scales[i]);
+            (entry.losses[task], entry.kept[task]) = (sum / count.max(1.0), count);
+            faulty[task] |= !sum.is_finite();
+        }
+        let mut place = None;
+        for (i, shares) in norms.chunks_exact(Squares::SHARES).take(self.norms as usize).enumerate() {
+            let norm = sum_of(Squares::SHARES, |share| shares[share]);
+            entry.gradient += norm;
+            place = place.or(if norm.is_finite() { None } else { Some(i as u32) });
+        }
+        entry.gradient = entry.gradient.sqrt();
+        faulty[3] = place.is_some();
+        bytemuck::cast_slice_mut(write[0])[(step % self.ring) as usize] = entry;
+        let status: &mut Status = &mut bytemuck::cast_slice_mut(write[1])[0];
+        if status.fault == 0 {
+            if let Some(task) = faulty.iter().position(|faulty| *faulty) {
+                *status = Status { fault: 1, step, task: task as u32, place: if task == 3 { place.unwrap_or(0) } else { 0 } };
+            }
+        }
+    }
+
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         let (loss, n) = (largest(read[2]), self.n as f32);
         let total = 3.0 * n * loss * largest(read[3]);
@@ -185,14 +224,19 @@ mod tests {
 
     /// Status after a step whose losses and squared norms are these.
     fn status(losses: [f32; 3], norms: [f32; 2], before: Status) -> Status {
+        type Play = fn(&Summary, u32, &[&[f32]], &mut [&mut [f32]]);
         let kinds = words([15]);
         let schedule = Schedule::new(7, 0, 0.0, [0.9, 0.999]).words();
-        let (mut ring, mut status) = (vec![0.0; Entry::WORDS], bytemuck::cast_slice(&[before]).to_vec());
         let mut shares = [0.0; 2 * Squares::SHARES];
         (shares[0], shares[Squares::SHARES]) = (norms[0], norms[1]);
         let read: [&[f32]; 6] = [&[0.0; 16], &kinds, &losses, &[1.0; 3], &shares, &schedule];
-        Kernel::reference(&Summary::new(1, 16, 2, 1), 1, &read, &mut [&mut ring, &mut status]);
-        Status::read(&status)
+        let [twin, native] = [Kernel::reference as Play, Kernel::native as Play].map(|play| {
+            let (mut ring, mut status) = (vec![0.0; Entry::WORDS], bytemuck::cast_slice(&[before]).to_vec());
+            play(&Summary::new(1, 16, 2, 1), 1, &read, &mut [&mut ring, &mut status]);
+            Status::read(&status)
+        });
+        assert_eq!(twin, native);
+        twin
     }
 
     #[test]
