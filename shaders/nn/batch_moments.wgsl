@@ -1,4 +1,4 @@
-// batch_moments: mean and biased variance of each channel from those of its slabs (Chan, Golub, LeVeque 1979):
+// batch_moments: mean and biased variance of each channel from those of its slabs (Chan and others 1979):
 // mean = sum of count[s] mean[s] / M, variance = sum of count[s] (variance[s] + (mean[s] - mean)^2) / M
 //
 //   partial   f32[c, 2, slabs]  read   means, then variances, by `batch_statistics`

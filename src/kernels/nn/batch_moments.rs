@@ -7,7 +7,7 @@ use crate::tensor::{Shape, noise};
 
 crate::uniform! {
     /// `mean = Σ_s count[s] mean[s] / M` and `variance = Σ_s count[s] (variance[s] + (mean[s] - mean)²) / M`
-    /// of each channel: those of the whole batch, the variance biased (Chan, Golub and LeVeque 1979).
+    /// of each channel: those of the whole batch, the variance biased (Chan and others 1979).
     ///
     /// Reads `partial: [c, 2, slabs]` of [`BatchStatistics`]; writes `mean: [c]` and `variance: [c]`.
     pub struct BatchMoments { c: u32, places: u32, slabs: u32 }

@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn bins_of_seven_elements_overlap() {
         let x = Shape::new([2, 3, 7, 7]).unwrap();
-        assert_eq!(bins(&Windows::adaptive(&x, 1).unwrap().0), [0..7]);
+        assert_eq!(Windows::adaptive(&x, 1).unwrap().0.covers(0, 0), 0..7);
         assert_eq!(bins(&Windows::adaptive(&x, 2).unwrap().0), [0..4, 3..7]);
         assert_eq!(bins(&Windows::adaptive(&x, 3).unwrap().0), [0..3, 2..5, 4..7]);
         assert_eq!(Windows::adaptive(&x, 3).unwrap().1, Shape::new([2, 3, 3, 3]).unwrap());

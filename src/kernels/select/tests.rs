@@ -105,7 +105,8 @@ fn a_face_worked_out_by_hand() {
     landmarks[10..].copy_from_slice(&[0.0, 0.5, 1.0, 0.25, 0.75, 0.0, 0.5, 1.0, 0.25, 0.75]);
     for play in bodies::<Faces>() {
         let mut face = [f32::NAN; 2 * Faces::WORDS];
-        let read = [bytemuck::cast_slice(&[found, other]), &lists(&[vec![1]]), bytemuck::cast_slice(&[other, crop]), &landmarks];
+        let (list, crops) = ([found, other], [other, crop]);
+        let read = [bytemuck::cast_slice(&list), &lists(&[vec![1]]), bytemuck::cast_slice(&crops), &landmarks];
         play(&Faces::new(1, 0, 2, 2), 1, &read, &mut [&mut face]);
         let want = [10.0, 20.0, 30.0, 40.0, 0.75, 0.0, 10.0, 20.0, 5.0, 15.0, 0.0, 20.0, 40.0, 10.0, 30.0, 0.0];
         assert_eq!(face[..Faces::WORDS], want);

@@ -173,10 +173,8 @@ impl Kernel for Summary {
         faulty[3] = place.is_some();
         bytemuck::cast_slice_mut(write[0])[(step % self.ring) as usize] = entry;
         let status: &mut Status = &mut bytemuck::cast_slice_mut(write[1])[0];
-        if status.fault == 0 {
-            if let Some(task) = faulty.iter().position(|faulty| *faulty) {
-                *status = Status { fault: 1, step, task: task as u32, place: if task == 3 { place.unwrap_or(0) } else { 0 } };
-            }
+        if let (0, Some(task)) = (status.fault, faulty.iter().position(|faulty| *faulty)) {
+            *status = Status { fault: 1, step, task: task as u32, place: place.filter(|_| task == 3).unwrap_or(0) };
         }
     }
 
