@@ -58,6 +58,23 @@ impl Kernel for CrossEntropy {
         }
     }
 
+    fn native(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
+        let entropy = |t: f32| if t > 0.0 { t * t.ln() } else { 0.0 };
+        let (losses, right) = write[0].split_at_mut((self.right * self.n) as usize);
+        let samples = read[0].chunks_exact(self.outputs as usize).zip(read[1]).zip(read[2]).zip(losses).zip(right);
+        for ((((y, kind), t), loss), right) in samples.take(self.n as usize) {
+            (*loss, *right) = (0.0, 0.0);
+            let kind = SampleBits(kind.to_bits());
+            if kind.has(LossTask::Class) {
+                let (d, t) = (y[1] - y[0], *t);
+                // What the wrong class takes of the difference; a NaN stays.
+                let wrong = if d > 0.0 { (1.0 - t) * d } else { -t * d };
+                *loss = (-d.abs()).exp().ln_1p() + wrong + entropy(t) + entropy(1.0 - t);
+                *right = f32::from(u8::from((d > 0.0) == kind.is_face()));
+            }
+        }
+    }
+
     /// WGSL allows `log` 2^-21 near 1, `exp` of x 3 + 2|x| ulp, which is under 4 ε for x < 0; there are three logarithms.
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         3.0 * 4.8e-7 + (8.0 + 4.0 * largest(read[0])) * f32::EPSILON

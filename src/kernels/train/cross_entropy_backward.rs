@@ -49,6 +49,21 @@ impl Kernel for CrossEntropyBackward {
         }
     }
 
+    fn native(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
+        let outputs = self.outputs as usize;
+        let samples = read[0].chunks_exact(outputs).zip(read[1]).zip(read[2]).zip(write[0].chunks_exact_mut(outputs));
+        for (((y, t), scale), dy) in samples.take(self.n as usize) {
+            if *scale != 0.0 {
+                let d = y[1] - y[0];
+                let e = (-d.abs()).exp();
+                let (face, other) = if d > 0.0 { (1.0, e) } else { (e, 1.0) };
+                let d = scale * ((1.0 - t) * (face / (1.0 + e)) - t * (other / (1.0 + e)));
+                dy[0] -= d;
+                dy[1] += d;
+            }
+        }
+    }
+
     /// As for [`CrossEntropy`](super::CrossEntropy), with a division of 2.5 ulp.
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         (1.0 + largest(read[2]) * (8.0 + 4.0 * largest(read[0]))) * f32::EPSILON

@@ -52,6 +52,16 @@ impl Kernel for SquaredErrorBackward {
         }
     }
 
+    fn native(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
+        let (first, at, count, outputs) = (self.first as usize, self.target_first as usize, self.count as usize, self.outputs as usize);
+        let scales = &read[2][(self.task * self.n) as usize..][..self.n as usize];
+        let samples = read[0].chunks_exact(outputs).zip(read[1].chunks_exact(TARGETS)).zip(write[0].chunks_exact_mut(outputs));
+        for (((y, targets), dy), scale) in samples.zip(scales).filter(|(_, scale)| **scale != 0.0) {
+            let pairs = y[first..][..count].iter().zip(&targets[at..]);
+            dy[first..].iter_mut().zip(pairs).for_each(|(dy, (y, target))| *dy += 2.0 * scale * (y - target));
+        }
+    }
+
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         (1.0 + 8.0 * largest(read[2]) * (largest(read[0]) + largest(read[1]))) * f32::EPSILON
     }

@@ -1,6 +1,7 @@
 //! What the host wants to know of a step.
 
 use super::{Squares, StepInputs, sample_losses};
+use crate::kernels::nn::sum_of;
 use crate::kernels::{Sample, Samples, largest, wgsl, words};
 use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;
@@ -121,6 +122,30 @@ impl Kernel for Summary {
         }
     }
 
+    fn native(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
+        let (n, rows, step) = (self.n as usize, self.rows as usize, StepInputs::read(read[4]).step);
+        let words = Self::words(rows);
+        let entry = &mut write[0][(step % self.ring) as usize * words..][..words];
+        let (mut squares, mut broken) = (0.0, None);
+        for (place, row) in Figure::list(read[2]).iter().take(rows).enumerate() {
+            let (figures, counted) = (&read[0][row.figure as usize * n..][..n], &read[1][row.counted as usize * n..][..n]);
+            entry[2 + 2 * place] = sum_of(n, |i| if counted[i] == 0.0 { 0.0 } else { figures[i] });
+            entry[3 + 2 * place] = counted.iter().filter(|counted| **counted != 0.0).count() as f32;
+            let all_finite = figures.iter().all(|figure| figure.is_finite());
+            broken = broken.or((!all_finite).then_some((Status::FIGURE, place)));
+        }
+        for (place, shares) in read[3].chunks_exact(Squares::SHARES).take(self.norms as usize).enumerate() {
+            let norm = sum_of(Squares::SHARES, |share| shares[share]);
+            squares += norm;
+            broken = broken.or((!norm.is_finite()).then_some((Status::GRADIENT, place)));
+        }
+        (entry[0], entry[1]) = (step as f32, squares.sqrt());
+        if let (0, Some((fault, place))) = (Status::read(write[1]).fault, broken) {
+            let status = Status::of(fault, step, place as u32);
+            write[1][..Status::WORDS].copy_from_slice(bytemuck::cast_slice(&[status]));
+        }
+    }
+
     /// Of one-signed sums the sum itself stands for the largest term; figures may be of both signs.
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         let figures = (self.n.div_ceil(256) + 8) as f32 * self.n as f32 * largest(read[0]);
@@ -155,15 +180,21 @@ impl Samples for Summary {
 mod tests {
     use super::*;
 
+    type Play = fn(&Summary, u32, &[&[f32]], &mut [&mut [f32]]);
+
     /// Entry and status after a step whose figures and squared norms are these.
     fn after(figures: [f32; 2], norms: [f32; 2], before: Status) -> (Vec<f32>, Status) {
         let schedule = StepInputs::new(7, 0, 0.0, [0.9, 0.999]).words();
-        let (mut ring, mut status) = (vec![f32::NAN; Summary::words(2)], bytemuck::cast_slice(&[before]).to_vec());
         let mut shares = [0.0; 2 * Squares::SHARES];
         (shares[0], shares[Squares::SHARES]) = (norms[0], norms[1]);
         let read: [&[f32]; 5] = [&figures, &[1.0, 0.0], &words([0, 0, 1, 1]), &shares, &schedule];
-        Kernel::reference(&Summary::new(1, 2, 2, 1), 1, &read, &mut [&mut ring, &mut status]);
-        (ring, Status::read(&status))
+        let [twin, native] = [Kernel::reference as Play, Kernel::native as Play].map(|play| {
+            let (mut ring, mut status) = (vec![f32::NAN; Summary::words(2)], bytemuck::cast_slice(&[before]).to_vec());
+            play(&Summary::new(1, 2, 2, 1), 1, &read, &mut [&mut ring, &mut status]);
+            (ring, Status::read(&status))
+        });
+        assert_eq!(twin.1, native.1);
+        twin
     }
 
     #[test]
