@@ -41,8 +41,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     for (var i = 0u; i < p.n; i += 4u) {
         let all = vec4u(i) + vec4u(0u, 1u, 2u, 3u);
         let j = min(all, vec4u(p.n - 1u));
-        let of = j + id.y * p.n;
-        let other = vec4f(losses[of.x], losses[of.y], losses[of.z], losses[of.w]);
+        let at_j = j + id.y * p.n;
+        let other = vec4f(losses[at_j.x], losses[at_j.y], losses[at_j.z], losses[at_j.w]);
         let kind = vec4u(kinds[j.x], kinds[j.y], kinds[j.z], kinds[j.w]);
         let has = ((kind >> vec4u(id.y)) & vec4u(1u)) * vec4u(all < vec4u(p.n));
         pool += has;

@@ -1,6 +1,6 @@
 //! The three nets of the cascade (spec section 2).
 
-use super::graph::Id;
+use super::graph::NodeId;
 use super::net::{Blocks, Net, Nonlinearity};
 use crate::tensor::ShapeError;
 
@@ -27,20 +27,20 @@ pub const RNET_WITH_LANDMARKS: Net = Net { heads: WITH_LANDMARKS, ..RNET };
 /// `dx1, dy1, dx2, dy2`, `x0..x4`, `y0..y4`.
 pub const ONET: Net = Net { name: "onet", side: 48, activation: Nonlinearity::PRelu, trunk: onet, heads: WITH_LANDMARKS };
 
-fn pnet(b: &mut Blocks<'_>, x: Id) -> Result<Id, ShapeError> {
+fn pnet(b: &mut Blocks<'_>, x: NodeId) -> Result<NodeId, ShapeError> {
     let x = b.conv_pool(x, "conv1", 3, 10, 2)?;
     let x = b.conv(x, "conv2", 3, 16)?;
     b.conv(x, "conv3", 3, 32)
 }
 
-fn rnet(b: &mut Blocks<'_>, x: Id) -> Result<Id, ShapeError> {
+fn rnet(b: &mut Blocks<'_>, x: NodeId) -> Result<NodeId, ShapeError> {
     let x = b.conv_pool(x, "conv1", 3, 28, 3)?;
     let x = b.conv_pool(x, "conv2", 3, 48, 3)?;
     let x = b.conv(x, "conv3", 2, 64)?;
     b.dense(x, "fc4", 128)
 }
 
-fn onet(b: &mut Blocks<'_>, x: Id) -> Result<Id, ShapeError> {
+fn onet(b: &mut Blocks<'_>, x: NodeId) -> Result<NodeId, ShapeError> {
     let x = b.conv_pool(x, "conv1", 3, 32, 3)?;
     let x = b.conv_pool(x, "conv2", 3, 64, 3)?;
     let x = b.conv_pool(x, "conv3", 3, 64, 2)?;

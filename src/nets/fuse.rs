@@ -1,7 +1,7 @@
 //! [`Fused`]: a net's graph for inference, with layers joined where one kernel does several and with its tensors as constants. The
 //! activations in between do not exist; training wants them and walks the graph with a [`Pass`](super::Pass).
 
-use super::graph::{Graph, Id};
+use super::graph::{Graph, NodeId};
 use super::layer::{ConvLayer, Layer, MaxPoolLayer, Site, Value};
 use super::net::{Net, NetError, NetGraph};
 use super::parameters::packed;
@@ -30,8 +30,8 @@ enum Block {
 #[derive(Debug, Clone)]
 struct Joined {
     block: Block,
-    inputs: Vec<Id>,
-    output: Id,
+    inputs: Vec<NodeId>,
+    output: NodeId,
 }
 
 /// The last layers of a net, for the kernel that does them together with the choice of candidates.
@@ -59,8 +59,8 @@ pub enum Tail {
 #[derive(Debug, Clone)]
 pub struct Fused {
     blocks: Vec<Joined>,
-    input: Id,
-    output: Id,
+    input: NodeId,
+    output: NodeId,
     tail: Option<Tail>,
 }
 
@@ -88,8 +88,8 @@ struct Linear<'a> {
     slope: Vec<f32>,
     /// Side of the pooling windows behind the activation.
     pool: Option<u32>,
-    input: Id,
-    output: Id,
+    input: NodeId,
+    output: NodeId,
 }
 
 /// Walks a graph and joins what it can.
@@ -157,7 +157,7 @@ impl Fused {
     ) -> Result<(Slot, Shape), ShapeError> {
         let mut results = vec![(self.input, x, shape.clone())];
         for (i, joined) in self.blocks.iter().enumerate() {
-            let of = |id: &Id| results.iter().find(|(other, ..)| other == id).map(|(_, slot, shape)| (*slot, shape));
+            let of = |id: &NodeId| results.iter().find(|(other, ..)| other == id).map(|(_, slot, shape)| (*slot, shape));
             let inputs: Vec<(Slot, &Shape)> = joined.inputs.iter().filter_map(of).collect();
             let (y, shape) = joined.block.record(recording, activations, i + 1, &inputs)?;
             results.push((joined.output, y, shape));
@@ -178,9 +178,9 @@ impl Fused {
 
 impl<'a> Fuser<'a> {
     /// Blocks for all nodes but the linear layers `apart` and what follows them.
-    fn blocks(&mut self, apart: &[Id]) -> Result<Vec<Joined>, NetError> {
+    fn blocks(&mut self, apart: &[NodeId]) -> Result<Vec<Joined>, NetError> {
         let mut blocks = Vec::new();
-        let mut done: Vec<Id> = Vec::new();
+        let mut done: Vec<NodeId> = Vec::new();
         for id in self.graph.ids() {
             let node = self.graph.node(id);
             if node.layer.is_given() || done.contains(&id) {
@@ -201,11 +201,11 @@ impl<'a> Fuser<'a> {
     }
 
     /// The tensors of the linear layer `id`, with the activation that alone reads it.
-    fn linear(&self, id: Id) -> Result<Linear<'a>, NetError> {
+    fn linear(&self, id: NodeId) -> Result<Linear<'a>, NetError> {
         let node = self.graph.node(id);
         let [weight, bias] = [node.inputs[1], node.inputs[2]].map(|tensor| self.tensor(tensor));
         let (weight, bias) = (weight?, bias?.data);
-        let readers: Vec<Id> = self.graph.readers(id).collect();
+        let readers: Vec<NodeId> = self.graph.readers(id).collect();
         let (mut output, mut pool, mut slope) = (id, None, vec![1.0; bias.len()]);
         if let [reader] = readers[..] {
             let next = self.graph.node(reader);
@@ -220,7 +220,7 @@ impl<'a> Fuser<'a> {
     }
 
     /// The weights' values of a tensor node, all its tensors side by side.
-    fn tensor(&self, id: Id) -> Result<Tensor, NetError> {
+    fn tensor(&self, id: NodeId) -> Result<Tensor, NetError> {
         let Layer::Tensor(parameter) = &self.graph.node(id).layer else { unreachable!("tensors come second") };
         let plain = crate::record::State { packing: crate::record::Packing::PLAIN, ..parameter.state.clone() };
         Ok(Tensor { shape: plain.shape(), data: packed(&plain, self.weights)? })
@@ -231,7 +231,7 @@ impl<'a> Fuser<'a> {
     }
 
     /// The block or blocks of one linear layer with its activation and pooling.
-    fn linear_blocks(&mut self, id: Id, linear: &Linear<'_>, blocks: &mut Vec<Joined>) {
+    fn linear_blocks(&mut self, id: NodeId, linear: &Linear<'_>, blocks: &mut Vec<Joined>) {
         let (name, input, output) = (linear.name, linear.input, linear.output);
         let shape = &self.graph.node(input).shape;
         let out = linear.bias.len() as u32;
@@ -269,7 +269,7 @@ impl<'a> Fuser<'a> {
     }
 
     /// The tail made of the linear layer `hidden`, its activation, and the heads `output`.
-    fn tail(&mut self, hidden: Id, output: Id) -> Result<Tail, NetError> {
+    fn tail(&mut self, hidden: NodeId, output: NodeId) -> Result<Tail, NetError> {
         let (last, heads) = (self.linear(hidden)?, self.linear(output)?);
         let (hidden_outputs, outputs) = (last.bias.len() as u32, heads.bias.len() as u32);
         let is_conv = matches!(self.graph.node(hidden).layer, Layer::Conv(ConvLayer));

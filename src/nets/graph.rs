@@ -4,45 +4,18 @@
 use std::collections::BTreeMap;
 
 use super::layer::Layer;
+use super::parameter::{Initial, Parameter};
 use crate::record::{Named, State};
 use crate::tensor::{Shape, ShapeError};
 
 /// A node of one graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Id(usize);
+pub struct NodeId(usize);
 
-impl Id {
+impl NodeId {
     /// Position among [`Graph::nodes`].
     pub fn index(self) -> usize {
         self.0
-    }
-}
-
-/// What a tensor is before anything is learned.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Start {
-    /// Random: a kernel or matrix, which weight decay applies to. With the slope of the PReLU or ReLU behind it, if there is one.
-    Weight {
-        /// 0 of a ReLU.
-        slope: Option<f32>,
-    },
-    /// Every element the same: biases, slopes.
-    Constant(f32),
-}
-
-/// A tensor that a net learns, or several side by side in one slot.
-#[derive(Debug, Clone)]
-pub struct Parameter {
-    /// Names, shapes, and how kernels read them.
-    pub state: State,
-    /// Before anything is learned.
-    pub start: Start,
-}
-
-impl Parameter {
-    /// Whether weight decay applies to it.
-    pub fn is_weight(&self) -> bool {
-        matches!(self.start, Start::Weight { .. })
     }
 }
 
@@ -54,7 +27,7 @@ pub struct Node {
     /// What it computes.
     pub layer: Layer,
     /// Of which nodes.
-    pub inputs: Vec<Id>,
+    pub inputs: Vec<NodeId>,
     /// Shape of the result; of a tensor its sizes, filled up with ones.
     pub shape: Shape,
 }
@@ -63,7 +36,7 @@ pub struct Node {
 #[derive(Debug, Clone, Default)]
 pub struct Graph {
     nodes: Vec<Node>,
-    tensors: BTreeMap<String, Id>,
+    tensors: BTreeMap<String, NodeId>,
 }
 
 impl Graph {
@@ -78,22 +51,22 @@ impl Graph {
     }
 
     /// One of them.
-    pub fn node(&self, id: Id) -> &Node {
+    pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.0]
     }
 
     /// Every node's handle, in order.
-    pub fn ids(&self) -> impl DoubleEndedIterator<Item = Id> + use<> {
-        (0..self.nodes.len()).map(Id)
+    pub fn ids(&self) -> impl DoubleEndedIterator<Item = NodeId> + use<> {
+        (0..self.nodes.len()).map(NodeId)
     }
 
-    fn push(&mut self, label: String, layer: Layer, inputs: &[Id], shape: Shape) -> Id {
+    fn push(&mut self, label: String, layer: Layer, inputs: &[NodeId], shape: Shape) -> NodeId {
         self.nodes.push(Node { label, layer, inputs: inputs.to_vec(), shape });
-        Id(self.nodes.len() - 1)
+        NodeId(self.nodes.len() - 1)
     }
 
     /// What comes from outside.
-    pub fn input(&mut self, label: impl Into<String>, shape: Shape) -> Id {
+    pub fn input(&mut self, label: impl Into<String>, shape: Shape) -> NodeId {
         self.push(label.into(), Layer::Input, &[], shape)
     }
 
@@ -102,7 +75,7 @@ impl Graph {
     /// # Errors
     ///
     /// [`ShapeError`] if it is empty or too large to index.
-    pub fn tensor(&mut self, state: State, start: Start) -> Result<Id, ShapeError> {
+    pub fn tensor(&mut self, state: State, start: Initial) -> Result<NodeId, ShapeError> {
         let name = state.tensors[0].name.clone();
         if let Some(id) = self.tensors.get(&name) {
             return Ok(*id);
@@ -120,7 +93,7 @@ impl Graph {
     /// # Errors
     ///
     /// [`ShapeError`] if their shapes do not fit it.
-    pub fn add(&mut self, layer: impl Into<Layer>, inputs: &[Id]) -> Result<Id, ShapeError> {
+    pub fn add(&mut self, layer: impl Into<Layer>, inputs: &[NodeId]) -> Result<NodeId, ShapeError> {
         let layer = layer.into();
         let shapes: Vec<&Shape> = inputs.iter().map(|id| &self.nodes[id.0].shape).collect();
         let shape = layer.op().output(&shapes)?;
@@ -128,9 +101,9 @@ impl Graph {
     }
 
     /// Every tensor node with what it stands for.
-    pub fn parameters(&self) -> impl Iterator<Item = (Id, &Parameter)> {
+    pub fn parameters(&self) -> impl Iterator<Item = (NodeId, &Parameter)> {
         let all = self.nodes.iter().enumerate();
-        all.filter_map(|(i, node)| if let Layer::Tensor(parameter) = &node.layer { Some((Id(i), parameter)) } else { None })
+        all.filter_map(|(i, node)| if let Layer::Tensor(parameter) = &node.layer { Some((NodeId(i), parameter)) } else { None })
     }
 
     /// Every tensor that the net learns, by name and shape.
@@ -139,7 +112,7 @@ impl Graph {
     }
 
     /// Nodes that read the result of `id`.
-    pub fn readers(&self, id: Id) -> impl Iterator<Item = Id> + '_ {
+    pub fn readers(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
         self.ids().filter(move |reader| self.node(*reader).inputs.contains(&id))
     }
 }

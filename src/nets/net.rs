@@ -1,7 +1,8 @@
 //! [`Net`]: a net of the cascade or one that it is compared with, and how its graph is built.
 
-use super::graph::{Graph, Id, Start};
+use super::graph::{Graph, NodeId};
 use super::layer::{ConvLayer, DenseLayer, PreluLayer, PreluPoolLayer};
+use super::parameter::Initial;
 use crate::record::{Named, Packing, State};
 use crate::tensor::{Shape, ShapeError};
 use crate::weights::WeightsError;
@@ -25,7 +26,7 @@ pub struct Net {
     /// After every convolution and dense layer.
     pub activation: Nonlinearity,
     /// Adds all but the heads to a graph, over the picture `[n, 3, side, side]`.
-    pub trunk: fn(&mut Blocks<'_>, Id) -> Result<Id, ShapeError>,
+    pub trunk: fn(&mut Blocks<'_>, NodeId) -> Result<NodeId, ShapeError>,
     /// Names and outputs of its heads, in the order of its outputs.
     pub heads: &'static [(&'static str, u32)],
 }
@@ -55,11 +56,11 @@ pub struct NetGraph {
     /// All nodes.
     pub graph: Graph,
     /// The picture.
-    pub input: Id,
+    pub input: NodeId,
     /// What the heads are fed.
-    pub trunk: Id,
+    pub trunk: NodeId,
     /// Outputs of the heads side by side.
-    pub output: Id,
+    pub output: NodeId,
 }
 
 impl Net {
@@ -106,7 +107,7 @@ impl Blocks<'_> {
     /// # Errors
     ///
     /// [`ShapeError`] if `x` is smaller than the kernel.
-    pub fn conv(&mut self, x: Id, name: &str, k: u32, out: u32) -> Result<Id, ShapeError> {
+    pub fn conv(&mut self, x: NodeId, name: &str, k: u32, out: u32) -> Result<NodeId, ShapeError> {
         let z = self.convolution(x, &[(name, out)], k, Some(self.slope()))?;
         let slope = self.slopes(name, out, ConvLayer::CHANNEL)?;
         self.graph.add(PreluLayer, &[&[z], &slope[..]].concat())
@@ -117,7 +118,7 @@ impl Blocks<'_> {
     /// # Errors
     ///
     /// [`ShapeError`] if `x` is smaller than the kernel.
-    pub fn conv_pool(&mut self, x: Id, name: &str, k: u32, out: u32, pool: u32) -> Result<Id, ShapeError> {
+    pub fn conv_pool(&mut self, x: NodeId, name: &str, k: u32, out: u32, pool: u32) -> Result<NodeId, ShapeError> {
         let z = self.convolution(x, &[(name, out)], k, Some(self.slope()))?;
         let slope = self.slopes(name, out, ConvLayer::CHANNEL)?;
         self.graph.add(PreluPoolLayer { k: pool }, &[&[z], &slope[..]].concat())
@@ -128,35 +129,42 @@ impl Blocks<'_> {
     /// # Errors
     ///
     /// [`ShapeError`] if it is too large to index.
-    pub fn dense(&mut self, x: Id, name: &str, out: u32) -> Result<Id, ShapeError> {
+    pub fn dense(&mut self, x: NodeId, name: &str, out: u32) -> Result<NodeId, ShapeError> {
         let z = self.connected(x, &[(name, out)], Some(self.slope()), self.dropout)?;
         let slope = self.slopes(name, out, DenseLayer::OUTPUT)?;
         self.graph.add(PreluLayer, &[&[z], &slope[..]].concat())
     }
 
     /// Linear outputs side by side, each with its own tensors: a 1x1 convolution, or of single values a dense layer.
-    fn heads(&mut self, x: Id, heads: &[(&str, u32)]) -> Result<Id, ShapeError> {
+    fn heads(&mut self, x: NodeId, heads: &[(&str, u32)]) -> Result<NodeId, ShapeError> {
         // P-Net is trained on windows that leave one cell, and slides over larger pictures: its heads are convolutions all the same.
         let dense = self.graph.node(x).inputs.first().is_some_and(|z| matches!(self.graph.node(*z).layer, super::Layer::Dense(_)));
         let joined = matches!(self.graph.node(x).layer, super::Layer::Join(_));
         if dense || joined { self.connected(x, heads, None, 0.0) } else { self.convolution(x, heads, 1, None) }
     }
 
-    fn convolution(&mut self, x: Id, parts: &[(&str, u32)], k: u32, slope: Option<f32>) -> Result<Id, ShapeError> {
+    fn convolution(&mut self, x: NodeId, parts: &[(&str, u32)], k: u32, slope: Option<f32>) -> Result<NodeId, ShapeError> {
         let c = self.graph.node(x).shape.c() as usize;
-        let weight = self.tensor(parts, "weight", &[c, k as usize, k as usize], ConvLayer::WEIGHT, Start::Weight { slope })?;
-        let bias = self.tensor(parts, "bias", &[], ConvLayer::CHANNEL, Start::Constant(0.0))?;
+        let weight = self.tensor(parts, "weight", &[c, k as usize, k as usize], ConvLayer::WEIGHT, Initial::Weight { slope })?;
+        let bias = self.tensor(parts, "bias", &[], ConvLayer::CHANNEL, Initial::Constant(0.0))?;
         self.graph.add(ConvLayer, &[x, weight, bias])
     }
 
-    fn connected(&mut self, x: Id, parts: &[(&str, u32)], slope: Option<f32>, dropout: f64) -> Result<Id, ShapeError> {
+    fn connected(&mut self, x: NodeId, parts: &[(&str, u32)], slope: Option<f32>, dropout: f64) -> Result<NodeId, ShapeError> {
         let inputs = self.graph.node(x).shape.item() as usize;
-        let weight = self.tensor(parts, "weight", &[inputs], DenseLayer::WEIGHT, Start::Weight { slope })?;
-        let bias = self.tensor(parts, "bias", &[], DenseLayer::OUTPUT, Start::Constant(0.0))?;
+        let weight = self.tensor(parts, "weight", &[inputs], DenseLayer::WEIGHT, Initial::Weight { slope })?;
+        let bias = self.tensor(parts, "bias", &[], DenseLayer::OUTPUT, Initial::Constant(0.0))?;
         self.graph.add(DenseLayer { dropout }, &[x, weight, bias])
     }
 
-    fn tensor(&mut self, parts: &[(&str, u32)], kind: &str, inner: &[usize], packing: Packing, start: Start) -> Result<Id, ShapeError> {
+    fn tensor(
+        &mut self,
+        parts: &[(&str, u32)],
+        kind: &str,
+        inner: &[usize],
+        packing: Packing,
+        start: Initial,
+    ) -> Result<NodeId, ShapeError> {
         let named = |&(part, out): &(&str, u32)| Named {
             name: format!("{}.{part}.{kind}", self.net.name),
             shape: [&[out as usize], inner].concat(),
@@ -171,9 +179,9 @@ impl Blocks<'_> {
     }
 
     /// The slopes of a PReLU; a ReLU has none.
-    fn slopes(&mut self, name: &str, out: u32, packing: Packing) -> Result<Vec<Id>, ShapeError> {
+    fn slopes(&mut self, name: &str, out: u32, packing: Packing) -> Result<Vec<NodeId>, ShapeError> {
         match self.net.activation {
-            Nonlinearity::PRelu => Ok(vec![self.tensor(&[(name, out)], "slope", &[], packing, Start::Constant(self.slope()))?]),
+            Nonlinearity::PRelu => Ok(vec![self.tensor(&[(name, out)], "slope", &[], packing, Initial::Constant(self.slope()))?]),
             Nonlinearity::Relu => Ok(Vec::new()),
         }
     }
@@ -183,7 +191,7 @@ impl Blocks<'_> {
     /// # Errors
     ///
     /// [`ShapeError`] if `x` is not of its side.
-    pub fn trunk_of(&mut self, net: Net, x: Id) -> Result<Id, ShapeError> {
+    pub fn trunk_of(&mut self, net: Net, x: NodeId) -> Result<NodeId, ShapeError> {
         let mut blocks = Blocks { graph: self.graph, net, dropout: self.dropout };
         (net.trunk)(&mut blocks, x)
     }

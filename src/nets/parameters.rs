@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::graph::{Graph, Id, Parameter};
+use super::graph::{Graph, NodeId};
 use super::net::NetError;
+use super::parameter::Parameter;
 use crate::kernels::train::Clear;
 use crate::record::{DeviceFacts, Recording, Slot, State, StateError};
 use crate::weights::{Weights, WeightsError};
@@ -73,12 +74,12 @@ impl Parameters {
     }
 
     /// The slot of the tensor node `id` of one of the graphs.
-    pub fn value(&self, graph: &Graph, id: Id) -> Slot {
+    pub fn value(&self, graph: &Graph, id: NodeId) -> Slot {
         self.values[&graph.node(id).label]
     }
 
     /// What learns of the tensor node `id`, if it does.
-    pub fn learned(&self, graph: &Graph, id: Id) -> Option<&Learned> {
+    pub fn learned(&self, graph: &Graph, id: NodeId) -> Option<&Learned> {
         self.learned.iter().find(|learned| first_name(&learned.state) == graph.node(id).label)
     }
 

@@ -1,6 +1,6 @@
 //! [`Pass`]: a graph recorded forward, and backward as far as something learns.
 
-use super::graph::{Graph, Id};
+use super::graph::{Graph, NodeId};
 use super::layer::{Site, Taped, Value};
 use super::parameters::Parameters;
 use crate::kernels::nn::Axpy;
@@ -32,7 +32,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Says where the input `id` is.
-    pub fn bind(&mut self, id: Id, slot: Slot) {
+    pub fn bind(&mut self, id: NodeId, slot: Slot) {
         self.values[id.index()] = Some(slot);
     }
 
@@ -41,7 +41,7 @@ impl<'a> Pass<'a> {
     /// # Panics
     ///
     /// If an input that it needs is not bound: a mistake in the caller.
-    pub fn forward(&mut self, recording: &mut Recording, wanted: &[Id]) {
+    pub fn forward(&mut self, recording: &mut Recording, wanted: &[NodeId]) {
         let needed = self.ancestors(wanted);
         for id in self.graph.ids().filter(|id| needed[id.index()]) {
             let node = self.graph.node(id);
@@ -63,22 +63,22 @@ impl<'a> Pass<'a> {
     /// # Panics
     ///
     /// If it was not recorded: a mistake in the caller.
-    pub fn value(&self, id: Id) -> Slot {
+    pub fn value(&self, id: NodeId) -> Slot {
         self.values[id.index()].unwrap_or_else(|| panic!("{:?} was not recorded", self.graph.node(id).label))
     }
 
-    fn of(&self, id: Id) -> Value<'a> {
+    fn of(&self, id: NodeId) -> Value<'a> {
         Value { slot: self.value(id), shape: &self.graph.node(id).shape }
     }
 
     /// The gradient of the result `id`, cleared, for losses to add to.
-    pub fn gradient(&mut self, recording: &mut Recording, id: Id) -> Slot {
+    pub fn gradient(&mut self, recording: &mut Recording, id: NodeId) -> Slot {
         let known = self.gradients[id.index()];
         known.unwrap_or_else(|| self.fresh(recording, id, true))
     }
 
     /// A gradient for `id`, which nothing was added to yet.
-    fn fresh(&mut self, recording: &mut Recording, id: Id, cleared: bool) -> Slot {
+    fn fresh(&mut self, recording: &mut Recording, id: NodeId, cleared: bool) -> Slot {
         let node = self.graph.node(id);
         let slot = recording.scratch(format!("d{}", node.label), node.shape.elements() as usize);
         if cleared {
@@ -90,7 +90,7 @@ impl<'a> Pass<'a> {
 
     /// Appends the backward pass from the nodes `losses`, whose gradients are there ([`Pass::gradient`]), into `into`: tensors, whose
     /// gradients are added to, and inputs. Nodes on no path from `into` to a loss have no part in it.
-    pub fn backward(&mut self, recording: &mut Recording, losses: &[Id], into: &[Id]) {
+    pub fn backward(&mut self, recording: &mut Recording, losses: &[NodeId], into: &[NodeId]) {
         let above = self.ancestors(losses);
         let mut reached = vec![false; above.len()];
         for id in self.graph.ids() {
@@ -127,22 +127,22 @@ impl<'a> Pass<'a> {
     }
 
     /// The gradient of `id` that is there already: a tensor's is cleared before the pass.
-    fn target(&self, id: Id) -> Option<Slot> {
+    fn target(&self, id: NodeId) -> Option<Slot> {
         self.gradients[id.index()].or_else(|| self.parameters.learned(self.graph, id).map(|learned| learned.gradient))
     }
 
-    fn len(&self, id: Id) -> usize {
+    fn len(&self, id: NodeId) -> usize {
         self.graph.node(id).shape.elements() as usize
     }
 
     /// Tensors of the graph that learn: what a backward pass usually goes into.
-    pub fn learned(&self) -> Vec<Id> {
-        let learns = |id: &Id| self.parameters.learned(self.graph, *id).is_some();
+    pub fn learned(&self) -> Vec<NodeId> {
+        let learns = |id: &NodeId| self.parameters.learned(self.graph, *id).is_some();
         self.graph.parameters().map(|(id, _)| id).filter(learns).collect()
     }
 
     /// By node, whether one of `of` needs it.
-    fn ancestors(&self, of: &[Id]) -> Vec<bool> {
+    fn ancestors(&self, of: &[NodeId]) -> Vec<bool> {
         let mut needed = vec![false; self.graph.nodes().len()];
         of.iter().for_each(|id| needed[id.index()] = true);
         for id in self.graph.ids().rev() {

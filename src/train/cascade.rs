@@ -1,7 +1,7 @@
 //! The recipe of the cascade's nets: three tasks, mined apart from each other (spec sections 4.3 and 4.4).
 
 use super::Optimizer;
-use super::recipe::{Beat, Program, Recipe, Report};
+use super::recipe::{Beat, Program, Recipe, ReportSlots};
 use super::trainer::RING;
 use crate::engine::Session;
 use crate::kernels::nn::Axpy;
@@ -131,7 +131,7 @@ impl Recipe for NetRecipe {
         };
         let graph = self.net.graph(self.micro_batch, self.objective.dropout)?;
         let parameters = Parameters::states(&mut recording, [&graph.graph], |_| true);
-        let mut writer = Writer { recipe: self, recording, inputs, graph: &graph, parameters: &parameters, device };
+        let mut writer = ProgramWriter { recipe: self, recording, inputs, graph: &graph, parameters: &parameters, device };
         let (step, report, learned) = writer.training();
         let (validation, validation_report) = writer.validation();
         let program = Program {
@@ -171,7 +171,7 @@ struct Rows {
 }
 
 /// Writes the program of a recipe.
-struct Writer<'a> {
+struct ProgramWriter<'a> {
     recipe: &'a NetRecipe,
     recording: Recording,
     inputs: CropInputs,
@@ -180,7 +180,7 @@ struct Writer<'a> {
     device: DeviceFacts,
 }
 
-impl<'a> Writer<'a> {
+impl<'a> ProgramWriter<'a> {
     fn tasks(&self) -> u32 {
         self.recipe.heads().len() as u32
     }
@@ -200,11 +200,11 @@ impl<'a> Writer<'a> {
         Rows { figures, kinds, scales }
     }
 
-    fn report(&mut self, of: &str) -> Report {
+    fn report(&mut self, of: &str) -> ReportSlots {
         let heads = self.recipe.heads();
         let meters: Vec<String> = heads.iter().map(|(task, _)| task.name().to_owned()).chain(["accuracy".to_owned()]).collect();
         let ring = self.slot(&format!("ring of {of}"), RING * Summary::words(meters.len()) as u32);
-        Report { ring, status: self.slot(&format!("status of {of}"), Status::WORDS as u32), losses: heads.len(), meters }
+        ReportSlots { ring, status: self.slot(&format!("status of {of}"), Status::WORDS as u32), losses: heads.len(), meters }
     }
 
     /// The net over the pixels of a micro-batch.
@@ -272,7 +272,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Sums the step up, with the norms of `gradients`, an arena; without one in validation.
-    fn summary(&mut self, rows: Rows, report: &Report, gradients: Option<Slot>) {
+    fn summary(&mut self, rows: Rows, report: &ReportSlots, gradients: Option<Slot>) {
         let (norms, count) = match gradients {
             Some(gradients) => self.norms(gradients),
             None => (self.recording.constant("no norms", vec![0.0; Squares::SHARES]), 1),
@@ -297,7 +297,7 @@ impl<'a> Writer<'a> {
         (norms, count)
     }
 
-    fn update(&mut self, gradients: Slot, report: &Report) {
+    fn update(&mut self, gradients: Slot, report: &ReportSlots) {
         let (schedule, status) = (self.inputs.schedule, report.status);
         self.recipe.optimizer.record(&mut self.recording, self.parameters, gradients, self.device, [schedule, status]);
     }
@@ -310,7 +310,7 @@ impl<'a> Writer<'a> {
     }
 
     /// One step of training.
-    fn training(&mut self) -> (Vec<Beat>, Report, Vec<Learned>) {
+    fn training(&mut self) -> (Vec<Beat>, ReportSlots, Vec<Learned>) {
         let (rows, report) = (self.rows("a step"), self.report("training"));
         let [_, gradients] = self.parameters.arenas().expect("a net learns something");
         let keep = self.recipe.objective.keep;
@@ -357,7 +357,7 @@ impl<'a> Writer<'a> {
     }
 
     /// The same without learning: nothing is dropped, nothing is mined.
-    fn validation(&mut self) -> (Vec<Beat>, Report) {
+    fn validation(&mut self) -> (Vec<Beat>, ReportSlots) {
         let (rows, report) = (self.rows("validation"), self.report("validation"));
         let (judge, ()) = self.part("judge for validation", |w| {
             let pass = w.forward(false);

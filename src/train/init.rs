@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::nets::{Net, NetError, ONET, PNET_WITH_LANDMARKS, RNET_WITH_LANDMARKS, Start};
+use crate::nets::{Initial, Net, NetError, ONET, PNET_WITH_LANDMARKS, RNET_WITH_LANDMARKS};
 use crate::record::Named;
 use crate::tensor::{Tensor, noise};
 use crate::weights::Weights;
@@ -69,8 +69,8 @@ fn draw(nets: &[Net], seed: u64, initialization: Initialization) -> Result<Weigh
             for Named { name, shape } in &parameter.state.tensors {
                 let len = shape.iter().product();
                 let data = match parameter.start {
-                    Start::Constant(value) => vec![value; len],
-                    Start::Weight { slope } => {
+                    Initial::Constant(value) => vec![value; len],
+                    Initial::Weight { slope } => {
                         stream = stream.wrapping_add(1);
                         let bound = initialization.bound(shape, slope) as f32;
                         noise(len, stream).into_iter().map(|v| v * bound).collect()

@@ -24,5 +24,5 @@ pub use cascade::{Batch, NetRecipe, Objective};
 pub use init::{Initialization, initial_weights};
 pub use meters::Meters;
 pub use optimizer::Optimizer;
-pub use recipe::{Beat, Program, Recipe, Report};
+pub use recipe::{Beat, Program, Recipe, ReportSlots};
 pub use trainer::{OPTIMIZER, StepReport, TrainError, Trainer};

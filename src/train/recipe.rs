@@ -16,7 +16,7 @@ pub enum Beat {
 
 /// What the device says of the steps: a ring of entries, and the first fault.
 #[derive(Debug, Clone)]
-pub struct Report {
+pub struct ReportSlots {
     /// Entries by [`Summary`](crate::kernels::train::Summary).
     pub ring: Slot,
     /// A [`Status`](crate::kernels::train::Status).
@@ -38,11 +38,11 @@ pub struct Program {
     /// One step of training.
     pub step: Vec<Beat>,
     /// What comes of it.
-    pub report: Report,
+    pub report: ReportSlots,
     /// The same of a batch without learning.
     pub validation: Vec<Beat>,
     /// What comes of that.
-    pub validation_report: Report,
+    pub validation_report: ReportSlots,
     /// The input with the step's [`StepInputs`](crate::kernels::train::StepInputs).
     pub schedule: Slot,
     /// What learns, in the order in which gradients are numbered.

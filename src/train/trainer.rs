@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::meters::Meters;
-use super::recipe::{Beat, Program, Recipe, Report};
+use super::recipe::{Beat, Program, Recipe, ReportSlots};
 use crate::engine::{Engine, EngineError, Flight, Session};
 use crate::kernels::train::{Status, StepInputs, Summary};
 use crate::nets::NetError;
@@ -80,28 +80,28 @@ struct Beats {
     /// Everything but the recording, which the session has.
     program: Program,
     /// Plays of a step, and of a validation batch.
-    plays: [Vec<Play>; 2],
+    plays: [Vec<Submission>; 2],
 }
 
 /// Parts that are submitted together, for one micro-batch or for none in particular.
-struct Play {
+struct Submission {
     parts: Vec<Part>,
     micro_batch: Option<u32>,
 }
 
 /// `beats` as submissions: what one micro-batch or none needs goes together.
-fn plays(beats: &[Beat], micro_batches: u32) -> Vec<Play> {
+fn plays(beats: &[Beat], micro_batches: u32) -> Vec<Submission> {
     if micro_batches == 1 {
         let parts = beats.iter().map(|beat| match beat {
             Beat::Each(part) | Beat::Once(part) => *part,
         });
-        return vec![Play { parts: parts.collect(), micro_batch: Some(0) }];
+        return vec![Submission { parts: parts.collect(), micro_batch: Some(0) }];
     }
     let mut plays = Vec::new();
     for beat in beats {
         match beat {
-            Beat::Once(part) => plays.push(Play { parts: vec![*part], micro_batch: None }),
-            Beat::Each(part) => plays.extend((0..micro_batches).map(|micro| Play { parts: vec![*part], micro_batch: Some(micro) })),
+            Beat::Once(part) => plays.push(Submission { parts: vec![*part], micro_batch: None }),
+            Beat::Each(part) => plays.extend((0..micro_batches).map(|micro| Submission { parts: vec![*part], micro_batch: Some(micro) })),
         }
     }
     plays
@@ -250,7 +250,7 @@ impl<R: Recipe> Trainer<R> {
         }
     }
 
-    fn read(&mut self, report: &Report, steps: std::ops::Range<u32>) -> Result<Vec<StepReport>, TrainError> {
+    fn read(&mut self, report: &ReportSlots, steps: std::ops::Range<u32>) -> Result<Vec<StepReport>, TrainError> {
         while !self.under_way.is_empty() {
             self.land()?;
         }
@@ -276,7 +276,7 @@ impl<R: Recipe> Trainer<R> {
     }
 
     /// The gradient at `place` in words, with the tasks that were learned in its step: what lies before the heads is shared by all.
-    fn gradient(&self, report: &Report, step: &StepReport, place: usize) -> String {
+    fn gradient(&self, report: &ReportSlots, step: &StepReport, place: usize) -> String {
         let prefix = format!("{}.", self.recipe.name());
         let names = self.program.program.learned.get(place).map_or(&[][..], |learned| &learned.state.tensors);
         let names: Vec<&str> = names.iter().map(|tensor| tensor.name.trim_start_matches(&prefix)).collect();

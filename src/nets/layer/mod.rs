@@ -9,7 +9,7 @@ mod max_pool;
 mod prelu;
 mod prelu_pool;
 
-use super::graph::Parameter;
+use super::parameter::Parameter;
 use crate::record::{DeviceFacts, Recording, Slot};
 use crate::tensor::{Shape, ShapeError};
 
