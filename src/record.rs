@@ -111,10 +111,22 @@ impl Recording {
 
     /// Records `steps` as a part that can be played by itself.
     pub fn part<T>(&mut self, label: impl Into<String>, steps: impl FnOnce(&mut Self) -> T) -> (Part, T) {
-        let first = self.steps.len();
+        let part = self.begin(label);
         let value = steps(self);
-        self.parts.push(PartInfo { label: label.into(), steps: first..self.steps.len() });
-        (Part(self.parts.len() - 1), value)
+        (self.end(part), value)
+    }
+
+    /// Begins a part: what is recorded until its [`Recording::end`] belongs to it.
+    pub fn begin(&mut self, label: impl Into<String>) -> Part {
+        let first = self.steps.len();
+        self.parts.push(PartInfo { label: label.into(), steps: first..first });
+        Part(self.parts.len() - 1)
+    }
+
+    /// Ends a part.
+    pub fn end(&mut self, part: Part) -> Part {
+        self.parts[part.0].steps.end = self.steps.len();
+        part
     }
 
     fn add(&mut self, label: impl Into<String>, len: usize, role: Role) -> Slot {
@@ -165,19 +177,16 @@ impl Recording {
         slot
     }
 
-    /// The elements of `arena` from the start of its range `first` to the end of its range `last`.
+    /// The given elements of `arena`, which has them already.
     ///
     /// # Panics
     ///
-    /// If they are no ranges of `arena`: a mistake in the caller.
-    pub fn span(&mut self, arena: Slot, first: Slot, last: Slot) -> Slot {
-        let [(_, start), (_, end)] = [first, last].map(|slot| {
-            let range = self.slots[slot.0].range.filter(|(parent, _)| *parent == arena);
-            range.unwrap_or_else(|| panic!("slot {:?} is no range of {:?}", self.slots[slot.0].label, self.slots[arena.0].label))
-        });
-        let len = end - start + self.slots[last.0].len.next_multiple_of(Self::RANGE);
-        let slot = self.add(format!("span of {}", self.slots[arena.0].label), len, Role::Result);
-        self.slots[slot.0].range = Some((arena, start));
+    /// If it has not, or the first is not a multiple of [`Recording::RANGE`]: a mistake in the caller.
+    pub fn range(&mut self, arena: Slot, elements: Range<usize>) -> Slot {
+        let info = &self.slots[arena.0];
+        assert!(elements.start.is_multiple_of(Self::RANGE) && elements.end <= info.len, "{elements:?} of {:?}", info.label);
+        let slot = self.add(format!("range of {}", info.label.clone()), elements.len(), Role::Result);
+        self.slots[slot.0].range = Some((arena, elements.start));
         slot
     }
 

@@ -65,7 +65,8 @@ pub enum ShapeError {
 }
 
 impl ShapeError {
-    /// Elements that one invocation may go through: software drivers have stopped loops silently after 65,535 turns.
+    /// Elements that one invocation may go through: software drivers have stopped loops silently after 65,535
+    /// turns.
     pub const MOST_TERMS: u64 = 60_000;
 
     /// That `terms` elements are few enough for one invocation.

@@ -1,4 +1,5 @@
-// arg_max_pool: y[n,c,w] = largest of the elements of x[n,c] that window w covers, and where it is; of equal ones the first
+// arg_max_pool: y[n,c,w] = largest of the elements of x[n,c] that window w covers, and where it is; of equal
+// ones the first
 //
 //   x       f32[n, c, x rows, x columns]  read
 //   y       f32[n, c, y rows, y columns]  write  every element written once

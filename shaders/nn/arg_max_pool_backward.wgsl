@@ -1,4 +1,4 @@
-// arg_max_pool_backward: dx[n,c,i] += sum of dy[n,c,w] over the windows w whose largest element is the one at i
+// arg_max_pool_backward: dx[n,c,i] += sum of dy[n,c,w] over the windows w whose largest element is at i
 //
 //   dy      f32[n, c, y rows, y columns]  read
 //   places  u32[n, c, y rows, y columns]  read    by `arg_max_pool`

@@ -1,12 +1,12 @@
-// batch_moments: mean and biased variance of each channel from those of its slabs (Chan, Golub and LeVeque 1979):
+// batch_moments: mean and biased variance of each channel from those of its slabs (Chan and others 1979):
 // mean = sum of count[s] mean[s] / M, variance = sum of count[s] (variance[s] + (mean[s] - mean)^2) / M
 //
 //   partial   f32[c, 2, slabs]  read   means, then variances, by `batch_statistics`
 //   mean      f32[c]            write
 //   variance  f32[c]            write
 //
-// One workgroup per channel, whose invocations have every 64th slab each. Means are summed as differences from the first slab's.
-// Twin: src/kernels/nn/batch_moments.rs. Snippets: grid, total.
+// One workgroup per channel, whose invocations have every 64th slab each. Means are summed as differences
+// from the first slab's. Twin: src/kernels/nn/batch_moments.rs. Snippets: grid, total.
 
 struct BatchMoments {
     c: u32,

@@ -1,4 +1,4 @@
-// batch_norm: y = prelu((x - mean) * inverse * scale + shift), each channel its own (spec 14)
+// batch_norm: y = prelu((x - mean) * inverse * scale + shift), each channel its own
 //
 //   x       f32[n, c, plane]  read
 //   affine  Affine[c]         read   by `channel_affine`

@@ -1,5 +1,5 @@
-// batch_norm_backward: dx += scale * inverse * (dz - share * (sums[c, 0] + normal * sums[c, 1])), where normal = (x - mean) * inverse,
-// z = normal * scale + shift and dz = dy * (z > 0 ? 1 : slope) (spec 14)
+// batch_norm_backward: dx += scale * inverse * (dz - share * (sums[c, 0] + normal * sums[c, 1])), where
+// normal = (x - mean) * inverse, z = normal * scale + shift and dz = dy * (z > 0 ? 1 : slope)
 //
 //   x       f32[n, c, plane]  read
 //   dy      f32[n, c, plane]  read
@@ -7,8 +7,8 @@
 //   sums    f32[c, 2]         read     by `batch_norm_gradients`
 //   dx      f32[n, c, plane]  update   every element added to once
 //
-// `share` is one over the elements of a channel where mean and variance are the batch's, 0 where they are constants.
-// One invocation per element. Twin: src/kernels/nn/batch_norm_backward.rs. Snippets: grid, affine.
+// `share` is one over the elements of a channel where mean and variance are the batch's, 0 where they are
+// constants. One invocation per element. Twin: src/kernels/nn/batch_norm_backward.rs. Snippets: grid, affine.
 
 struct BatchNormBackward {
     n: u32,

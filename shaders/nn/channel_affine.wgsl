@@ -1,4 +1,5 @@
-// channel_affine: what batch norm and PReLU need of each channel: mean, 1 / sqrt(variance + epsilon), scale, shift, slope
+// channel_affine: what batch norm and PReLU need of each channel: mean, 1 / sqrt(variance + epsilon), scale,
+// shift, slope
 //
 //   mean      f32[c]     read
 //   variance  f32[c]     read   of the batch, biased; or running

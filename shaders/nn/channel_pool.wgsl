@@ -1,4 +1,5 @@
-// channel_pool: y[n,0,i] = largest of x[n,c,i] over c, y[n,1,i] = their mean (spec 3); of equal ones the first is the largest
+// channel_pool: y[n,0,i] = largest of x[n,c,i] over c, y[n,1,i] = their mean; of equal ones the
+// first is the largest
 //
 //   x         f32[n, c, plane]  read
 //   y         f32[n, 2, plane]  write

@@ -1,4 +1,4 @@
-// channel_pool_backward: dx[n,c,i] += (c is the channel of the largest ? dy[n,0,i] : 0) + dy[n,1,i] / C (spec 3)
+// channel_pool_backward: dx[n,c,i] += (c is the channel of the largest ? dy[n,0,i] : 0) + dy[n,1,i] / C
 //
 //   dy        f32[n, 2, plane]  read
 //   channels  u32[n, plane]     read    by `channel_pool`
@@ -23,7 +23,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     if at >= p.n * p.c * p.plane { return; }
     let item = at / (p.c * p.plane);
     let i = at % p.plane;
-    let from = 2u * item * p.plane + i;
+    let first = 2u * item * p.plane + i;
     let mine = channels[item * p.plane + i] == at / p.plane % p.c;
-    dx[at] += select(0.0, dy[from], mine) + dy[from + p.plane] / f32(p.c);
+    dx[at] += select(0.0, dy[first], mine) + dy[first + p.plane] / f32(p.c);
 }

@@ -1,4 +1,5 @@
-// multiply_sum: dfactor[n,c] += scale * sum over i of x[n,c,i] * dy[n,c,i]; or dfactor[n,i], over c; or dfactor[n,c,i], of one term
+// multiply_sum: dfactor[n,c] += scale * sum over i of x[n,c,i] * dy[n,c,i]; or dfactor[n,i], over c; or
+// dfactor[n,c,i], of one term
 //
 //   x        f32[n, c, plane]  read
 //   dy       f32[n, c, plane]  read

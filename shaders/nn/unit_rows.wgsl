@@ -1,4 +1,4 @@
-// unit_rows: y[n] = x[n] / max(|x[n]|, epsilon) (spec 14)
+// unit_rows: y[n] = x[n] / max(|x[n]|, epsilon)
 //
 //   x  f32[n, c]  read
 //   y  f32[n, c]  write  every element written once

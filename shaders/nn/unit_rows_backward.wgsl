@@ -1,4 +1,5 @@
-// unit_rows_backward: dx[n] += (dy[n] - x[n] (x[n] . dy[n]) / |x[n]|^2) / |x[n]|; of rows shorter than epsilon dx[n] += dy[n] / epsilon (spec 14)
+// unit_rows_backward: dx[n] += (dy[n] - x[n] (x[n] . dy[n]) / |x[n]|^2) / |x[n]|; of rows shorter than
+// epsilon dx[n] += dy[n] / epsilon
 //
 //   x   f32[n, c]  read
 //   dy  f32[n, c]  read

@@ -1,10 +1,11 @@
-// upsample: y[n,c,i,j] = x[n,c] at ((i + 0.5) / 2 - 0.5, (j + 0.5) / 2 - 0.5), bilinear, clamped to the edge: twice the size (spec 8)
+// upsample: y[n,c,i,j] = x[n,c] at ((i + 0.5) / 2 - 0.5, (j + 0.5) / 2 - 0.5), bilinear, clamped to the edge:
+// twice the size
 //
 //   x  f32[n, c, h, w]    read
 //   y  f32[n, c, 2h, 2w]  write  every element written once
 //
-// Along a side, output i lies a quarter from element i / 2, on the side of the neighbour that has a quarter of the weight.
-// One invocation per element of y. Twin: src/kernels/nn/upsample.rs. Snippets: grid.
+// Along a side, output i lies a quarter from element i / 2, on the side of the neighbour that has a quarter
+// of the weight. One invocation per element of y. Twin: src/kernels/nn/upsample.rs. Snippets: grid.
 
 struct Upsample {
     planes: u32,

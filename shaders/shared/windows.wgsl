@@ -1,6 +1,6 @@
-// Windows of pools, rows and columns alike. Window i covers the elements from floor((i step - pad) / parts) up to, not including,
-// ceil((i step - pad + span) / parts), as far as there are any. Sliding windows have 1 part; of k adaptive bins over `size` elements the
-// step and the span are `size` and the parts are k.
+// Windows of pools, rows and columns alike. Window i covers the elements from floor((i step - pad) / parts)
+// up to, not including, ceil((i step - pad + span) / parts), as far as there are any. Sliding windows have 1
+// part; of k adaptive bins over `size` elements the step and the span are `size` and the parts are k.
 
 struct Windows {
     x: vec2u,    // rows and columns of the input

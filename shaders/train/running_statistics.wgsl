@@ -1,4 +1,5 @@
-// running_statistics: running = (1 - momentum) * running + momentum * batch, the variance unbiased: batch variance * unbiased (spec 6)
+// running_statistics: running = (1 - momentum) * running + momentum * batch, the variance unbiased: batch
+// variance * unbiased
 //
 //   mean              f32[c]  read     of the batch
 //   variance          f32[c]  read     of the batch, biased

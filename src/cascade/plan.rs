@@ -102,19 +102,19 @@ fn record(
     device: DeviceFacts,
     depth: Option<Depth>,
 ) -> Result<(Slot, ListId), NetError> {
-    let pnet = PNET.fused(&mut stages.recording, weights, device)?;
+    let pnet = Fused::with_tail(PNET, &mut stages.recording, weights, device)?;
     let (crops, open) = after_pnet(stages, &pnet, frames, levels, device)?;
     if depth == Some(Depth::Pnet) {
         stages.close(open, None);
         return Ok((crops.candidates, crops.id));
     }
-    let rnet = RNET.fused(&mut stages.recording, weights, device)?;
+    let rnet = Fused::with_tail(RNET, &mut stages.recording, weights, device)?;
     let (crops, open) = after_rnet(stages, &rnet, crops, open, device)?;
     if depth == Some(Depth::Rnet) {
         stages.close(open, None);
         return Ok((crops.candidates, crops.id));
     }
-    let onet = ONET.fused(&mut stages.recording, weights, device)?;
+    let onet = Fused::with_tail(ONET, &mut stages.recording, weights, device)?;
     Ok((after_onet(stages, &onet, frames, crops, open, device)?, ListId::Faces))
 }
 

@@ -7,8 +7,8 @@ use super::pyramid::{self, PyramidLevel};
 use super::stage::ListId;
 use crate::engine::{Engine, EngineError, Outputs, Session};
 use crate::kernels::select::Counter;
-use crate::nets::{ONET, PNET, RNET};
-use crate::record::{Recording, Slot};
+use crate::nets::{Fused, ONET, PNET, RNET};
+use crate::record::{DeviceFacts, Recording, Slot};
 use crate::weights::Weights;
 
 /// The cascade, or its beginning, on one engine, with the recordings that are loaded already.
@@ -66,7 +66,7 @@ impl Ready {
             None => &[PNET, RNET, ONET],
         };
         for net in nets {
-            net.forward(&mut Recording::new(), weights)?;
+            Fused::whole(*net, &mut Recording::new(), weights, DeviceFacts::HOST)?;
         }
         Ok(Self { engine, weights: weights.clone(), config, depth, room, prepared: Vec::new() })
     }

@@ -7,7 +7,7 @@ use crate::kernels::nn::Propose;
 use crate::kernels::select::{
     Arguments, Candidate, CountedSteps, Counter, Decode, Faces, Judge, NmsRule, Rank, Row, Settle, Suppress, counted,
 };
-use crate::nets::{Fused, NetError, Scratch, Tail};
+use crate::nets::{Activations, Fused, NetError, Tail};
 use crate::record::{Kernel as _, Recording, Slot};
 use crate::tensor::Shape;
 
@@ -89,7 +89,7 @@ pub struct Stages<'a> {
     images: u32,
     frames: Slot,
     frame_size: [u32; 2],
-    scratch: Scratch,
+    activations: Activations,
     /// Of the list at hand, shared by all: flags, order, overlap bits.
     keep: Slot,
     order: Slot,
@@ -107,8 +107,8 @@ impl<'a> Stages<'a> {
         let rows = recording.slot("overlap bits", 1);
         let counters = recording.slot("counters", LISTS * images as usize * Counter::WORDS);
         recording.output(counters);
-        let scratch = Scratch::default();
-        Self { recording, counters, config, capacity, images, frames, frame_size, scratch, keep, order, rows }
+        let activations = Activations::default();
+        Self { recording, counters, config, capacity, images, frames, frame_size, activations, keep, order, rows }
     }
 
     /// The settings.
@@ -155,9 +155,9 @@ impl<'a> Stages<'a> {
             let vertical = ResampleRows::new(images, self.frame_size, &pass.bands, bilinear);
             r.grow(rows, vertical.sizes()[2]);
             r.push(vertical, &[self.frames, bands, rows]);
-            let x = self.scratch.slot(r, 0, shape.elements());
+            let x = self.activations.slot(r, 0, shape.elements());
             r.push(ResampleColumns::new(images, self.frame_size[0], &pass.bands, bilinear), &[rows, bands, x]);
-            let (x, shape) = net.record(r, &mut self.scratch, x, &shape)?;
+            let (x, shape) = net.record_in(r, &mut self.activations, x, &shape)?;
             let (propose, levels, cells) = Propose::new(&shape, threshold)?;
             let levels = r.table("levels", levels);
             r.grow(heads, propose.sizes()[3]);
@@ -243,17 +243,17 @@ impl<'a> Stages<'a> {
         let (lists_of, frame_size, bilinear) = ([self.images, list.capacity, list.id as u32], self.frame_size, self.bilinear());
         let (most, side) = (self.images * list.capacity, verdict.side);
         let chunk = verdict.chunk.min(most);
-        let Self { recording, scratch, frames, counters, keep, .. } = self;
+        let Self { recording, activations, frames, counters, keep, .. } = self;
         let steps = counted(recording, most, chunk, |r, first| {
             let n = chunk.min(most - first);
             let shape = Shape::new([n, 3, side, side])?;
-            let x = scratch.slot(r, 0, shape.elements());
+            let x = activations.slot(r, 0, shape.elements());
             // Mirrored crops first: what they write beside their landmarks is written again.
             for mirrored_pass in if mirror { &[true, false][..] } else { &[false] } {
                 let crop = Crop::new(lists_of, frame_size, [first, n], side, bilinear);
                 let crop = if *mirrored_pass { crop.mirrored() } else { crop };
                 r.push(crop, &[*frames, list.candidates, *counters, x]);
-                let (y, shape) = verdict.net.record(r, scratch, x, &shape)?;
+                let (y, shape) = verdict.net.record_in(r, activations, x, &shape)?;
                 let judge = Judge::new(lists_of, [first, n], [shape.item(), hidden, outputs], verdict.threshold);
                 let judge = if verdict.regress { judge.regressing() } else { judge };
                 let judge = if mirror && !mirrored_pass { judge.mirrored() } else { judge };

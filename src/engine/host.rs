@@ -50,7 +50,7 @@ impl Memory {
 
 /// Steps whose items can be computed apart from each other: some items go through all of them before others do.
 #[derive(Debug)]
-struct Run {
+struct StepRun {
     steps: Range<usize>,
     /// Of each step and binding, the elements of an item.
     each: Vec<Vec<usize>>,
@@ -60,7 +60,7 @@ struct Run {
     written: Vec<(usize, usize)>,
 }
 
-impl Run {
+impl StepRun {
     /// The steps of `recording` from `first` on and before `end` that are one run; at least the first, if its items can be computed apart.
     fn from(recording: &Recording, first: usize, end: usize) -> Option<Self> {
         let mut run = Self { steps: first..first, each: Vec::new(), read: Vec::new(), written: Vec::new() };
@@ -119,14 +119,14 @@ pub struct HostSession {
     /// By buffer.
     memory: Vec<Memory>,
     /// The run that starts with a step.
-    runs: Vec<Option<Run>>,
+    runs: Vec<Option<StepRun>>,
 }
 
 impl HostSession {
     /// Allocates every buffer, zeroed but for the constants.
     pub fn new(recording: &Recording, body: Body) -> Self {
         let (runs, together) = match body {
-            Body::Native(_) => Run::all(recording),
+            Body::Native(_) => StepRun::all(recording),
             Body::Reference => Default::default(),
         };
         let layout = Layout::of(recording, |step| together.get(step).cloned().unwrap_or(step..step + 1));
@@ -221,7 +221,7 @@ impl HostSession {
     }
 
     /// Some items at a time through all steps, on all threads.
-    fn play_run(&mut self, steps: &[Step], run: &Run, items: usize) {
+    fn play_run(&mut self, steps: &[Step], run: &StepRun, items: usize) {
         let threads = rayon::current_num_threads();
         let together = if threads > 1 { items.div_ceil(4 * threads).clamp(1, TOGETHER) } else { TOGETHER };
         let written = || run.written.iter().map(|(slot, _)| Slot(*slot));
@@ -245,7 +245,7 @@ impl HostSession {
     }
 
     /// One step over some items; `parts` are their elements of the slots that the run writes.
-    fn play_part(&self, step: &Step, each: &[usize], run: &Run, items: Range<usize>, parts: &mut [&mut [f32]]) {
+    fn play_part(&self, step: &Step, each: &[usize], run: &StepRun, items: Range<usize>, parts: &mut [&mut [f32]]) {
         let mut write: [&mut [f32]; BINDINGS] = Default::default();
         let mut read: [&[f32]; BINDINGS] = [&[]; BINDINGS];
         let (mut writes, mut reads) = (0, 0);

@@ -184,7 +184,7 @@ mod tests {
         let mut recording = Recording::new();
         let arena = recording.slot("arena", 0);
         let (a, b) = (recording.carve(arena, "a", 3), recording.carve(arena, "b", 65));
-        let all = recording.span(arena, a, b);
+        let all = recording.range(arena, 0..192);
         let layout = single(&recording);
         assert_eq!(layout.place(b), Place { buffer: layout.place(a).buffer, start: 64, len: 65 });
         assert_eq!(layout.place(all), Place { buffer: layout.place(arena).buffer, start: 0, len: 192 });

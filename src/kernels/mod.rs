@@ -85,6 +85,8 @@ macro_rules! for_each_kernel {
         $visit!($crate::kernels::train::CrossEntropy);
         $visit!($crate::kernels::train::SquaredError);
         $visit!($crate::kernels::train::Mine);
+        $visit!($crate::kernels::train::PlaceItems);
+        $visit!($crate::kernels::train::TakeItems);
         $visit!($crate::kernels::train::CrossEntropyBackward);
         $visit!($crate::kernels::train::SquaredErrorBackward);
         $visit!($crate::kernels::train::Reduce);

@@ -39,7 +39,7 @@ impl TrainSession {
         let others = net.others.map(Weights::load).transpose()?;
         let Some(path) = self.crops(net, others.as_ref(), &folder)? else { return Ok(End::Stopped) };
         let batches = ShardBatches::open(&path, net.net.name(), net.config)?;
-        let learner = NetLearner::new(self.engine.clone(), name, net.config, batches.size())?;
+        let learner = NetLearner::new(&self.engine, name, net.config, batches.size())?;
         let mut watch = RunWatch::new(&net.title, self.quiet);
         let run =
             Run { net: name, learner, batches: &batches, config: net.config, folder: &folder, others: others.as_ref(), stop: self.stop };

@@ -80,7 +80,7 @@ impl RunWatch {
 /// Loss and accuracy, as far as there are any.
 fn figures(record: &Record) -> String {
     let number = |name: &str, value: Option<f64>| value.map(|value| format!("{name} {value:.4}"));
-    let parts = [number("loss", record.loss), number("accuracy", record.accuracy)];
+    let parts = [number("loss", record.loss), number("accuracy", record.get("accuracy"))];
     let text = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");
     if text.is_empty() { "no samples".to_owned() } else { text }
 }

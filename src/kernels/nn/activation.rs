@@ -8,7 +8,8 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;
 
 crate::uniform! {
-    /// `y = x > 0 ? x : slope x`, or the sigmoid of `x`. Backward is [`ActivationBackward`](super::ActivationBackward).
+    /// `y = x > 0 ? x : slope x`, or the sigmoid of `x`. Backward is
+    /// [`ActivationBackward`](super::ActivationBackward).
     ///
     /// Reads `x: [len]`; writes `y: [len]`.
     pub struct Activation { len: u32, sigmoid: u32, slope: f32 }

@@ -8,7 +8,8 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;
 
 crate::uniform! {
-    /// `dx += dy (y > 0 ? 1 : slope)`, or `dy y (1 - y)` of the sigmoid, `y` being what the [`Activation`] made.
+    /// `dx += dy (y > 0 ? 1 : slope)`, or `dy y (1 - y)` of the sigmoid, `y` being what the [`Activation`]
+    /// made.
     ///
     /// Reads `y` and `dy: [len]`; adds to `dx: [len]`.
     pub struct ActivationBackward { len: u32, sigmoid: u32, slope: f32 }

@@ -7,8 +7,8 @@ use crate::kernels::{Sample, Samples, wgsl};
 use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;
 
-/// The largest element of every window, and where it is: adaptive max pools, and those of squares with steps and padding. Of equal ones the
-/// first in raster order counts.
+/// The largest element of every window, and where it is: adaptive max pools, and those of squares with steps
+/// and padding. Of equal ones the first in raster order counts.
 ///
 /// Reads `x: [n, c, x]`; writes `y: [n, c, y]` and `places: [n, c, y]`, in the plane, for
 /// [`ArgMaxPoolBackward`](super::ArgMaxPoolBackward).

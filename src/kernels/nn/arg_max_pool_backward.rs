@@ -8,7 +8,8 @@ use crate::kernels::{Sample, Samples, largest, wgsl};
 use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;
 
-/// `dx[i] += Σ dy[w]` over the windows `w` whose largest element is the one at `i`: the gradient of [`ArgMaxPool`].
+/// `dx[i] += Σ dy[w]` over the windows `w` whose largest element is the one at `i`: the gradient of
+/// [`ArgMaxPool`].
 ///
 /// Reads `dy: [n, c, y]` and `places: [n, c, y]`; adds to `dx: [n, c, x]`.
 #[repr(transparent)]

@@ -6,8 +6,8 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::{Shape, noise};
 
 crate::uniform! {
-    /// `mean = Σ_s count[s] mean[s] / M` and `variance = Σ_s count[s] (variance[s] + (mean[s] - mean)²) / M` of each channel: those of the
-    /// whole batch, the variance biased (Chan, Golub and LeVeque 1979).
+    /// `mean = Σ_s count[s] mean[s] / M` and `variance = Σ_s count[s] (variance[s] + (mean[s] - mean)²) / M`
+    /// of each channel: those of the whole batch, the variance biased (Chan and others 1979).
     ///
     /// Reads `partial: [c, 2, slabs]` of [`BatchStatistics`]; writes `mean: [c]` and `variance: [c]`.
     pub struct BatchMoments { c: u32, places: u32, slabs: u32 }
@@ -65,7 +65,8 @@ impl Kernel for BatchMoments {
         }
     }
 
-    /// Weighted means, so that a sum is at most its largest term: a difference of two means, or a variance and such a difference squared.
+    /// Weighted means, so that a sum is at most its largest term: a difference of two means, or a variance
+    /// and such a difference squared.
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         let (terms, most) = (self.slabs.div_ceil(16) + 16, largest(&read[0][..self.sizes()[0]]));
         terms as f32 * (3.0 * most + 4.0 * most * most) * f32::EPSILON

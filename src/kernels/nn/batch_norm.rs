@@ -12,7 +12,8 @@ use crate::tensor::Shape;
 crate::uniform! {
     /// `y = prelu((x - mean) inverse scale + shift)`, each channel with its own [`Affine`].
     ///
-    /// Reads `x: [n, c, plane]` and `affine: [Affine; c]` of [`ChannelAffine`](super::ChannelAffine); writes `y: [n, c, plane]`.
+    /// Reads `x: [n, c, plane]` and `affine: [Affine; c]` of [`ChannelAffine`](super::ChannelAffine); writes
+    /// `y: [n, c, plane]`.
     pub struct BatchNorm { n: u32, c: u32, plane: u32 }
 }
 

@@ -10,11 +10,11 @@ use crate::simd::{Plain, Simd};
 use crate::tensor::{Shape, noise};
 
 crate::uniform! {
-    /// `dx += scale inverse (dz - share (Σ dz + normal Σ dz normal))`, where `normal = (x - mean) inverse`, `z = normal scale + shift` and
-    /// `dz = dy (z > 0 ? 1 : slope)`.
+    /// `dx += scale inverse (dz - share (Σ dz + normal Σ dz normal))`, where `normal = (x - mean) inverse`,
+    /// `z = normal scale + shift` and `dz = dy (z > 0 ? 1 : slope)`.
     ///
-    /// Reads `x` and `dy: [n, c, plane]`, `affine: [Affine; c]` and `sums: [c, 2]` of [`BatchNormGradients`](super::BatchNormGradients);
-    /// adds to `dx`.
+    /// Reads `x` and `dy: [n, c, plane]`, `affine: [Affine; c]` and `sums: [c, 2]` of
+    /// [`BatchNormGradients`](super::BatchNormGradients); adds to `dx`.
     pub struct BatchNormBackward { n: u32, c: u32, plane: u32, share: f32 }
 }
 
@@ -24,7 +24,8 @@ impl BatchNormBackward {
         Self { share: 1.0 / (shape.n() * shape.plane()) as f32, ..Self::running(shape) }
     }
 
-    /// Where mean and variance are constants. `sums` count for nothing then; any finite slot will do, such as `affine` once more.
+    /// Where mean and variance are constants. `sums` count for nothing then; any finite slot will do, such as
+    /// `affine` once more.
     pub fn running(shape: &Shape) -> Self {
         Self { n: shape.n(), c: shape.c(), plane: shape.plane(), share: 0.0 }
     }

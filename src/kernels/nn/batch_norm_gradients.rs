@@ -6,8 +6,8 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::{Shape, noise};
 
 crate::uniform! {
-    /// Sums of [`BatchNormSums`] over slabs: `sums[c] = [Σ dz, Σ dz normal]`, `dshift += Σ dz`, `dscale += Σ dz normal`,
-    /// `dslope += Σ dy min(z, 0)`.
+    /// Sums of [`BatchNormSums`] over slabs: `sums[c] = [Σ dz, Σ dz normal]`, `dshift += Σ dz`,
+    /// `dscale += Σ dz normal`, `dslope += Σ dy min(z, 0)`.
     ///
     /// Reads `partial: [c, 3, slabs]`; writes `sums: [c, 2]`, adds to `dshift`, `dscale` and `dslope: [c]`.
     pub struct BatchNormGradients { c: u32, slabs: u32 }

@@ -10,11 +10,11 @@ use crate::simd::{Plain, Simd};
 use crate::tensor::{Shape, noise};
 
 crate::uniform! {
-    /// `Σ dz`, `Σ dz normal` and `Σ dy min(z, 0)` of every slab of every channel, where `normal = (x - mean) inverse`,
-    /// `z = normal scale + shift` and `dz = dy (z > 0 ? 1 : slope)`.
+    /// `Σ dz`, `Σ dz normal` and `Σ dy min(z, 0)` of every slab of every channel, where
+    /// `normal = (x - mean) inverse`, `z = normal scale + shift` and `dz = dy (z > 0 ? 1 : slope)`.
     ///
-    /// Reads `x` and `dy: [n, c, plane]` and `affine: [Affine; c]`; writes `partial: [c, 3, slabs]`. Slab `s` is every `slabs`-th place of a
-    /// channel, from `s` on, all items end to end.
+    /// Reads `x` and `dy: [n, c, plane]` and `affine: [Affine; c]`; writes `partial: [c, 3, slabs]`. Slab `s`
+    /// is every `slabs`-th place of a channel, from `s` on, all items end to end.
     pub struct BatchNormSums { n: u32, c: u32, plane: u32, slabs: u32 }
 }
 

@@ -9,10 +9,11 @@ use crate::simd::{Plain, Simd};
 use crate::tensor::{Shape, ShapeError, noise};
 
 crate::uniform! {
-    /// Mean and biased variance of every slab of every channel, for [`BatchMoments`](super::BatchMoments) to put together.
+    /// Mean and biased variance of every slab of every channel, for [`BatchMoments`](super::BatchMoments) to
+    /// put together.
     ///
-    /// Reads `x: [n, c, plane]`; writes `partial: [c, 2, slabs]`, means before variances. Slab `s` is every `slabs`-th place of a channel,
-    /// from `s` on, all items end to end.
+    /// Reads `x: [n, c, plane]`; writes `partial: [c, 2, slabs]`, means before variances. Slab `s` is every
+    /// `slabs`-th place of a channel, from `s` on, all items end to end.
     pub struct BatchStatistics { n: u32, c: u32, plane: u32, slabs: u32 }
 }
 
@@ -103,7 +104,8 @@ impl Kernel for BatchStatistics {
         );
     }
 
-    /// Terms lie at most `r`, the range of `x`, from a slab's first element; squares have one sign, so that their sum stands for the largest.
+    /// Terms lie at most `r`, the range of `x`, from a slab's first element; squares have one sign, so that
+    /// their sum stands for the largest.
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         let x = &read[0][..self.sizes()[0]];
         let (low, high) = x.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), x| (low.min(*x), high.max(*x)));

@@ -7,13 +7,14 @@ use crate::tensor::noise;
 crate::uniform! {
     /// One [`Affine`] per channel, with `inverse = 1 / √(variance + ε)`.
     ///
-    /// Reads `mean`, `variance`, `scale`, `shift` and `slope: [c]`, mean and variance of the batch ([`BatchMoments`](super::BatchMoments)) or
-    /// running ones; writes `affine: [Affine; c]`. A slope of 1 is no activation, of 0 ReLU.
+    /// Reads `mean`, `variance`, `scale`, `shift` and `slope: [c]`, mean and variance of the batch
+    /// ([`BatchMoments`](super::BatchMoments)) or running ones; writes `affine: [Affine; c]`. A slope of 1 is
+    /// no activation, of 0 ReLU.
     pub struct ChannelAffine { c: u32, epsilon: f32 }
 }
 
-/// Normalization of a channel with scale, shift and PReLU (`shared/affine.wgsl`): `normal = (x - mean) inverse`,
-/// `y = prelu(normal scale + shift)`.
+/// Normalization of a channel with scale, shift and PReLU (`shared/affine.wgsl`):
+/// `normal = (x - mean) inverse`, `y = prelu(normal scale + shift)`.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct Affine {
@@ -59,7 +60,8 @@ impl Affine {
         })
     }
 
-    /// Affines for samples, and activations whose scaled values are off zero, where a rounding would choose another slope.
+    /// Affines for samples, and activations whose scaled values are off zero, where a rounding would choose
+    /// another slope.
     pub(super) fn sample(len: usize, c: usize, plane: usize) -> [Vec<f32>; 2] {
         let values = noise(Self::WORDS * c, 11);
         let affine = |r: &[f32]| Self { mean: r[0], inverse: 1.5 + r[1], scale: 1.0 + 0.5 * r[2], shift: r[3], slope: r[4] };
@@ -113,7 +115,8 @@ impl Kernel for ChannelAffine {
         }
     }
 
-    /// Of the inverse root alone: 1 ulp of the sum, 2 of the root, as WGSL allows; the least variance has the largest.
+    /// Of the inverse root alone: 1 ulp of the sum, 2 of the root, as WGSL allows; the least variance has the
+    /// largest.
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         let least = read[1][..self.c as usize].iter().fold(f32::INFINITY, |least, variance| least.min(*variance));
         4.0 / (least + self.epsilon).sqrt() * f32::EPSILON

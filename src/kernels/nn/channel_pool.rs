@@ -8,7 +8,8 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::{Shape, ShapeError, noise};
 
 crate::uniform! {
-    /// `y[n,0,i] = max_c x[n,c,i]` and `y[n,1,i] = mean_c x[n,c,i]`: what spatial attention looks at. Of equal ones the first is the largest.
+    /// `y[n,0,i] = max_c x[n,c,i]` and `y[n,1,i] = mean_c x[n,c,i]`: what spatial attention looks at. Of
+    /// equal ones the first is the largest.
     ///
     /// Reads `x: [n, c, plane]`; writes `y: [n, 2, plane]` and the largest's `channels: [n, plane]`, for
     /// [`ChannelPoolBackward`](super::ChannelPoolBackward).

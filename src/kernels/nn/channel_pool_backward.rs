@@ -10,7 +10,8 @@ use crate::simd::{Plain, Simd};
 use crate::tensor::{Shape, noise};
 
 crate::uniform! {
-    /// `dx[n,c,i] += dy[n,1,i] / C`, and for the channel of the largest `dy[n,0,i]` besides: the gradient of [`ChannelPool`].
+    /// `dx[n,c,i] += dy[n,1,i] / C`, and for the channel of the largest `dy[n,0,i]` besides: the gradient of
+    /// [`ChannelPool`].
     ///
     /// Reads `dy: [n, 2, plane]` and `channels: [n, plane]`; adds to `dx: [n, c, plane]`.
     pub struct ChannelPoolBackward { n: u32, c: u32, plane: u32 }

@@ -8,8 +8,8 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;
 
 crate::uniform! {
-    /// `y[n]` = `a[n]` followed by `b[n]`. Channels of two activations are joined so too, with all elements of an item. Backward is
-    /// [`JoinBackward`](super::JoinBackward).
+    /// `y[n]` = `a[n]` followed by `b[n]`. Channels of two activations are joined so too, with all elements
+    /// of an item. Backward is [`JoinBackward`](super::JoinBackward).
     ///
     /// Reads `a: [n, left]` and `b: [n, right]`; writes `y: [n, left + right]`.
     pub struct Join { n: u32, left: u32, right: u32 }

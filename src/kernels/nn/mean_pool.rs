@@ -7,7 +7,8 @@ use crate::kernels::{Sample, Samples, largest, wgsl};
 use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;
 
-/// The mean of every window, over the elements that there are: adaptive average pools, and with windows of one element strided copies.
+/// The mean of every window, over the elements that there are: adaptive average pools, and with windows of
+/// one element strided copies.
 ///
 /// Reads `x: [n, c, x]`; writes `y: [n, c, y]`.
 #[repr(transparent)]

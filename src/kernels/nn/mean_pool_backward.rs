@@ -7,7 +7,8 @@ use crate::kernels::{Sample, Samples, largest, wgsl};
 use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;
 
-/// `dx[i] += Σ dy[w] / |w|` over the windows `w` that cover `i`: the gradient of [`MeanPool`](super::MeanPool).
+/// `dx[i] += Σ dy[w] / |w|` over the windows `w` that cover `i`: the gradient of
+/// [`MeanPool`](super::MeanPool).
 ///
 /// Reads `dy: [n, c, y]`; adds to `dx: [n, c, x]`.
 #[repr(transparent)]

@@ -101,7 +101,8 @@ pub use windows::Windows;
 
 use conv::{GROUP, grid};
 use slabs::Slabs;
-use together::{BLOCK, Together, sum_of};
+use together::Together;
+pub(super) use together::{BLOCK, sum_of};
 
 use crate::tensor::Extent;
 

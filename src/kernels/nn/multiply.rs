@@ -7,10 +7,12 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::{Shape, noise};
 
 crate::uniform! {
-    /// `y = scale x factor`, the factor given for every element, channel or place. Backward are [`MultiplyAdd`](super::MultiplyAdd) for `x` and
+    /// `y = scale x factor`, the factor given for every element, channel or place. Backward are
+    /// [`MultiplyAdd`](super::MultiplyAdd) for `x` and
     /// [`MultiplySum`](super::MultiplySum) for the factor.
     ///
-    /// Reads `x: [n, c, plane]` and `factor: [n, c, plane]`, `[n, c]` or `[n, plane]`; writes `y: [n, c, plane]`.
+    /// Reads `x: [n, c, plane]` and `factor: [n, c, plane]`, `[n, c]` or `[n, plane]`; writes
+    /// `y: [n, c, plane]`.
     pub struct Multiply { n: u32, c: u32, plane: u32, over: u32, scale: f32 }
 }
 

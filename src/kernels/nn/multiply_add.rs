@@ -7,10 +7,11 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::{Shape, noise};
 
 crate::uniform! {
-    /// `y += scale x factor`: the gradient of the activation in [`Multiply`](super::Multiply), `x` being that of the product; and products
-    /// that are added up.
+    /// `y += scale x factor`: the gradient of the activation in [`Multiply`](super::Multiply), `x` being that
+    /// of the product; and products that are added up.
     ///
-    /// Reads `x: [n, c, plane]` and `factor: [n, c, plane]`, `[n, c]` or `[n, plane]`; adds to `y: [n, c, plane]`.
+    /// Reads `x: [n, c, plane]` and `factor: [n, c, plane]`, `[n, c]` or `[n, plane]`; adds to
+    /// `y: [n, c, plane]`.
     pub struct MultiplyAdd { n: u32, c: u32, plane: u32, over: u32, scale: f32 }
 }
 

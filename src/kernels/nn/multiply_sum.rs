@@ -10,7 +10,8 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::{Shape, ShapeError, noise};
 
 crate::uniform! {
-    /// `dfactor += scale Σ x dy` over the elements that a factor is the same for: the gradient of the factor in
+    /// `dfactor += scale Σ x dy` over the elements that a factor is the same for: the gradient of the factor
+    /// in
     /// [`Multiply`](super::Multiply).
     ///
     /// Reads `x` and `dy: [n, c, plane]`; adds to `dfactor: [n, c, plane]`, `[n, c]` or `[n, plane]`.

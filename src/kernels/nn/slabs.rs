@@ -1,8 +1,10 @@
-//! Sums over all places of a channel, cut into slabs of fixed size: in an order that no device and no number of threads can change.
+//! Sums over all places of a channel, cut into slabs of fixed size: in an order that no device and no number
+//! of threads can change.
 
 use crate::tensor::Shape;
 
-/// How the places of a channel, all items end to end, are dealt to slabs: slab `s` has every `count`-th place, from `s` on.
+/// How the places of a channel, all items end to end, are dealt to slabs: slab `s` has every `count`-th
+/// place, from `s` on.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Slabs {
     n: usize,
@@ -53,7 +55,8 @@ impl Slabs {
         (slab..self.places()).step_by(self.count).map(move |place| self.element(channel, place))
     }
 
-    /// Calls `visit` with the first element, the first slab and the length of every run of neighbouring elements in neighbouring slabs.
+    /// Calls `visit` with the first element, the first slab and the length of every run of neighbouring
+    /// elements in neighbouring slabs.
     #[inline(always)]
     pub fn runs(self, channel: usize, mut visit: impl FnMut(usize, usize, usize)) {
         let mut slab = 0;

@@ -53,8 +53,8 @@ impl Kernel for UnitRows {
         });
     }
 
-    /// Results are at most 1. The sum of squares has one sign and errs by as many ε/2 as it has terms one after the other, its root by half of
-    /// that; root, quotient and product by six more.
+    /// Results are at most 1. The sum of squares has one sign and errs by as many ε/2 as it has terms one
+    /// after the other, its root by half of that; root, quotient and product by six more.
     fn tolerance(&self, _: &[&[f32]]) -> f32 {
         (self.c.div_ceil(16) as f32 / 2.0 + 16.0) * f32::EPSILON
     }

@@ -9,9 +9,11 @@ use crate::simd::{Plain, Simd};
 use crate::tensor::{Extent, Shape, ShapeError, noise};
 
 crate::uniform! {
-    /// `y[i, j] = x` at `((i + 1/2) / 2 - 1/2, (j + 1/2) / 2 - 1/2)`, bilinear, clamped to the edge: half-pixel centres.
+    /// `y[i, j] = x` at `((i + 1/2) / 2 - 1/2, (j + 1/2) / 2 - 1/2)`, bilinear, clamped to the edge:
+    /// half-pixel centres.
     ///
-    /// Reads `x: [n, c, h, w]`; writes `y: [n, c, 2h, 2w]`. Backward is [`UpsampleBackward`](super::UpsampleBackward).
+    /// Reads `x: [n, c, h, w]`; writes `y: [n, c, 2h, 2w]`. Backward is
+    /// [`UpsampleBackward`](super::UpsampleBackward).
     pub struct Upsample { planes: u32, h: u32, w: u32 }
 }
 
@@ -119,7 +121,7 @@ mod tests {
     type Play = fn(&Upsample, u32, &[&[f32]], &mut [&mut [f32]]);
 
     #[test]
-    fn the_worked_example_of_the_specification() {
+    fn four_elements_worked_out_by_hand() {
         let (kernel, y) = Upsample::new(&Shape::new([1, 1, 2, 2]).unwrap()).unwrap();
         assert_eq!(y, Shape::new([1, 1, 4, 4]).unwrap());
         let want = [0.0, 0.25, 0.75, 1.0, 0.5, 0.75, 1.25, 1.5, 1.5, 1.75, 2.25, 2.5, 2.0, 2.25, 2.75, 3.0];

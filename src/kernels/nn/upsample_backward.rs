@@ -10,7 +10,8 @@ use crate::simd::{Plain, Simd};
 use crate::tensor::{Extent, Shape, noise};
 
 crate::uniform! {
-    /// `dx[i, j] += Σ weight dy` over the outputs of [`Upsample`](super::Upsample) that `x[i, j]` has a part in, at most 4 x 4.
+    /// `dx[i, j] += Σ weight dy` over the outputs of [`Upsample`](super::Upsample) that `x[i, j]` has a part
+    /// in, at most 4 x 4.
     ///
     /// Reads `dy: [n, c, 2h, 2w]`; adds to `dx: [n, c, h, w]`.
     pub struct UpsampleBackward { planes: u32, h: u32, w: u32 }

@@ -9,6 +9,8 @@ mod judge;
 mod rank;
 mod settle;
 mod suppress;
+#[cfg(test)]
+mod tests;
 
 pub use arguments::{Arguments, CountedSteps, Row, counted};
 pub use decode::{CellBand, Decode};
@@ -149,6 +151,33 @@ fn greedy(order: &[u32], rows: &[u32], words: usize, used: std::ops::Range<usize
         kept
     };
     order.iter().map(&mut keep).collect()
+}
+
+/// Greedy NMS for the CPU engine: candidates are shown best first, and each that is kept has its row of bits
+/// remembered.
+struct Keepers<'a> {
+    rows: &'a [u32],
+    words: usize,
+    gone: Vec<u32>,
+}
+
+impl<'a> Keepers<'a> {
+    /// Over rows of `words` words.
+    fn new(rows: &'a [u32], words: usize) -> Self {
+        Self { rows, words, gone: vec![0; words] }
+    }
+
+    /// Whether no kept one suppresses candidate `i`; if so, it is kept, and suppresses among the candidates
+    /// in `places`.
+    fn keeps(&mut self, i: usize, places: std::ops::Range<usize>) -> bool {
+        let kept = self.gone[i / 32] >> (i % 32) & 1 == 0;
+        if kept {
+            let used = places.start / 32..places.end.div_ceil(32);
+            let row = &self.rows[i * self.words..][..self.words];
+            self.gone[used.clone()].iter_mut().zip(&row[used]).for_each(|(gone, bits)| *gone |= bits);
+        }
+        kept
+    }
 }
 
 /// Image and place in its list of item number `item`, the items of all images in a row: the twin of `shared/images.wgsl`.

@@ -5,6 +5,7 @@ mod clear;
 mod cross_entropy;
 mod cross_entropy_backward;
 mod mine;
+mod place_items;
 mod reduce;
 mod running_statistics;
 mod sgd;
@@ -12,20 +13,23 @@ mod squared_error;
 mod squared_error_backward;
 mod squares;
 mod summary;
+mod take_items;
 mod unpack;
 
 pub use adam::Adam;
 pub use clear::Clear;
 pub use cross_entropy::CrossEntropy;
 pub use cross_entropy_backward::CrossEntropyBackward;
-pub use mine::Mine;
+pub use mine::{Mine, MiningRule};
+pub use place_items::PlaceItems;
 pub use reduce::Reduce;
 pub use running_statistics::RunningStatistics;
 pub use sgd::Sgd;
 pub use squared_error::SquaredError;
 pub use squared_error_backward::SquaredErrorBackward;
 pub use squares::Squares;
-pub use summary::{Entry, Status, Summary};
+pub use summary::{Figure, Status, Summary};
+pub use take_items::TakeItems;
 pub use unpack::Unpack;
 
 use crate::kernels::words;
@@ -45,7 +49,9 @@ pub struct StepInputs {
     pub correction1: f32,
     /// `1 - beta2^t`.
     pub correction2: f32,
-    unused: [u32; 3],
+    /// First sample of the micro-batch at hand.
+    pub first: u32,
+    unused: [u32; 2],
 }
 
 impl StepInputs {
@@ -56,7 +62,13 @@ impl StepInputs {
     pub fn new(step: u32, seed: u32, rate: f64, betas: [f64; 2]) -> Self {
         // Of the rates as the kernel has them: those of f64 would make the first step of rates near 1 longer or shorter by 1e-5.
         let correction = |beta: f64| (1.0 - f64::from(beta as f32).powf(f64::from(step) + 1.0)) as f32;
-        Self { step, seed, rate: rate as f32, correction1: correction(betas[0]), correction2: correction(betas[1]), unused: [0; 3] }
+        Self { step, seed, rate: rate as f32, correction1: correction(betas[0]), correction2: correction(betas[1]), ..Self::default() }
+    }
+
+    /// The same for the micro-batch whose first sample is `first`.
+    #[must_use]
+    pub fn from(self, first: u32) -> Self {
+        Self { first, ..self }
     }
 
     /// The schedule in a slot.

@@ -6,10 +6,12 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::{Shape, ShapeError, noise};
 
 crate::uniform! {
-    /// `running = (1 - momentum) running + momentum batch`, with the unbiased variance of the batch, as PyTorch does it.
+    /// `running = (1 - momentum) running + momentum batch`, with the unbiased variance of the batch, as
+    /// PyTorch does it.
     ///
-    /// Reads `mean` and `variance: [c]` of the batch ([`BatchMoments`](crate::kernels::nn::BatchMoments)) and the [`Status`], after a fault in
-    /// which nothing is updated; updates `running_mean` and `running_variance: [c]`.
+    /// Reads `mean` and `variance: [c]` of the batch ([`BatchMoments`](crate::kernels::nn::BatchMoments)) and
+    /// the [`Status`], after a fault in which nothing is updated; updates `running_mean` and
+    /// `running_variance: [c]`.
     pub struct RunningStatistics { c: u32, momentum: f32, unbiased: f32 }
 }
 
@@ -92,7 +94,7 @@ mod tests {
     type Play = fn(&RunningStatistics, u32, &[&[f32]], &mut [&mut [f32]]);
 
     #[test]
-    fn the_worked_example_of_the_specification() {
+    fn three_elements_worked_out_by_hand() {
         // x = 1, 2, 4: mean 7/3, biased variance 14/9.
         let kernel = RunningStatistics::new(&Shape::new([3, 1, 1, 1]).unwrap(), 0.1).unwrap();
         for play in [Kernel::reference as Play, Kernel::native as Play] {

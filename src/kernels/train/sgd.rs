@@ -1,7 +1,10 @@
 //! Stochastic gradient descent with momentum.
 
+use rayon::prelude::*;
+
 use super::adam::sample_state;
 use super::{Status, StepInputs};
+use crate::kernels::nn::BLOCK;
 use crate::kernels::{Sample, Samples, wgsl};
 use crate::record::{Binding, Kernel, Work};
 
@@ -45,6 +48,21 @@ impl Kernel for Sgd {
             let velocity = wide(self.momentum) * wide(*m) + wide(*g) + wide(self.decay) * wide(*x);
             (*x, *m) = ((wide(*x) - rate * velocity) as f32, velocity as f32);
         }
+    }
+
+    fn native(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
+        if Status::read(read[2]).fault != 0 {
+            return;
+        }
+        let (rate, len) = (StepInputs::read(read[1]).rate, self.len as usize);
+        let [value, m] = write else { unreachable!("checked when recorded") };
+        let blocks = value[..len].par_chunks_mut(BLOCK).zip(m[..len].par_chunks_mut(BLOCK)).zip(read[0].par_chunks(BLOCK));
+        blocks.for_each(|((value, m), gradient)| {
+            for ((x, m), g) in value.iter_mut().zip(m).zip(gradient) {
+                let velocity = self.momentum * *m + g + self.decay * *x;
+                (*x, *m) = (*x - rate * velocity, velocity);
+            }
+        });
     }
 
     /// Values and velocities of at most a few, three terms each.

@@ -8,7 +8,7 @@ use crate::tensor::noise;
 crate::uniform! {
     /// `loss[n] = Σ_k (y[n, first + k] - target[n, k])²` for samples that have the task (spec section 4.3).
     ///
-    /// Reads `y: [n, outputs]`, `kinds: [n]` and `targets: [n, 14]`; writes the task's row of `losses: [3, n]`.
+    /// Reads `y: [n, outputs]`, `kinds: [n]` and `targets: [n, 14]`; writes the task's row of `figures: [rows, n]`.
     pub struct SquaredError { n: u32, outputs: u32, first: u32, count: u32, target_first: u32, task: u32 }
 }
 
@@ -39,7 +39,7 @@ impl Kernel for SquaredError {
 
     fn sizes(&self) -> Vec<usize> {
         let n = self.n as usize;
-        vec![n * self.outputs as usize, n, n * TARGETS, 3 * n]
+        vec![n * self.outputs as usize, n, n * TARGETS, (self.task as usize + 1) * n]
     }
 
     fn reference(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
@@ -48,6 +48,16 @@ impl Kernel for SquaredError {
             let sum: f64 = pairs(y, targets, self.first, self.target_first, self.count).map(|difference| difference * difference).sum();
             let has = SampleBits(read[1][n].to_bits()).0 >> self.task & 1 != 0;
             write[0][(self.task * self.n) as usize + n] = if has { sum as f32 } else { 0.0 };
+        }
+    }
+
+    fn native(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
+        let (first, at, count) = (self.first as usize, self.target_first as usize, self.count as usize);
+        let samples = read[0].chunks_exact(self.outputs as usize).zip(read[2].chunks_exact(TARGETS)).zip(read[1]);
+        let losses = &mut write[0][(self.task * self.n) as usize..][..self.n as usize];
+        for (((y, targets), kind), loss) in samples.zip(losses) {
+            let squares = y[first..][..count].iter().zip(&targets[at..]).map(|(y, target)| (y - target) * (y - target));
+            *loss = if kind.to_bits() >> self.task & 1 != 0 { squares.sum() } else { 0.0 };
         }
     }
 

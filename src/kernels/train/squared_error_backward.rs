@@ -9,7 +9,7 @@ use crate::tensor::noise;
 crate::uniform! {
     /// `dy[n, first + k] += 2 scale[n] (y[n, first + k] - target[n, k])` (spec section 4.4).
     ///
-    /// Reads `y: [n, outputs]`, `targets: [n, 14]` and the task's row of `scales: [3, n]`; adds to `dy: [n, outputs]`. A scale of 0 adds
+    /// Reads `y: [n, outputs]`, `targets: [n, 14]` and the task's row of `scales: [rows, n]`; adds to `dy: [n, outputs]`. A scale of 0 adds
     /// nothing at all.
     pub struct SquaredErrorBackward { n: u32, outputs: u32, first: u32, count: u32, target_first: u32, task: u32 }
 }
@@ -35,7 +35,7 @@ impl Kernel for SquaredErrorBackward {
 
     fn sizes(&self) -> Vec<usize> {
         let (n, y) = (self.n as usize, (self.n * self.outputs) as usize);
-        vec![y, n * TARGETS, 3 * n, y]
+        vec![y, n * TARGETS, (self.task as usize + 1) * n, y]
     }
 
     fn reference(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
@@ -49,6 +49,16 @@ impl Kernel for SquaredErrorBackward {
             for (dy, difference) in write[0][at + self.first as usize..].iter_mut().zip(differences) {
                 *dy = (f64::from(*dy) + 2.0 * f64::from(scale) * difference) as f32;
             }
+        }
+    }
+
+    fn native(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
+        let (first, at, count, outputs) = (self.first as usize, self.target_first as usize, self.count as usize, self.outputs as usize);
+        let scales = &read[2][(self.task * self.n) as usize..][..self.n as usize];
+        let samples = read[0].chunks_exact(outputs).zip(read[1].chunks_exact(TARGETS)).zip(write[0].chunks_exact_mut(outputs));
+        for (((y, targets), dy), scale) in samples.zip(scales).filter(|(_, scale)| **scale != 0.0) {
+            let pairs = y[first..][..count].iter().zip(&targets[at..]);
+            dy[first..].iter_mut().zip(pairs).for_each(|(dy, (y, target))| *dy += 2.0 * scale * (y - target));
         }
     }
 

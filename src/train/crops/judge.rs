@@ -2,7 +2,7 @@
 
 use crate::engine::{Engine, Session};
 use crate::kernels::train::Unpack;
-use crate::nets::{Net, NetError};
+use crate::nets::{Fused, Net, NetError};
 use crate::record::{Recording, Slot};
 use crate::tensor::Shape;
 use crate::train::TrainError;
@@ -33,7 +33,7 @@ impl TeacherNet {
         let rgba = recording.input("rgba", (BATCH * plane) as usize);
         let x = recording.slot("x", (3 * BATCH * plane) as usize);
         recording.push(Unpack::new(BATCH, plane), &[rgba, x]);
-        let forward = net.forward(&mut recording, weights)?;
+        let forward = Fused::whole(net, &mut recording, weights, engine.facts())?;
         let shape = Shape::new([BATCH, 3, net.side, net.side]).map_err(NetError::from)?;
         let (y, _) = forward.record(&mut recording, x, &shape).map_err(NetError::from)?;
         Ok(Self { session: engine.load(recording)?, rgba, y, item: plane as usize, outputs: net.outputs() as usize })

@@ -28,10 +28,9 @@ fn record(step: u64) -> Record {
         step,
         epoch: step as f64 / 10.0,
         loss: Some(1.0 / step as f64),
-        class: Some(0.5),
-        r#box: None,
-        landmarks: None,
-        accuracy: Some(0.75),
+        figures: [("accuracy", Some(0.75)), ("box", None), ("class", Some(0.5)), ("landmarks", None)]
+            .map(|(name, mean)| (name.to_owned(), mean))
+            .into(),
         learning_rate: 0.001,
         samples_per_second: 100.0,
         seconds: step as f64,

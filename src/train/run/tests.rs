@@ -52,7 +52,7 @@ struct Fake {
     weights: [f32; 2],
     momentum: [f32; 2],
     step: u64,
-    tally: Tally,
+    meters: Meters,
     /// From this step on nothing is finite.
     nan_at: Option<u64>,
     /// In this step the device goes.
@@ -61,12 +61,15 @@ struct Fake {
 
 impl Fake {
     fn new() -> Self {
-        Self { weights: [3.0, -2.0], momentum: [0.0; 2], step: 0, tally: Tally::default(), nan_at: None, lost_at: None }
+        Self { weights: [3.0, -2.0], momentum: [0.0; 2], step: 0, meters: Meters::default(), nan_at: None, lost_at: None }
     }
 
-    fn loss(&self, batch: &[f32]) -> Tally {
+    fn loss(&self, batch: &[f32]) -> Meters {
         let losses = batch.iter().enumerate().map(|(i, x)| f64::from(x - self.weights[i % 2]).powi(2)).sum();
-        Tally { losses: [losses, 0.0, 0.0], samples: [4, 0, 0], right: 3, pool: 4 }
+        let mut meters = Meters::default();
+        meters.count("class", losses, 4);
+        meters.count("accuracy", 3.0, 4);
+        meters
     }
 }
 
@@ -79,7 +82,7 @@ impl Learner for Fake {
             return Err(RunError::Learner { net: "onet".into(), source: Box::new(source) });
         }
         let loss = self.loss(batch);
-        self.tally.add(&loss);
+        self.meters.add(&loss);
         for (i, x) in batch.iter().enumerate() {
             let k = i % 2;
             self.momentum[k] = 0.9 * self.momentum[k] + (x - self.weights[k]);
@@ -89,16 +92,16 @@ impl Learner for Fake {
         Ok(())
     }
 
-    fn losses(&mut self) -> Result<Tally, RunError> {
+    fn losses(&mut self) -> Result<Meters, RunError> {
         match self.nan_at {
             Some(step) if self.step >= step => {
                 Err(RunError::NotFinite { net: "onet".into(), step, what: "box loss".into(), kept: Kept::default() })
             }
-            _ => Ok(std::mem::take(&mut self.tally)),
+            _ => Ok(std::mem::take(&mut self.meters)),
         }
     }
 
-    fn evaluate(&mut self, batch: &Vec<f32>) -> Result<Tally, RunError> {
+    fn evaluate(&mut self, batch: &Vec<f32>) -> Result<Meters, RunError> {
         Ok(self.loss(batch))
     }
 
@@ -281,13 +284,4 @@ fn a_run_without_validation_keeps_the_last_weights() {
     assert!(scratch.records().iter().all(|record| record.kind == Kind::Train));
     let weights = Weights::load(scratch.0.join("weights.safetensors")).unwrap();
     assert_eq!(weights.tensors()["onet.w"], scratch.newest().tensors["onet.w"]);
-}
-
-#[test]
-fn tasks_without_a_sample_add_nothing() {
-    let mut tally = Tally::default();
-    assert_eq!((tally.total([1.0; 3]), tally.accuracy(), tally.means()), (None, None, [None; 3]));
-    tally.add(&Tally { losses: [3.0, 0.0, 10.0], samples: [6, 0, 5], right: 3, pool: 6 });
-    assert_eq!(tally.means(), [Some(0.5), None, Some(2.0)]);
-    assert_eq!((tally.total([1.0, 0.5, 0.25]), tally.accuracy()), (Some(1.0), Some(0.5)));
 }
