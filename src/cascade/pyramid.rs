@@ -69,7 +69,7 @@ pub fn fits_taps(width: u32, height: u32, levels: &[PyramidLevel], resampling: R
 
 /// Bands that P-Net takes in one pass.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Pass {
+pub struct PyramidPass {
     /// Rows to resample.
     pub bands: Vec<Band>,
     /// Where their cells lie.
@@ -80,7 +80,7 @@ pub struct Pass {
     pub tiles: u32,
 }
 
-impl Pass {
+impl PyramidPass {
     /// Sizes of the bands in level pixels.
     pub fn extents(&self) -> Vec<Extent> {
         self.bands.iter().map(|band| Extent { h: band.rows, w: band.level_w }).collect()
@@ -118,23 +118,23 @@ impl Pass {
 
 /// Cuts `levels` into passes whose buffers hold at most about `budget` elements, in raster order of cells within each level; and the table
 /// of corners that the cells' bands point into.
-pub fn passes(levels: &[PyramidLevel], frame_w: u32, budget: u64) -> (Vec<Pass>, Vec<f32>) {
-    let (mut passes, mut corners) = (vec![Pass::default()], Vec::<[f32; 2]>::new());
+pub fn passes(levels: &[PyramidLevel], frame_w: u32, budget: u64) -> (Vec<PyramidPass>, Vec<f32>) {
+    let (mut passes, mut corners) = (vec![PyramidPass::default()], Vec::<[f32; 2]>::new());
     let mut used = 0;
     for (tag, level) in levels.iter().enumerate() {
         let cells = level.cells();
         let corner = corners.len() as u32;
         corners.extend(level.corners(cells.w));
         corners.extend(level.corners(cells.h));
-        let row = Pass::cost(1, level.extent.w, frame_w);
+        let row = PyramidPass::cost(1, level.extent.w, frame_w);
         let most = ((budget / row).saturating_sub(10) / 2).max(1) as u32;
         // Rows of equal bands, not one short rest.
         let step = cells.h.div_ceil(cells.h.div_ceil(most));
         for start in (0..cells.h).step_by(step as usize) {
             let end = (start + step).min(cells.h);
-            let cost = Pass::cost(STRIDE * (end - start) + 10, level.extent.w, frame_w);
+            let cost = PyramidPass::cost(STRIDE * (end - start) + 10, level.extent.w, frame_w);
             if used > 0 && used + cost > budget {
-                passes.push(Pass::default());
+                passes.push(PyramidPass::default());
                 used = 0;
             }
             used += cost;

@@ -1,6 +1,6 @@
 //! Stages of the cascade as steps: P-Net over the pyramid, then a net over the crops of what is left (spec sections 3.3 to 3.5).
 
-use super::pyramid::Pass;
+use super::pyramid::PyramidPass;
 use super::{Capacity, Config, Resampling};
 use crate::kernels::image::{Crop, ResampleColumns, ResampleRows};
 use crate::kernels::nn::Propose;
@@ -140,7 +140,7 @@ impl<'a> Stages<'a> {
     /// # Errors
     ///
     /// [`NetError::Shape`] if a pass is too large to index.
-    pub fn propose(&mut self, net: &Fused, passes: &[Pass], corners: Vec<f32>) -> Result<List, NetError> {
+    pub fn propose(&mut self, net: &Fused, passes: &[PyramidPass], corners: Vec<f32>) -> Result<List, NetError> {
         let (threshold, images, bilinear) = (self.config.thresholds[0], self.images, self.bilinear());
         let list = self.list("cells", self.capacity.candidates, ListId::Cells);
         let Tail::Propose { parameters } = net.tail() else { unreachable!("P-Net has no dense layer") };

@@ -13,7 +13,7 @@ use super::bytes::{Cursor, FormatError};
 const MAX_VALUES: usize = 1 << 20;
 
 /// Index of a value in its pickle.
-pub(crate) type Id = usize;
+pub(crate) type ValueId = usize;
 
 /// What the stack machine would have made.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,31 +33,31 @@ pub(crate) enum PickleValue<'a> {
     /// A class or function: module and name.
     Global(&'a str, &'a str),
     /// A list.
-    List(Vec<Id>),
+    List(Vec<ValueId>),
     /// A tuple.
-    Tuple(Vec<Id>),
+    Tuple(Vec<ValueId>),
     /// A dictionary: keys and values.
-    Dict(Vec<(Id, Id)>),
+    Dict(Vec<(ValueId, ValueId)>),
     /// What a function or class makes of its arguments, with what was set on it afterwards.
     Call {
         /// Function or class.
-        function: Id,
+        function: ValueId,
         /// Its arguments, a tuple.
-        arguments: Id,
+        arguments: ValueId,
         /// Passed to `__setstate__`.
-        state: Option<Id>,
+        state: Option<ValueId>,
         /// Set by `object[key] = value`.
-        items: Vec<(Id, Id)>,
+        items: Vec<(ValueId, ValueId)>,
     },
     /// An object kept outside the pickle, and how it is found.
-    Persistent(Id),
+    Persistent(ValueId),
 }
 
 /// A pickle that was read.
 #[derive(Debug)]
 pub(crate) struct Pickle<'a> {
     values: Vec<PickleValue<'a>>,
-    root: Id,
+    root: ValueId,
 }
 
 impl<'a> Pickle<'a> {
@@ -81,7 +81,7 @@ impl<'a> Pickle<'a> {
     }
 
     /// The value of `id`.
-    pub(crate) fn get(&self, id: Id) -> &PickleValue<'a> {
+    pub(crate) fn get(&self, id: ValueId) -> &PickleValue<'a> {
         &self.values[id]
     }
 
@@ -91,7 +91,7 @@ impl<'a> Pickle<'a> {
     }
 
     /// The text of `id`, if it is text.
-    pub(crate) fn text(&self, id: Id) -> Option<&'a str> {
+    pub(crate) fn text(&self, id: ValueId) -> Option<&'a str> {
         match self.values[id] {
             PickleValue::Text(text) => Some(text),
             PickleValue::Bytes(bytes) => std::str::from_utf8(bytes).ok(),
@@ -100,7 +100,7 @@ impl<'a> Pickle<'a> {
     }
 
     /// The size `id`, if it is an integer that is not negative.
-    pub(crate) fn size(&self, id: Id) -> Option<usize> {
+    pub(crate) fn size(&self, id: ValueId) -> Option<usize> {
         match self.values[id] {
             PickleValue::Int(value) => value.try_into().ok(),
             _ => None,
@@ -108,12 +108,12 @@ impl<'a> Pickle<'a> {
     }
 
     /// The sizes in the tuple `id`.
-    pub(crate) fn sizes(&self, id: Id) -> Option<Vec<usize>> {
+    pub(crate) fn sizes(&self, id: ValueId) -> Option<Vec<usize>> {
         self.tuple(id)?.iter().map(|&id| self.size(id)).collect()
     }
 
     /// The members of the tuple `id`.
-    pub(crate) fn tuple(&self, id: Id) -> Option<&[Id]> {
+    pub(crate) fn tuple(&self, id: ValueId) -> Option<&[ValueId]> {
         match &self.values[id] {
             PickleValue::Tuple(members) => Some(members),
             _ => None,
@@ -121,13 +121,13 @@ impl<'a> Pickle<'a> {
     }
 
     /// Keys and values of a dictionary or of an object filled like one.
-    pub(crate) fn items(&self, value: &PickleValue<'a>) -> Option<Vec<(&'a str, Id)>> {
+    pub(crate) fn items(&self, value: &PickleValue<'a>) -> Option<Vec<(&'a str, ValueId)>> {
         let (PickleValue::Dict(items) | PickleValue::Call { items, .. }) = value else { return None };
         items.iter().map(|&(key, value)| Some((self.text(key)?, value))).collect()
     }
 
     /// Module, name and arguments of the call `value`.
-    pub(crate) fn call(&self, value: &PickleValue<'a>) -> Option<(&'a str, &'a str, &[Id])> {
+    pub(crate) fn call(&self, value: &PickleValue<'a>) -> Option<(&'a str, &'a str, &[ValueId])> {
         let &PickleValue::Call { function, arguments, .. } = value else { return None };
         let PickleValue::Global(module, name) = self.values[function] else { return None };
         Some((module, name, self.tuple(arguments)?))
@@ -138,9 +138,9 @@ impl<'a> Pickle<'a> {
 struct Machine<'a> {
     cursor: Cursor<'a>,
     values: Vec<PickleValue<'a>>,
-    stack: Vec<Id>,
+    stack: Vec<ValueId>,
     marks: Vec<usize>,
-    memo: BTreeMap<usize, Id>,
+    memo: BTreeMap<usize, ValueId>,
 }
 
 impl<'a> Machine<'a> {
@@ -262,7 +262,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn pop(&mut self) -> Result<Id, FormatError> {
+    fn pop(&mut self) -> Result<ValueId, FormatError> {
         let floor = self.marks.last().copied().unwrap_or(0);
         match self.stack.pop() {
             Some(id) if self.stack.len() >= floor => Ok(id),
@@ -270,7 +270,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn pop_to_mark(&mut self) -> Result<Vec<Id>, FormatError> {
+    fn pop_to_mark(&mut self) -> Result<Vec<ValueId>, FormatError> {
         let mark = self.marks.pop().ok_or_else(|| self.cursor.fail("no mark on the stack"))?;
         Ok(self.stack.split_off(mark))
     }

@@ -5,7 +5,7 @@ use super::layout::{NetTensors, WeightLayout, assemble};
 use super::names::CascadeNet;
 use crate::formats::bytes::{Cursor, elements, f32s};
 use crate::formats::npy::Header;
-use crate::formats::pickle::{Id, Pickle, PickleValue};
+use crate::formats::pickle::{ValueId, Pickle, PickleValue};
 use crate::tensor::Tensor;
 
 const FORMAT: &str = "numpy";
@@ -36,14 +36,14 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<(CascadeNet, NetTensors)>, Weight
 }
 
 /// The dictionary in the array of one object that is the whole file.
-fn dictionary<'a>(pickle: &Pickle<'a>) -> Option<Vec<(&'a str, Id)>> {
+fn dictionary<'a>(pickle: &Pickle<'a>) -> Option<Vec<(&'a str, ValueId)>> {
     let &[_, _, _, _, objects] = state(pickle, pickle.root())? else { return None };
     let PickleValue::List(objects) = pickle.get(objects) else { return None };
     pickle.items(pickle.get(*objects.first()?))
 }
 
 /// The state of an array: version, shape, element type, whether in Fortran order, data.
-fn state<'p>(pickle: &'p Pickle<'_>, array: &PickleValue<'_>) -> Option<&'p [Id]> {
+fn state<'p>(pickle: &'p Pickle<'_>, array: &PickleValue<'_>) -> Option<&'p [ValueId]> {
     let &PickleValue::Call { function, state: Some(state), .. } = array else { return None };
     match *pickle.get(function) {
         PickleValue::Global("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct") => pickle.tuple(state),
@@ -52,7 +52,7 @@ fn state<'p>(pickle: &'p Pickle<'_>, array: &PickleValue<'_>) -> Option<&'p [Id]
 }
 
 /// The array `id`, if it is of little-endian `float32` in C order.
-fn array(pickle: &Pickle<'_>, id: Id) -> Option<Tensor> {
+fn array(pickle: &Pickle<'_>, id: ValueId) -> Option<Tensor> {
     let &[_, shape, kind, fortran, data] = state(pickle, pickle.get(id))? else { return None };
     (is_float32(pickle, pickle.get(kind))? && *pickle.get(fortran) == PickleValue::Bool(false)).then_some(())?;
     let shape = pickle.sizes(shape)?;

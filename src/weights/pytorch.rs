@@ -7,7 +7,7 @@ use super::archive::Archive;
 use super::layout::{NetTensors, WeightLayout, assemble};
 use super::names::CascadeNet;
 use crate::formats::bytes::{Cursor, elements, f16s, f32s};
-use crate::formats::pickle::{Id, Pickle, PickleValue};
+use crate::formats::pickle::{ValueId, Pickle, PickleValue};
 use crate::tensor::Tensor;
 
 const FORMAT: &str = "PyTorch";
@@ -128,7 +128,7 @@ struct TensorView<'a> {
 }
 
 impl<'a> TensorView<'a> {
-    fn of(pickle: &Pickle<'a>, id: Id) -> Option<Self> {
+    fn of(pickle: &Pickle<'a>, id: ValueId) -> Option<Self> {
         let (module, mut name, mut arguments) = pickle.call(pickle.get(id))?;
         if (module, name) == ("torch._utils", "_rebuild_parameter") {
             (_, name, arguments) = pickle.call(pickle.get(*arguments.first()?))?;

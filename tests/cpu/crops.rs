@@ -10,7 +10,7 @@ use mtcmcn::data::Faults;
 use mtcmcn::tensor::noise;
 use mtcmcn::train::config::TrainConfig;
 use mtcmcn::train::crops::{
-    CropJob, CropsError, DataPart, Earlier, Photo, Report, SampleKind, Shard, ShardBatches, label, photos, prepare,
+    CropJob, CropsError, DataPart, Earlier, Photo, CropReport, SampleKind, Shard, ShardBatches, label, photos, prepare,
 };
 use mtcmcn::train::initial_weights;
 use mtcmcn::train::run::{Batches as _, Cause};
@@ -51,7 +51,7 @@ impl Scratch {
         TrainConfig::from_toml(&format!("{settings}\n{sources}{less}{crops}"), "test").unwrap()
     }
 
-    fn prepare(&self, config: &TrainConfig, net: &str, weights: Option<&Weights>, out: &str) -> Result<Option<Report>, CropsError> {
+    fn prepare(&self, config: &TrainConfig, net: &str, weights: Option<&Weights>, out: &str) -> Result<Option<CropReport>, CropsError> {
         self.prepare_with(config, net, weights, out, &picture, &AtomicBool::new(false))
     }
 
@@ -63,7 +63,7 @@ impl Scratch {
         out: &str,
         read: &(dyn Fn(&Path) -> Result<Frame, Cause> + Sync),
         stop: &AtomicBool,
-    ) -> Result<Option<Report>, CropsError> {
+    ) -> Result<Option<CropReport>, CropsError> {
         let engine = Engine::cpu();
         let earlier = weights.map(|weights| Earlier { engine: &engine, weights });
         prepare(&CropJob { net, config, earlier, teacher: None, read, stop }, &self.path(out), &mut |_| {})

@@ -16,7 +16,7 @@ use crate::cli::{decode, fetch};
 
 /// Medians over a few fresh processes; memory is the most that any took.
 #[derive(Debug, Clone, Copy)]
-pub struct Start {
+pub struct ProcessStart {
     /// Opening the engine.
     pub engine: Duration,
     /// Reading and checking the weights.
@@ -33,7 +33,7 @@ pub struct Start {
 /// # Errors
 ///
 /// If the file cannot be written or a process fails.
-pub fn starts(args: &FrameArgs, device: &str, frame: &Frame, min_face: f64) -> Result<Option<Start>> {
+pub fn starts(args: &FrameArgs, device: &str, frame: &Frame, min_face: f64) -> Result<Option<ProcessStart>> {
     if args.starts == 0 {
         return Ok(None);
     }
@@ -53,7 +53,7 @@ pub fn starts(args: &FrameArgs, device: &str, frame: &Frame, min_face: f64) -> R
         Spread::of(&times).map_or(Duration::ZERO, |spread| spread.p50)
     };
     let process: Vec<_> = reports.iter().map(|(_, process)| *process).collect();
-    Ok(Some(Start {
+    Ok(Some(ProcessStart {
         engine: median("engine"),
         weights: median("weights"),
         first: median("first"),

@@ -13,7 +13,7 @@ use mtcmcn::{Config, Detections, Detector, Engine, Frame, Weights};
 use super::args::{FrameArgs, Size, config};
 use super::frames::Group;
 use super::platform::Energy;
-use super::probe::{self, Start};
+use super::probe::{self, ProcessStart};
 
 /// An engine with all that its measurements need.
 pub struct Bench<'a> {
@@ -63,7 +63,7 @@ pub struct Measured {
     /// What one frame asks of a device; zero on the CPU engine.
     pub tally: Tally,
     pub pyramid_pixels: u64,
-    pub start: Option<Start>,
+    pub start: Option<ProcessStart>,
     pub joules: Option<f64>,
     pub profile: Vec<TimedStep>,
 }

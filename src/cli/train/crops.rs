@@ -10,7 +10,7 @@ use mtcmcn::Weights;
 use mtcmcn::data::Faults;
 use mtcmcn::files::write_whole;
 use mtcmcn::train::config::TrainConfig;
-use mtcmcn::train::crops::{self, CropJob, CropProgress, Earlier, Report, SampleKind};
+use mtcmcn::train::crops::{self, CropJob, CropProgress, Earlier, CropReport, SampleKind};
 use mtcmcn::train::run::End;
 
 use super::args::NetName;
@@ -117,7 +117,7 @@ fn tell_faults(faults: &Faults, path: &Path, quiet: bool) -> Result<()> {
 }
 
 /// What there is to learn from, and what was wrong, beside `out`.
-fn tell(net: NetName, report: &Report, out: &Path, quiet: bool) -> Result<()> {
+fn tell(net: NetName, report: &CropReport, out: &Path, quiet: bool) -> Result<()> {
     tell_faults(&report.faults, &out.with_extension("faults.txt"), quiet)?;
     if quiet {
         return Ok(());

@@ -26,7 +26,7 @@ use crate::data::DataError;
 
 pub use batches::ShardBatches;
 pub use pool::{DataPart, Photo, photos};
-pub use prepare::{CropJob, CropProgress, Report, prepare};
+pub use prepare::{CropJob, CropProgress, CropReport, prepare};
 pub use ratio::Ratio;
 pub use search::Earlier;
 pub use shard::{CropRecord, Shard, ShardError};

@@ -15,7 +15,7 @@ use super::pixels::cut;
 use super::pool::{DataPart, Photo, photos};
 use super::random::Draw;
 use super::search::{Earlier, Loaded, SearchResult, Searcher};
-use super::shard::{CropRecord, ShardError, Writer};
+use super::shard::{CropRecord, ShardError, ShardWriter};
 use super::window::SampleKind;
 use crate::cascade::{Depth, Frame, Proposals};
 use crate::data::{DataError, Faults};
@@ -57,7 +57,7 @@ pub struct CropProgress {
 
 /// What came of it.
 #[derive(Debug, Serialize)]
-pub struct Report {
+pub struct CropReport {
     /// Images of the training, validation and test part.
     pub images: [u64; 3],
     /// Of those three: negatives, positives, parts, landmark faces.
@@ -79,7 +79,7 @@ pub struct Report {
 /// # Errors
 ///
 /// [`CropsError`]; what was at `out` before is then untouched.
-pub fn prepare(job: &CropJob<'_>, out: &Path, watch: &mut dyn FnMut(CropProgress)) -> Result<Option<Report>, CropsError> {
+pub fn prepare(job: &CropJob<'_>, out: &Path, watch: &mut dyn FnMut(CropProgress)) -> Result<Option<CropReport>, CropsError> {
     let net = [PNET, RNET, ONET].into_iter().find(|net| net.name == job.net).ok_or_else(|| CropsError::NoNet { name: job.net.into() })?;
     let failed = |source| ShardError::Write { path: out.into(), source };
     let mut faults = if job.config.data.strict { Faults::strict() } else { Faults::lenient() };
@@ -87,7 +87,7 @@ pub fn prepare(job: &CropJob<'_>, out: &Path, watch: &mut dyn FnMut(CropProgress
     let searcher = searcher(net, job)?;
     let judge = job.teacher.map(|teacher| TeacherNet::new(teacher.engine, net, teacher.weights)).transpose();
     let judge = judge.map_err(|error| CropsError::NoTeacher { source: error.into() })?;
-    let mut cutter = Cutter { job, net, searcher, judge, faults, report: Report::default() };
+    let mut cutter = Cutter { job, net, searcher, judge, faults, report: CropReport::default() };
     files::remove_leftovers(out).map_err(failed)?;
     let mut end = None;
     let written = files::write_with(out, |file| {
@@ -102,7 +102,7 @@ pub fn prepare(job: &CropJob<'_>, out: &Path, watch: &mut dyn FnMut(CropProgress
         Some(Err(Stop::Disk(source))) => return Err(failed(source).into()),
         Some(Ok(true)) | None => written.map_err(failed)?,
     }
-    Ok(Some(Report { faults: cutter.faults, ..cutter.report }))
+    Ok(Some(CropReport { faults: cutter.faults, ..cutter.report }))
 }
 
 /// The nets before `net`; `None` for P-Net, which has none.
@@ -118,7 +118,7 @@ fn searcher(net: Net, job: &CropJob<'_>) -> Result<Option<Searcher>, CropsError>
     searcher.map(Some).map_err(|source| CropsError::Earlier { net: net.name.into(), source })
 }
 
-impl Default for Report {
+impl Default for CropReport {
     fn default() -> Self {
         Self { images: [0; 3], crops: [[0; 4]; 3], unreadable: 0, truncated: 0, faults: Faults::lenient() }
     }
@@ -150,13 +150,13 @@ struct Cutter<'a> {
     /// The teacher's own net for these crops.
     judge: Option<TeacherNet>,
     faults: Faults,
-    report: Report,
+    report: CropReport,
 }
 
 impl Cutter<'_> {
     /// Cuts all photos, some at a time: while the nets search some, the next are read. False if told to stop.
     fn write(&mut self, photos: &[Photo], file: &mut File, watch: &mut dyn FnMut(CropProgress)) -> Result<bool, Stop> {
-        let mut writer = Writer::new(file, self.net.side).map_err(Stop::Disk)?;
+        let mut writer = ShardWriter::new(file, self.net.side).map_err(Stop::Disk)?;
         let mut groups = photos.chunks(TOGETHER).zip((0..).step_by(TOGETHER));
         let mut next = groups.next().map(|(group, first)| (group, first, self.load(group)));
         let mut crops = 0;

@@ -135,7 +135,7 @@ pub enum ShardError {
 }
 
 /// Writes a file of crops, front to back.
-pub struct Writer<'a> {
+pub struct ShardWriter<'a> {
     file: BufWriter<&'a mut File>,
     side: u32,
     sum: u32,
@@ -145,7 +145,7 @@ pub struct Writer<'a> {
     records: Vec<u8>,
 }
 
-impl<'a> Writer<'a> {
+impl<'a> ShardWriter<'a> {
     /// Begins to write crops of `side` pixels to `file`.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::files;
 use crate::kernels::train::LossTask;
-use crate::train::crops::shard::{ShardError, Writer};
+use crate::train::crops::shard::{ShardError, ShardWriter};
 
 /// A file of crops, each of which says in its pixels which one it is.
 struct Crops(PathBuf);
@@ -30,7 +30,7 @@ impl Crops {
             }
         }
         files::write_with(&path, |file| {
-            let mut writer = Writer::new(file, side)?;
+            let mut writer = ShardWriter::new(file, side)?;
             for (i, record) in records.iter().enumerate() {
                 let rgb: Vec<u8> = [i as u8, (i >> 8) as u8, 77].repeat((side * side) as usize);
                 writer.add(&rgb, std::slice::from_ref(record))?;
@@ -48,7 +48,7 @@ impl Crops {
         let records: Vec<CropRecord> = shard.records().iter().map(|record| CropRecord { teacher: Some(logit), ..*record }).collect();
         let rgb: Vec<Vec<u8>> = (0..records.len()).map(|i| shard.pixels(i).to_vec()).collect();
         files::write_with(&crops.0, |file| {
-            let mut writer = Writer::new(file, 12)?;
+            let mut writer = ShardWriter::new(file, 12)?;
             for (rgb, record) in rgb.iter().zip(&records) {
                 writer.add(rgb, std::slice::from_ref(record))?;
             }

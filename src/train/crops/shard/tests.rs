@@ -35,7 +35,7 @@ fn pixels(i: u32, side: u32) -> Vec<u8> {
 
 fn write(path: &Path, count: u32, side: u32) {
     files::write_with(path, |file| {
-        let mut writer = Writer::new(file, side)?;
+        let mut writer = ShardWriter::new(file, side)?;
         // In unequal portions.
         let mut first = 0;
         while first < count {
@@ -140,7 +140,7 @@ fn an_unfinished_file_is_never_seen() {
     write(&scratch.0, 5, 12);
     let hash = Shard::open(&scratch.0).unwrap().hash().to_owned();
     let died = files::write_with(&scratch.0, |file| {
-        let mut writer = Writer::new(file, 12)?;
+        let mut writer = ShardWriter::new(file, 12)?;
         writer.add(&pixels(1, 12), &[record(1)])?;
         writer.file.flush()?;
         assert_eq!(Shard::open(&scratch.0).unwrap().hash(), hash);
