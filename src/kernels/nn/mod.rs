@@ -6,6 +6,10 @@ mod conv_backward_weight;
 mod conv_flip;
 mod conv_pool;
 mod conv_uniform;
+mod convolution;
+mod convolution_backward_bias;
+mod convolution_backward_input;
+mod convolution_backward_weight;
 mod convolve;
 mod dense;
 mod dense_backward_input;
@@ -21,6 +25,7 @@ mod prelu_backward;
 mod prelu_pool;
 mod prelu_pool_backward;
 mod propose;
+mod sizes;
 
 pub use conv::Conv;
 pub use conv_backward_input::ConvBackwardInput;
@@ -28,6 +33,10 @@ pub use conv_backward_weight::ConvBackwardWeight;
 pub use conv_flip::ConvFlip;
 pub use conv_pool::ConvPool;
 pub use conv_uniform::ConvUniform;
+pub use convolution::Convolution;
+pub use convolution_backward_bias::ConvolutionBackwardBias;
+pub use convolution_backward_input::ConvolutionBackwardInput;
+pub use convolution_backward_weight::ConvolutionBackwardWeight;
 pub use dense::Dense;
 pub use dense_backward_input::DenseBackwardInput;
 pub use dense_backward_weight::DenseBackwardWeight;
@@ -42,6 +51,7 @@ pub use prelu_backward::PreluBackward;
 pub use prelu_pool::PreluPool;
 pub use prelu_pool_backward::PreluPoolBackward;
 pub use propose::Propose;
+pub use sizes::{Sizes, Tiling};
 
 use conv::{GROUP, grid};
 
