@@ -45,11 +45,18 @@ fn main() {
         println!("{:44} {:>10} {:>9} {:>9} {:>8}", "product", "µs", "GFLOP/s", "at best", "of peak");
         let mut peak = session(&engine, &|r| push(r, Peak::new(1 << 16, if name == "cpu" { 4096 } else { 1024 })));
         for (label, sizes) in all(batch).into_iter().filter(|(label, _)| label.contains(&filter)) {
-            let tilings: &[(Tiling, &str)] =
-                if name == "cpu" { &[(Tiling::Registers, "")] } else { &[(Tiling::Workgroup, ", tiles"), (Tiling::Registers, ", registers")] };
+            let tilings: &[(Tiling, &str)] = if name == "cpu" {
+                &[(Tiling::Registers, "")]
+            } else {
+                &[(Tiling::Workgroup, ", tiles"), (Tiling::Registers, ", registers")]
+            };
             for (tiling, with) in tilings {
                 row(&format!("{label} forward{with}"), &mut peak, session(&engine, &|r| push(r, Convolution::new(&sizes, true, *tiling))));
-                row(&format!("{label} input{with}"), &mut peak, session(&engine, &|r| push(r, ConvolutionBackwardInput::new(&sizes, *tiling))));
+                row(
+                    &format!("{label} input{with}"),
+                    &mut peak,
+                    session(&engine, &|r| push(r, ConvolutionBackwardInput::new(&sizes, *tiling))),
+                );
                 row(&format!("{label} weight{with}"), &mut peak, session(&engine, &|r| weight(r, &sizes, *tiling)));
             }
         }
@@ -62,7 +69,8 @@ fn all(batch: u32) -> Vec<(String, Sizes)> {
         let sizes = Sizes::new(&x, out, k, stride, padding, 1).expect("a valid convolution");
         (format!("{k}x{k} {c}->{out} at {side}x{side}, stride {stride}"), sizes)
     };
-    let dense = |[inputs, outputs]: [u32; 2]| (format!("dense {inputs}x{outputs}"), Sizes::dense(batch, inputs, outputs).expect("a valid layer"));
+    let dense =
+        |[inputs, outputs]: [u32; 2]| (format!("dense {inputs}x{outputs}"), Sizes::dense(batch, inputs, outputs).expect("a valid layer"));
     let mut all: Vec<(String, Sizes)> = CONVOLUTIONS.into_iter().map(convolution).collect();
     all.splice(2..2, DENSE.into_iter().map(dense));
     all

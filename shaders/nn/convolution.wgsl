@@ -34,24 +34,24 @@ struct Convolution {
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
+// Of the workgroup; and of the invocation's four places: their elements under the tap in the group's first channel.
+var<private> group: u32;
+var<private> at: vec4u;
+var<private> inside: vec4<bool>;
+
 @compute @workgroup_size(64)
 fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) workgroup: vec3u) {
     let outputs = p.out / p.groups;
     let channels = p.c / p.groups;
-    var height = 16u;
-    var width = 256u;
-    if TILED { height = 64u; width = 64u; }
-    let across = (p.n * p.y_h * p.y_w + width - 1u) / width;
-    let down = (outputs + height - 1u) / height;
+    let places = p.n * p.y_h * p.y_w;
+    let size = tile_size();
+    let tiles = (vec2u(outputs, places) + size - 1u) / size;
     let flat = flat_workgroup(workgroup);
-    let group = flat / (across * down);
+    group = flat / (tiles.x * tiles.y);
     if group >= p.groups { return; }
-    let first = group * outputs + flat / across % down * height;
-    let left = flat % across * width;
-    // The places whose elements this invocation reads; those beyond the last repeat it.
-    var quad = lane;
-    if TILED { quad = lane % 16u; }
-    let place = min(vec4u(left + quad * 4u) + vec4u(0u, 1u, 2u, 3u), vec4u(p.n * p.y_h * p.y_w - 1u));
+    let first = flat / tiles.y % tiles.x * size.x;
+    let left = flat % tiles.y * size.y;
+    let place = columns_read(lane, left, places);
     let top = place / p.y_w % p.y_h * p.stride - p.padding;
     let side = place % p.y_w * p.stride - p.padding;
     let item = (place / (p.y_h * p.y_w) * p.c + group * channels) * (p.h * p.w);
@@ -60,55 +60,39 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) workg
         // Above and left of the image they wrap around, and so lie outside too.
         let row = top + tap / K;
         let column = side + tap % K;
-        let inside = (row < vec4u(p.h)) & (column < vec4u(p.w));
-        let at = (item + row * p.w + column) * vec4u(inside);
-        if TILED {
-            for (var c = 0u; c < channels; c += 16u) {
-                let k = lane / 16u;
-                right_tile[lane] = pixels(at, c + k, inside);
-                right_tile[lane + 64u] = pixels(at, c + k + 4u, inside);
-                right_tile[lane + 128u] = pixels(at, c + k + 8u, inside);
-                right_tile[lane + 192u] = pixels(at, c + k + 12u, inside);
-                let l = lane % 16u * 16u + k;
-                left_tile[l] = weights(first + k * 4u, c + lane % 16u, tap);
-                left_tile[l + 4u] = weights(first + k * 4u + 16u, c + lane % 16u, tap);
-                left_tile[l + 8u] = weights(first + k * 4u + 32u, c + lane % 16u, tap);
-                left_tile[l + 12u] = weights(first + k * 4u + 48u, c + lane % 16u, tap);
-                sums = tile(lane, sums);
-            }
-        } else {
-            for (var c = 0u; c < channels; c++) {
-                let right = pixels(at, c, inside);
-                sums = registers(sums, weights(first, c, tap), weights(first + 4u, c, tap), weights(first + 8u, c, tap), weights(first + 12u, c, tap), right);
-            }
-        }
+        inside = (row < vec4u(p.h)) & (column < vec4u(p.w));
+        at = (item + row * p.w + column) * vec4u(inside);
+        sums = multiply(lane, first, 0u, channels, tap, sums);
     }
-    var at = Corner(first, (group + 1u) * outputs, left + lane * 4u, 0u);
-    if TILED { at = Corner(first + lane / 8u * 4u, at.end, left + lane % 8u * 4u, 0u); }
-    store_all(at, sums);
+    store_all(lane, first, left, sums);
 }
 
-// Elements of channel `c` of the group: zero beyond the last channel, and outside the image.
-fn pixels(at: vec4u, c: u32, inside: vec4<bool>) -> vec4f {
-    let i = at + min(c, p.c / p.groups - 1u) * (p.h * p.w) * vec4u(inside);
-    return select(vec4f(0.0), vec4f(x[i.x], x[i.y], x[i.z], x[i.w]), inside & vec4<bool>(c < p.c / p.groups));
-}
-
-// Weights of four outputs; those beyond the last repeat it, and what becomes of them is dropped.
-fn weights(o: u32, c: u32, tap: u32) -> vec4f {
+// Elements of channel `c` of the group: zero outside the image, and beyond the last channel.
+fn four_columns(c: u32) -> vec4f {
     let channels = p.c / p.groups;
-    let i = (min(vec4u(o) + vec4u(0u, 1u, 2u, 3u), vec4u(p.out - 1u)) * channels + min(c, channels - 1u)) * (K * K) + tap;
+    let i = at + min(c, channels - 1u) * (p.h * p.w) * vec4u(inside);
+    return select(vec4f(0.0), vec4f(x[i.x], x[i.y], x[i.z], x[i.w]), inside & vec4<bool>(c < channels));
+}
+
+// Weights of four outputs of the group; those beyond the last repeat it, and what becomes of them is dropped.
+fn four_rows(o: u32, c: u32, tap: u32) -> vec4f {
+    let outputs = p.out / p.groups;
+    let channels = p.c / p.groups;
+    let row = group * outputs + min(vec4u(o) + vec4u(0u, 1u, 2u, 3u), vec4u(outputs - 1u));
+    let i = (row * channels + min(c, channels - 1u)) * (K * K) + tap;
     return vec4f(weight[i.x], weight[i.y], weight[i.z], weight[i.w]);
 }
 
-fn store(at: Corner, v: vec4f) {
+fn store(o: u32, place: u32, v: vec4f) {
     let plane = p.y_h * p.y_w;
-    if at.column >= p.n * plane { return; }
-    let i = (at.column / plane * p.out + at.row) * plane + at.column % plane;
-    if at.row < at.end { y[i] = v.x + bias_of(at.row); }
-    if at.row + 1u < at.end { y[i + plane] = v.y + bias_of(at.row + 1u); }
-    if at.row + 2u < at.end { y[i + 2u * plane] = v.z + bias_of(at.row + 2u); }
-    if at.row + 3u < at.end { y[i + 3u * plane] = v.w + bias_of(at.row + 3u); }
+    let outputs = p.out / p.groups;
+    if place >= p.n * plane { return; }
+    let channel = group * outputs + o;
+    let i = (place / plane * p.out + channel) * plane + place % plane;
+    if o < outputs { y[i] = v.x + bias_of(channel); }
+    if o + 1u < outputs { y[i + plane] = v.y + bias_of(channel + 1u); }
+    if o + 2u < outputs { y[i + 2u * plane] = v.z + bias_of(channel + 2u); }
+    if o + 3u < outputs { y[i + 3u * plane] = v.w + bias_of(channel + 3u); }
 }
 
 fn bias_of(o: u32) -> f32 {

@@ -34,82 +34,64 @@ struct ConvolutionBackwardWeight {
 @group(0) @binding(2) var<storage, read> dy: array<f32>;
 @group(0) @binding(3) var<storage, read_write> dweight: array<f32>;
 
-// Four columns of the weights: the element of x under each in the window at (0, 0) of an item, above and left of x wrapping around.
-struct Columns { channel: vec4u, row: vec4u, column: vec4u }
+// Of the workgroup: its group, slab and the place where that ends; and of the invocation's four columns of the weights: channel, row and column of
+// the element under each in the window at (0, 0), above and left of x wrapping around.
+var<private> group: u32;
+var<private> slab: u32;
+var<private> end: u32;
+var<private> channel: vec4u;
+var<private> top: vec4u;
+var<private> side: vec4u;
 
 @compute @workgroup_size(64)
 fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) workgroup: vec3u) {
     let outputs = p.out / p.groups;
     let channels = p.c / p.groups;
-    var height = 16u;
-    var width = 256u;
-    if TILED { height = 64u; width = 64u; }
-    let across = (channels * K * K + width - 1u) / width;
-    let down = (outputs + height - 1u) / height;
+    let size = tile_size();
+    let tiles = (vec2u(outputs, channels * K * K) + size - 1u) / size;
     let flat = flat_workgroup(workgroup);
-    let slab = flat / (across * down * p.groups);
+    slab = flat / (tiles.x * tiles.y * p.groups);
     if slab >= p.slabs { return; }
-    let group = flat / (across * down) % p.groups;
-    let first = group * outputs + flat / across % down * height;
-    let left = flat % across * width;
-    // The columns that this invocation reads; those beyond the last repeat it.
-    var quad = lane;
-    if TILED { quad = lane % 16u; }
-    let weights = min(vec4u(left + quad * 4u) + vec4u(0u, 1u, 2u, 3u), vec4u(channels * K * K - 1u));
-    let columns = Columns((group * channels + weights / (K * K)) * (p.h * p.w), weights / K % K - p.padding, weights % K - p.padding);
-    let last = min((slab + 1u) * p.slab, p.n * p.y_h * p.y_w);
-    var sums = Sums();
-    if TILED {
-        for (var place = slab * p.slab; place < last; place += 16u) {
-            let k = lane / 16u;
-            right_tile[lane] = pixels(columns, place + k, last);
-            right_tile[lane + 64u] = pixels(columns, place + k + 4u, last);
-            right_tile[lane + 128u] = pixels(columns, place + k + 8u, last);
-            right_tile[lane + 192u] = pixels(columns, place + k + 12u, last);
-            let l = lane % 16u * 16u + k;
-            let at = min(place + lane % 16u, last - 1u);
-            left_tile[l] = gradients(first + k * 4u, at);
-            left_tile[l + 4u] = gradients(first + k * 4u + 16u, at);
-            left_tile[l + 8u] = gradients(first + k * 4u + 32u, at);
-            left_tile[l + 12u] = gradients(first + k * 4u + 48u, at);
-            sums = tile(lane, sums);
-        }
-    } else {
-        for (var place = slab * p.slab; place < last; place++) {
-            let right = pixels(columns, place, last);
-            sums = registers(sums, gradients(first, place), gradients(first + 4u, place), gradients(first + 8u, place), gradients(first + 12u, place), right);
-        }
-    }
-    var at = Corner(first, (group + 1u) * outputs, left + lane * 4u, slab);
-    if TILED { at = Corner(first + lane / 8u * 4u, at.end, left + lane % 8u * 4u, slab); }
-    store_all(at, sums);
+    group = flat / (tiles.x * tiles.y) % p.groups;
+    end = min((slab + 1u) * p.slab, p.n * p.y_h * p.y_w);
+    let first = flat / tiles.y % tiles.x * size.x;
+    let left = flat % tiles.y * size.y;
+    let column = columns_read(lane, left, channels * K * K);
+    channel = (group * channels + column / (K * K)) * (p.h * p.w);
+    top = column / K % K - p.padding;
+    side = column % K - p.padding;
+    store_all(lane, first, left, multiply(lane, first, slab * p.slab, end, 0u, Sums()));
 }
 
-// Elements under four columns at a place: zero outside x, and from `last` on.
-fn pixels(columns: Columns, place: u32, last: u32) -> vec4f {
-    let row = columns.row + place / p.y_w % p.y_h * p.stride;
-    let column = columns.column + place % p.y_w * p.stride;
-    let inside = (row < vec4u(p.h)) & (column < vec4u(p.w)) & vec4<bool>(place < last);
+// Elements under four columns at a place: zero outside x, and from the slab's end on.
+fn four_columns(place: u32) -> vec4f {
+    let row = top + place / p.y_w % p.y_h * p.stride;
+    let column = side + place % p.y_w * p.stride;
+    let inside = (row < vec4u(p.h)) & (column < vec4u(p.w)) & vec4<bool>(place < end);
     let item = place / (p.y_h * p.y_w) * p.c * (p.h * p.w);
-    let i = (columns.channel + item + row * p.w + column) * vec4u(inside);
+    let i = (channel + item + row * p.w + column) * vec4u(inside);
     return select(vec4f(0.0), vec4f(x[i.x], x[i.y], x[i.z], x[i.w]), inside);
 }
 
-// Gradients of four outputs at a place; those beyond the last output repeat it, and what becomes of them is dropped.
-fn gradients(o: u32, place: u32) -> vec4f {
+// Gradients of four outputs of the group at a place; those beyond the last repeat it, and what becomes of them is dropped.
+fn four_rows(o: u32, place: u32, tap: u32) -> vec4f {
     let plane = p.y_h * p.y_w;
-    let i = (place / plane * p.out + min(vec4u(o) + vec4u(0u, 1u, 2u, 3u), vec4u(p.out - 1u))) * plane + place % plane;
+    let outputs = p.out / p.groups;
+    let before = min(place, end - 1u);
+    let row = group * outputs + min(vec4u(o) + vec4u(0u, 1u, 2u, 3u), vec4u(outputs - 1u));
+    let i = (before / plane * p.out + row) * plane + before % plane;
     return vec4f(dy[i.x], dy[i.y], dy[i.z], dy[i.w]);
 }
 
-fn store(at: Corner, v: vec4f) {
-    let row = p.c / p.groups * K * K;
-    if at.column >= row { return; }
-    let i = (at.origin * p.out + at.row) * row + at.column;
-    add(i, v.x, at.row < at.end);
-    add(i + row, v.y, at.row + 1u < at.end);
-    add(i + 2u * row, v.z, at.row + 2u < at.end);
-    add(i + 3u * row, v.w, at.row + 3u < at.end);
+fn store(o: u32, column: u32, v: vec4f) {
+    let outputs = p.out / p.groups;
+    let columns = p.c / p.groups * K * K;
+    if column >= columns { return; }
+    let i = (slab * p.out + group * outputs + o) * columns + column;
+    add(i, v.x, o < outputs);
+    add(i + columns, v.y, o + 1u < outputs);
+    add(i + 2u * columns, v.z, o + 2u < outputs);
+    add(i + 3u * columns, v.w, o + 3u < outputs);
 }
 
 fn add(i: u32, v: f32, exists: bool) {

@@ -1,8 +1,9 @@
-// Matrix products in tiles of 64 rows x 64 columns, 16 deep, staged in workgroup memory; or of 16 x 4 in the registers of each invocation: the
-// kernel overrides `TILED`.
+// Matrix products: in tiles of 64 rows x 64 columns, 16 deep, staged in workgroup memory if the kernel overrides `TILED`, else of 16 x 4 in the
+// registers of each invocation. The kernel has `four_rows` of the left factor, `four_columns` of the right one, and `store` for four rows of the
+// result.
 
-// Sums of an invocation, four blocks of 4 rows x 4 columns, a matrix column for each column. Registers alone: rows 0, 4, 8 and 12. Tiles: rows
-// and columns of `lane / 8` and `lane % 8`, then 32 rows further, 32 columns, both.
+// Sums of an invocation, four blocks of 4 rows x 4 columns, a matrix column for each column. In registers alone they are rows 0, 4, 8 and 12;
+// of a tile, quads `lane / 8` of rows and `lane % 8` of columns, then 32 rows further, 32 columns, both.
 struct Sums { a: mat4x4f, b: mat4x4f, c: mat4x4f, d: mat4x4f }
 
 // Quad `i` of rows or columns at depth k is element `16 k + i`.
@@ -25,8 +26,18 @@ fn level(k: u32, lane: u32, s: Sums) -> Sums {
     );
 }
 
-// The whole tile, which `stage` filled: unrolled, since a loop costs a counter.
-fn tile(lane: u32, before: Sums) -> Sums {
+// Stages 16 levels from `depth` on and adds them: unrolled, since a loop costs a counter.
+fn tile(lane: u32, row: u32, depth: u32, tap: u32, before: Sums) -> Sums {
+    let quad = lane / 16u;
+    let k = lane % 16u;
+    right_tile[lane] = four_columns(depth + quad);
+    right_tile[lane + 64u] = four_columns(depth + quad + 4u);
+    right_tile[lane + 128u] = four_columns(depth + quad + 8u);
+    right_tile[lane + 192u] = four_columns(depth + quad + 12u);
+    left_tile[k * 16u + quad] = four_rows(row + quad * 4u, depth + k, tap);
+    left_tile[k * 16u + quad + 4u] = four_rows(row + quad * 4u + 16u, depth + k, tap);
+    left_tile[k * 16u + quad + 8u] = four_rows(row + quad * 4u + 32u, depth + k, tap);
+    left_tile[k * 16u + quad + 12u] = four_rows(row + quad * 4u + 48u, depth + k, tap);
     workgroupBarrier();
     var s = level(0u, lane, before);
     s = level(1u, lane, s); s = level(2u, lane, s); s = level(3u, lane, s);
@@ -38,32 +49,58 @@ fn tile(lane: u32, before: Sums) -> Sums {
     return s;
 }
 
-// 16 rows times 4 columns.
-fn registers(s: Sums, l0: vec4f, l1: vec4f, l2: vec4f, l3: vec4f, right: vec4f) -> Sums {
-    return Sums(outer(s.a, l0, right), outer(s.b, l1, right), outer(s.c, l2, right), outer(s.d, l3, right));
+// Adds the products from depth `first` to `end`.
+fn multiply(lane: u32, row: u32, first: u32, end: u32, tap: u32, before: Sums) -> Sums {
+    var s = before;
+    if TILED {
+        for (var depth = first; depth < end; depth += 16u) { s = tile(lane, row, depth, tap, s); }
+    } else {
+        for (var depth = first; depth < end; depth++) {
+            let right = four_columns(depth);
+            s = Sums(
+                outer(s.a, four_rows(row, depth, tap), right),
+                outer(s.b, four_rows(row + 4u, depth, tap), right),
+                outer(s.c, four_rows(row + 8u, depth, tap), right),
+                outer(s.d, four_rows(row + 12u, depth, tap), right),
+            );
+        }
+    }
+    return s;
 }
 
-// Where a block of results is: rows before `end` exist, `origin` is the kernel's own.
-struct Corner { row: u32, end: u32, column: u32, origin: u32 }
+// Rows and columns of a workgroup's results.
+fn tile_size() -> vec2u {
+    if TILED { return vec2u(64u, 64u); }
+    return vec2u(16u, 256u);
+}
 
-// Hands the kernel's `store` what an invocation summed, four rows of a column at a time.
-fn store_all(at: Corner, s: Sums) {
+// The columns, of those from `first` to `count`, that an invocation reads for all: those beyond the last repeat it.
+fn columns_read(lane: u32, first: u32, count: u32) -> vec4u {
+    var quad = lane;
+    if TILED { quad = lane % 16u; }
+    return min(vec4u(first + quad * 4u) + vec4u(0u, 1u, 2u, 3u), vec4u(count - 1u));
+}
+
+// Hands `store` what an invocation summed, in the tile whose first row and column these are.
+fn store_all(lane: u32, row: u32, column: u32, s: Sums) {
     if TILED {
-        store_block(at, s.a);
-        store_block(Corner(at.row + 32u, at.end, at.column, at.origin), s.b);
-        store_block(Corner(at.row, at.end, at.column + 32u, at.origin), s.c);
-        store_block(Corner(at.row + 32u, at.end, at.column + 32u, at.origin), s.d);
+        let r = row + lane / 8u * 4u;
+        let c = column + lane % 8u * 4u;
+        store_block(r, c, s.a);
+        store_block(r + 32u, c, s.b);
+        store_block(r, c + 32u, s.c);
+        store_block(r + 32u, c + 32u, s.d);
     } else {
-        store_block(at, s.a);
-        store_block(Corner(at.row + 4u, at.end, at.column, at.origin), s.b);
-        store_block(Corner(at.row + 8u, at.end, at.column, at.origin), s.c);
-        store_block(Corner(at.row + 12u, at.end, at.column, at.origin), s.d);
+        store_block(row, column + lane * 4u, s.a);
+        store_block(row + 4u, column + lane * 4u, s.b);
+        store_block(row + 8u, column + lane * 4u, s.c);
+        store_block(row + 12u, column + lane * 4u, s.d);
     }
 }
 
-fn store_block(at: Corner, s: mat4x4f) {
-    store(at, s[0]);
-    store(Corner(at.row, at.end, at.column + 1u, at.origin), s[1]);
-    store(Corner(at.row, at.end, at.column + 2u, at.origin), s[2]);
-    store(Corner(at.row, at.end, at.column + 3u, at.origin), s[3]);
+fn store_block(row: u32, column: u32, s: mat4x4f) {
+    store(row, column, s[0]);
+    store(row, column + 1u, s[1]);
+    store(row, column + 2u, s[2]);
+    store(row, column + 3u, s[3]);
 }

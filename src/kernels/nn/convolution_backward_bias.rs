@@ -73,6 +73,10 @@ impl Kernel for ConvolutionBackwardBias {
 
 impl Samples for ConvolutionBackwardBias {
     fn samples() -> Vec<Sample<Self>> {
-        samples().into_iter().step_by(2).map(|(sizes, _)| Sample { kernel: Self::new(&sizes), read: vec![noise(sizes.y_len(), 1)] }).collect()
+        samples()
+            .into_iter()
+            .step_by(2)
+            .map(|(sizes, _)| Sample { kernel: Self::new(&sizes), read: vec![noise(sizes.y_len(), 1)] })
+            .collect()
     }
 }

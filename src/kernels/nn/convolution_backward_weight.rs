@@ -90,7 +90,9 @@ impl Kernel for ConvolutionBackwardWeight {
         let places = self.n as usize * plane;
         for (slab, dweight) in write[0].chunks_exact_mut(sizes.weight_len()).enumerate().take(self.slabs as usize) {
             let range = slab * self.slab as usize..((slab + 1) * self.slab as usize).min(places);
-            for ((o, c), tap) in (0..self.out as usize).flat_map(|o| (0..channels).map(move |c| (o, c))).flat_map(|at| (0..k * k).map(move |tap| (at, tap))) {
+            for ((o, c), tap) in
+                (0..self.out as usize).flat_map(|o| (0..channels).map(move |c| (o, c))).flat_map(|at| (0..k * k).map(move |tap| (at, tap)))
+            {
                 let to = &mut dweight[(o * channels + c) * k * k + tap];
                 let mut sum = if self.slabs == 1 { f64::from(*to) } else { 0.0 };
                 for place in range.clone() {
@@ -169,7 +171,9 @@ mod tests {
     #[test]
     fn slabs_cover_every_place_and_stay_below_the_longest_loop() {
         let large = Sizes::new(&Shape::new([256, 64, 112, 112]).unwrap(), 64, 3, 1, 1, 1).unwrap();
-        for (sizes, tiling) in samples().into_iter().chain([(large, Tiling::Registers), (Sizes::dense(64, 25_088, 512).unwrap(), Tiling::Workgroup)]) {
+        for (sizes, tiling) in
+            samples().into_iter().chain([(large, Tiling::Registers), (Sizes::dense(64, 25_088, 512).unwrap(), Tiling::Workgroup)])
+        {
             let kernel = ConvolutionBackwardWeight::new(&sizes, tiling);
             let places = sizes.n * sizes.y_h * sizes.y_w;
             assert!((kernel.slabs - 1) * kernel.slab < places && kernel.slabs * kernel.slab >= places, "{kernel:?}");

@@ -62,7 +62,9 @@ impl Sizes {
     /// are too many elements.
     pub fn new(x: &Shape, out: u32, k: u32, stride: u32, padding: u32, groups: u32) -> Result<Self, ShapeError> {
         let (c, level) = (x.c(), x.levels()[0]);
-        let places = |size: u32| (u64::from(size) + 2 * u64::from(padding)).checked_sub(u64::from(k)).map(|left| left / u64::from(stride.max(1)) + 1);
+        let places = |size: u32| {
+            (u64::from(size) + 2 * u64::from(padding)).checked_sub(u64::from(k)).map(|left| left / u64::from(stride.max(1)) + 1)
+        };
         let fits = x.levels().len() == 1 && k > 0 && stride > 0 && padding < k && out > 0 && groups > 0;
         let shared = fits && c.is_multiple_of(groups) && out.is_multiple_of(groups);
         let (Some(y_h), Some(y_w), true) = (places(level.h), places(level.w), shared) else {
@@ -229,9 +231,16 @@ mod tests {
     #[test]
     fn what_cannot_be_is_refused() {
         let x = Shape::new([2, 6, 5, 5]).unwrap();
-        for [out, k, stride, padding, groups] in
-            [[4, 6, 1, 0, 1], [4, 0, 1, 0, 1], [4, 3, 0, 1, 1], [4, 3, 1, 3, 1], [4, 3, 1, 1, 4], [4, 3, 1, 1, 3], [0, 3, 1, 1, 1], [4, 3, 1, 1, 0]]
-        {
+        for [out, k, stride, padding, groups] in [
+            [4, 6, 1, 0, 1],
+            [4, 0, 1, 0, 1],
+            [4, 3, 0, 1, 1],
+            [4, 3, 1, 3, 1],
+            [4, 3, 1, 1, 4],
+            [4, 3, 1, 1, 3],
+            [0, 3, 1, 1, 1],
+            [4, 3, 1, 1, 0],
+        ] {
             let error = Sizes::new(&x, out, k, stride, padding, groups).expect_err("no such convolution");
             assert!(error.to_string().contains("does not fit"), "{error}");
         }

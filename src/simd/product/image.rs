@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::super::Vector;
 use super::super::vector::turn;
-use super::tile::columns;
+use super::tile::{columns, prefetch};
 
 /// One element of a window.
 #[derive(Debug, Clone, Copy)]
@@ -58,6 +58,19 @@ impl Image<'_> {
         self.size == [1, 1] && self.grid == [1, 1] && self.plane == 1
     }
 
+    /// Whether it is a matrix of channels and places as it lies in memory.
+    pub(super) fn matrix(&self, taps: &[Tap]) -> bool {
+        self.items == 1 && self.step == 1 && self.size == self.grid && taps.len() == 1 && taps[0].at == [0, 0]
+    }
+
+    /// Asks for the elements of `channels` at `places` of a matrix.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, channels: Range<usize>, places: Range<usize>) {
+        for channel in channels {
+            prefetch(self.data.as_ptr().wrapping_add(channel * self.plane + places.start), places.len());
+        }
+    }
+
     /// Where `places` find `tap`: in order, without those that lie outside.
     pub(super) fn runs(&self, places: Range<usize>, tap: [isize; 2], runs: &mut Vec<Run>) {
         runs.clear();
@@ -72,7 +85,11 @@ impl Image<'_> {
             let last = (w as isize - tap[1]).max(0).cast_unsigned().div_ceil(step).clamp(first, j + len);
             if (0..h as isize).contains(&row) && first < last {
                 let column = (first * step).wrapping_add_signed(tap[1]);
-                let run = Run { place: place - places.start + first - j, from: item * self.item + row.cast_unsigned() * w + column, len: last - first };
+                let run = Run {
+                    place: place - places.start + first - j,
+                    from: item * self.item + row.cast_unsigned() * w + column,
+                    len: last - first,
+                };
                 match runs.last_mut() {
                     Some(before) if step == 1 && before.place + before.len == run.place && before.from + before.len == run.from => {
                         before.len += run.len;
@@ -104,26 +121,36 @@ impl Image<'_> {
         }
     }
 
-    /// Packs rows `depth` of the columns `places`, at most a panel's: `[depth, columns]`. Rows are taps, and of each tap all channels.
+    /// Packs rows `depth` of neighbouring panels, the columns of each as [`Image::places`] has them: `[panels, depth, columns]`. Rows are taps,
+    /// and of each tap all channels.
     ///
     /// # Panics
     ///
-    /// If `panel` has no room for `LANES` rows more.
+    /// If a panel has no room for `LANES` rows more.
     #[inline(always)]
-    pub(super) fn pack<V: Vector>(&self, taps: &[Tap], depth: Range<usize>, places: Range<usize>, panel: &mut [f32], runs: &mut Vec<Run>) {
+    pub(super) fn pack<V: Vector>(&self, taps: &[Tap], depth: Range<usize>, panels: &[Range<usize>], packed: &mut [f32], size: usize) {
         let width = columns::<V>();
         if self.points() && taps.len() == 1 {
-            let from = &self.data[places.start * self.item + depth.start..];
-            return turn::<V>(from, [places.len(), self.item, depth.len()], panel, width);
+            for (places, panel) in panels.iter().zip(packed.chunks_exact_mut(size)) {
+                let from = &self.data[places.start * self.item + depth.start..];
+                turn::<V>(from, [places.len(), self.item, depth.len()], panel, width);
+            }
+            return;
         }
+        let mut runs: Vec<Vec<Run>> = vec![Vec::new(); panels.len()];
         let mut done = depth.start;
         while done < depth.end {
             let (tap, channel) = (done / self.channels, done % self.channels);
             let count = (self.channels - channel).min(depth.end - done);
-            self.runs(places.clone(), taps[tap].at, runs);
-            let rows = panel[(done - depth.start) * width..][..count * width].chunks_exact_mut(width);
-            for (i, row) in rows.enumerate() {
-                self.copy::<V>(channel + i, runs, row);
+            for (runs, places) in runs.iter_mut().zip(panels) {
+                self.runs(places.clone(), taps[tap].at, runs);
+            }
+            // Channel by channel, since the panels' elements of a channel are neighbours.
+            for i in 0..count {
+                let row = (done - depth.start + i) * width;
+                for (runs, panel) in runs.iter().zip(packed.chunks_exact_mut(size)) {
+                    self.copy::<V>(channel + i, runs, &mut panel[row..row + width]);
+                }
             }
             done += count;
         }

@@ -29,8 +29,9 @@ impl Shared {
     }
 }
 
-/// Elements that a packed block of the right factor may have: half of the cache that a core has to itself.
-const BLOCK: usize = 1 << 17;
+/// Elements that a packed block of the right factor may have: the better part of half a megabyte, so that cores with a cache of one keep room
+/// for what streams by.
+const BLOCK: usize = 3 << 15;
 
 /// `all` in parts of equal length, or nearly, of at most `most`: the length.
 fn even(all: usize, most: usize) -> usize {

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::super::scratch::Scratch;
 use super::super::{Simd, Task, Vector};
 use super::image::{Run, panel};
-use super::tile::{Base, Left, Sums, columns, next_rows, rows, tile};
+use super::tile::{Base, Left, Sums, columns, next_rows, prefetch, rows, tile};
 use super::{BLOCK, Image, Shared, Tap, even};
 
 /// The left factor: element of row `r`, channel `c` and tap `t` is `r * row + c * channel + t.weight`.
@@ -64,6 +64,8 @@ pub(crate) struct Product<'a> {
 
 /// Depth of a block, at most: a panel's rows of the left factor stay in the first cache.
 const DEPTH: usize = 512;
+/// Depth of a block where the right factor is a matrix, which is read in long rows.
+const DEPTH_OF_MATRIX: usize = 128;
 /// Depth of a block where the left factor is read in place: neighbouring elements of a row, as many as caches like to fetch ahead.
 const DEPTH_IN_PLACE: usize = 2048;
 
@@ -80,8 +82,16 @@ impl Product<'_> {
         self.check();
         let simd = Simd::chosen();
         let plan = simd.run(Planning { product: &self });
-        let left = if plan.in_place { Vec::new() } else { self.pack_left(&plan) };
-        let right = if plan.row_blocks > 1 { self.pack_right(&plan, simd) } else { Vec::new() };
+        let mut memory = Scratch::take_shared();
+        let lengths = [if plan.in_place { 0 } else { plan.left() }, if plan.row_blocks > 1 { plan.right() } else { 0 }];
+        let [left, right] = memory.parts(lengths);
+        if !plan.in_place {
+            self.pack_left(&plan, left);
+        }
+        if plan.row_blocks > 1 {
+            self.pack_right(&plan, simd, right);
+        }
+        let (left, right) = (&*left, &right[..lengths[1]]);
         let Self { left: factor, image, taps, target } = self;
         let to = Shared(target.data.as_mut_ptr());
         let strides = [target.item, target.row, target.down, target.right];
@@ -91,7 +101,7 @@ impl Product<'_> {
             let panels = part(task / plan.row_blocks, plan.column_blocks, plan.panels);
             let row_tiles = part(task % plan.row_blocks, plan.row_blocks, factor.rows.div_ceil(plan.rows));
             let rows = row_tiles.start * plan.rows..(row_tiles.end * plan.rows).min(factor.rows);
-            simd.run(Block { plan: &plan, factor, left: &left, right: &right, image, taps, panels, rows, to, strides, start });
+            simd.run(Block { plan: &plan, factor, left, right, image, taps, panels, rows, to, strides, start });
         });
     }
 
@@ -114,11 +124,10 @@ impl Product<'_> {
     }
 
     /// The left factor as tiles read it: `[blocks, tiles of rows, depth, rows]`, zero beyond the last row.
-    fn pack_left(&self, plan: &Plan) -> Vec<f32> {
+    fn pack_left(&self, plan: &Plan, packed: &mut [f32]) {
         let (Factor { data, rows, row, channel }, channels) = (self.left, self.image.channels);
         let padded = rows.next_multiple_of(plan.rows);
-        let mut packed = vec![0.0; padded * plan.all];
-        for (block, packed) in packed.chunks_mut(plan.depth * padded).enumerate() {
+        for (block, packed) in packed[..plan.left()].chunks_mut(plan.depth * padded).enumerate() {
             let depth = packed.len() / padded;
             packed.par_chunks_exact_mut(depth * plan.rows).enumerate().for_each(|(tile, packed)| {
                 let first = tile * plan.rows;
@@ -126,23 +135,20 @@ impl Product<'_> {
                 for (k, to) in packed.chunks_exact_mut(plan.rows).enumerate() {
                     let k = block * plan.depth + k;
                     let at = first * row + k % channels * channel + self.taps[k / channels].weight;
-                    for (r, to) in to[..count].iter_mut().enumerate() {
-                        *to = data[at + r * row];
+                    for (r, to) in to.iter_mut().enumerate() {
+                        *to = if r < count { data[at + r * row] } else { 0.0 };
                     }
                 }
             });
         }
-        packed
     }
 
     /// All panels of the right factor, `[blocks, panels]`.
-    fn pack_right(&self, plan: &Plan, simd: Simd) -> Vec<f32> {
-        let mut packed = vec![0.0; plan.all.div_ceil(plan.depth) * plan.panels * plan.panel];
-        packed.par_chunks_exact_mut(plan.panel).enumerate().for_each(|(i, to)| {
+    fn pack_right(&self, plan: &Plan, simd: Simd, packed: &mut [f32]) {
+        packed[..plan.right()].par_chunks_exact_mut(plan.panel).enumerate().for_each(|(i, to)| {
             let (image, taps) = (self.image, self.taps);
             simd.run(Pack { image, taps, depth: plan.depths(i / plan.panels), places: plan.places(i % plan.panels), to });
         });
-        packed
     }
 }
 
@@ -150,10 +156,14 @@ impl Product<'_> {
 struct Plan {
     /// Whether tiles read the left factor where it is.
     in_place: bool,
+    /// Whether the next block of the right factor is asked for while this one is used.
+    streamed: bool,
     /// Channels times taps.
     all: usize,
     /// Depth of a block; the last may be less deep.
     depth: usize,
+    /// Rows of the left factor.
+    all_rows: usize,
     /// Rows of a tile.
     rows: usize,
     /// Columns of a panel.
@@ -169,6 +179,16 @@ struct Plan {
 }
 
 impl Plan {
+    /// Elements of the packed left factor.
+    fn left(&self) -> usize {
+        self.all_rows.next_multiple_of(self.rows) * self.all
+    }
+
+    /// Elements of the packed right factor.
+    fn right(&self) -> usize {
+        self.all.div_ceil(self.depth) * self.panels * self.panel
+    }
+
     fn depths(&self, block: usize) -> Range<usize> {
         block * self.depth..((block + 1) * self.depth).min(self.all)
     }
@@ -191,14 +211,25 @@ impl Task for Planning<'_> {
         let (all, all_places) = (image.channels * taps.len(), image.places());
         let panels = all_places.div_ceil(columns::<V>());
         let in_place = panels <= 2 && taps.len() == 1 && left.channel == 1 && left.rows > rows::<V>();
-        let depth = even(all, if in_place { DEPTH_IN_PLACE } else { DEPTH });
+        let streamed = image.matrix(taps);
+        let depth = even(
+            all,
+            if in_place {
+                DEPTH_IN_PLACE
+            } else if streamed {
+                DEPTH_OF_MATRIX
+            } else {
+                DEPTH
+            },
+        );
         let threads = rayon::current_num_threads();
         let column_blocks = panels.div_ceil((BLOCK / (depth * columns::<V>())).max(1));
         // As many for each thread, but no more than there are.
         let column_blocks = column_blocks.next_multiple_of(threads).min(panels);
-        let row_blocks = if column_blocks >= threads { 1 } else { (4 * threads).div_ceil(column_blocks).min(left.rows.div_ceil(rows::<V>())) };
-        let (rows, columns, panel) = (rows::<V>(), columns::<V>(), panel::<V>(depth));
-        Plan { in_place, all, depth, rows, columns, panel, panels, all_places, column_blocks, row_blocks }
+        let row_blocks =
+            if column_blocks >= threads { 1 } else { (4 * threads).div_ceil(column_blocks).min(left.rows.div_ceil(rows::<V>())) };
+        let (all_rows, rows, columns, panel) = (left.rows, rows::<V>(), columns::<V>(), panel::<V>(depth));
+        Plan { in_place, streamed, all, depth, all_rows, rows, columns, panel, panels, all_places, column_blocks, row_blocks }
     }
 }
 
@@ -216,7 +247,8 @@ impl Task for Pack<'_> {
 
     #[inline(always)]
     fn run<V: Vector>(self) {
-        self.image.pack::<V>(self.taps, self.depth, self.places, self.to, &mut Vec::new());
+        let size = self.to.len();
+        self.image.pack::<V>(self.taps, self.depth, &[self.places], self.to, size);
     }
 }
 
@@ -244,21 +276,28 @@ impl Task for Block<'_> {
         let mut memory = Scratch::take();
         let packed = if self.right.is_empty() { self.panels.len() * plan.panel } else { 0 };
         let [mine, sums] = memory.parts([packed, rows::<V>() * columns::<V>()]);
-        let targets: Vec<Vec<Run>> = self.panels.clone().map(|panel| self.target_runs(plan.places(panel))).collect();
-        let mut runs = Vec::new();
+        let places: Vec<Range<usize>> = self.panels.clone().map(|panel| plan.places(panel)).collect();
+        let targets: Vec<Vec<Run>> = places.iter().map(|places| self.target_runs(places.clone())).collect();
         for block in 0..plan.all.div_ceil(plan.depth) {
             let depth = plan.depths(block);
             if self.right.is_empty() {
-                for (panel, to) in self.panels.clone().zip(mine.chunks_exact_mut(plan.panel)) {
-                    self.image.pack::<V>(self.taps, depth.clone(), plan.places(panel), to, &mut runs);
-                }
+                self.image.pack::<V>(self.taps, depth.clone(), &places, mine, plan.panel);
             }
             let right = if self.right.is_empty() { &*mine } else { &self.right[(block * plan.panels + self.panels.start) * plan.panel..] };
-            let mut row = self.rows.start;
+            let (mut row, mut done) = (self.rows.start, 0);
             while row < self.rows.end {
                 let count = next_rows::<V>(self.rows.end - row);
-                for (targets, right) in targets.iter().zip(right.chunks_exact(plan.panel)) {
-                    self.tile::<V>(row, count, depth.clone(), right, targets, sums);
+                for (i, right) in right.chunks_exact(plan.panel).enumerate().take(targets.len()) {
+                    if plan.streamed {
+                        self.ask(depth.end, &places, done, targets.len() * self.rows.len().div_ceil(plan.rows));
+                        done += 1;
+                    }
+                    if let Some(next) = targets.get(i + 1)
+                        && (depth.start > 0 || matches!(self.start, Start::Add))
+                    {
+                        self.ask_target(row, count, next);
+                    }
+                    self.tile::<V>(row, count, depth.clone(), right, &targets[i], sums);
                 }
                 row += count;
             }
@@ -279,6 +318,25 @@ impl Block<'_> {
             }
         }
         runs
+    }
+
+    /// Asks for part `part` of `of` of the block that begins at `depth`.
+    #[inline(always)]
+    fn ask(&self, depth: usize, places: &[Range<usize>], part: usize, of: usize) {
+        let count = self.plan.depth.min(self.plan.all - depth);
+        if let [first, .., last] = places {
+            self.image.prefetch(depth + count * part / of..depth + count * (part + 1).min(of) / of, first.start..last.end);
+        }
+    }
+
+    /// Asks for the elements that a tile will be added to.
+    #[inline(always)]
+    fn ask_target(&self, row: usize, count: usize, targets: &[Run]) {
+        if targets.len() <= count {
+            for (run, r) in targets.iter().flat_map(|run| (0..count).map(move |r| (run, r))) {
+                prefetch(self.to.first().wrapping_add(run.from + (row + r) * self.strides[1]), run.len);
+            }
+        }
     }
 
     #[inline(always)]
