@@ -62,6 +62,29 @@ pub enum ShapeError {
         /// Elements added on every side.
         padding: u32,
     },
+    /// A convolution that cannot be.
+    #[error(
+        "a {k} x {k} window with stride {stride}, padding {padding} and {groups} groups does not fit {c} channels of {h} x {w} and {out} outputs: \
+         it must lie in the one padded plane, be larger than the padding, and the groups must divide channels and outputs"
+    )]
+    Window {
+        /// Input channels.
+        c: u32,
+        /// Input rows.
+        h: u32,
+        /// Input columns.
+        w: u32,
+        /// Output channels.
+        out: u32,
+        /// Side of the window.
+        k: u32,
+        /// Rows and columns from one window to the next.
+        stride: u32,
+        /// Zeros on every side.
+        padding: u32,
+        /// Groups of channels.
+        groups: u32,
+    },
 }
 
 impl ShapeError {
