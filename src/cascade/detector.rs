@@ -8,7 +8,7 @@ use super::Config;
 use super::found::{DetectError, Detections, Frame, StageCounts, Ticket, face};
 use super::plan::Frames;
 use super::pyramid::PyramidLevel;
-use super::ready::{Left, Prepared, Ready};
+use super::ready::{Prepared, Ready, Remaining};
 use crate::engine::gpu::GpuFrame;
 use crate::engine::{Engine, EngineError, Flight, Outputs, Session};
 use crate::kernels::select::Faces;
@@ -242,7 +242,7 @@ impl Detector {
 
 /// What was found in each image, from what a play of `prepared` gave.
 pub(super) fn found(prepared: &Prepared, outputs: &Outputs) -> Result<Vec<Detections>, DetectError> {
-    let detections = |left: Left<'_>| {
+    let detections = |left: Remaining<'_>| {
         let [cells, level_nms, merged, rnet, rnet_nms, onet] = left.lists.map(|counter| counter.wanted);
         Detections {
             faces: left.words.chunks_exact(Faces::WORDS).map(face).collect(),

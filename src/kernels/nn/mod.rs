@@ -47,14 +47,13 @@ mod prelu_backward;
 mod prelu_pool;
 mod prelu_pool_backward;
 mod propose;
+mod sizes;
 mod slabs;
-mod together;
 mod unit_rows;
 mod unit_rows_backward;
 mod upsample;
 mod upsample_backward;
 mod windows;
-mod sizes;
 
 pub use activation::Activation;
 pub use activation_backward::ActivationBackward;
@@ -102,17 +101,15 @@ pub use prelu_backward::PreluBackward;
 pub use prelu_pool::PreluPool;
 pub use prelu_pool_backward::PreluPoolBackward;
 pub use propose::Propose;
+pub use sizes::{Sizes, Tiling};
 pub use unit_rows::UnitRows;
 pub use unit_rows_backward::UnitRowsBackward;
 pub use upsample::Upsample;
 pub use upsample_backward::UpsampleBackward;
 pub use windows::Windows;
-pub use sizes::{Sizes, Tiling};
 
 use conv::{GROUP, grid};
 use slabs::Slabs;
-use together::Together;
-pub(super) use together::{BLOCK, sum_of};
 
 use crate::tensor::Extent;
 
