@@ -154,14 +154,14 @@ impl Kernel for Summary {
         }
         let all = sum_of(n, |i| losses[i]);
         let mut entry = Entry { step: step as f32, pool, right, cross_entropy: all / pool.max(1.0), ..Entry::default() };
-        let mut faulty = [!all.is_finite(), false, false, false];
+        let mut faulty = [false; 4];
         for task in 0..3 {
             let [losses, scales] = [losses, scales].map(|rows| &rows[task * n..][..n]);
             let kept = |i: usize| if scales[i] == 0.0 { 0.0 } else { 1.0 };
             let (sum, count) = (sum_of(n, |i| losses[i] * kept(i)), sum_of(n, kept));
             entry.total += sum_of(n, |i| losses[i] * scales[i]);
             (entry.losses[task], entry.kept[task]) = (sum / count.max(1.0), count);
-            faulty[task] |= !sum.is_finite();
+            faulty[task] = !sum.is_finite();
         }
         let mut place = None;
         for (i, shares) in norms.chunks_exact(Squares::SHARES).take(self.norms as usize).enumerate() {
@@ -170,7 +170,7 @@ impl Kernel for Summary {
             place = place.or(if norm.is_finite() { None } else { Some(i as u32) });
         }
         entry.gradient = entry.gradient.sqrt();
-        faulty[3] = place.is_some();
+        (faulty[0], faulty[3]) = (!all.is_finite(), place.is_some());
         bytemuck::cast_slice_mut(write[0])[(step % self.ring) as usize] = entry;
         let status: &mut Status = &mut bytemuck::cast_slice_mut(write[1])[0];
         if let (0, Some(task)) = (status.fault, faulty.iter().position(|faulty| *faulty)) {
