@@ -5,7 +5,7 @@ use super::layout::{NetTensors, WeightLayout, assemble};
 use super::names::CascadeNet;
 use crate::formats::bytes::{Cursor, elements, f32s};
 use crate::formats::npy::Header;
-use crate::formats::pickle::{ValueId, Pickle, PickleValue};
+use crate::formats::pickle::{Pickle, PickleValue, ValueId};
 use crate::tensor::Tensor;
 
 const FORMAT: &str = "numpy";

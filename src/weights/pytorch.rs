@@ -7,7 +7,7 @@ use super::archive::Archive;
 use super::layout::{NetTensors, WeightLayout, assemble};
 use super::names::CascadeNet;
 use crate::formats::bytes::{Cursor, elements, f16s, f32s};
-use crate::formats::pickle::{ValueId, Pickle, PickleValue};
+use crate::formats::pickle::{Pickle, PickleValue, ValueId};
 use crate::tensor::Tensor;
 
 const FORMAT: &str = "PyTorch";

@@ -10,7 +10,7 @@ use mtcmcn::data::Faults;
 use mtcmcn::tensor::noise;
 use mtcmcn::train::config::TrainConfig;
 use mtcmcn::train::crops::{
-    CropJob, CropsError, DataPart, Earlier, Photo, CropReport, SampleKind, Shard, ShardBatches, label, photos, prepare,
+    CropJob, CropReport, CropsError, DataPart, Earlier, Photo, SampleKind, Shard, ShardBatches, label, photos, prepare,
 };
 use mtcmcn::train::initial_weights;
 use mtcmcn::train::run::{Batches as _, Cause};

@@ -10,7 +10,7 @@ use mtcmcn::Weights;
 use mtcmcn::data::Faults;
 use mtcmcn::files::write_whole;
 use mtcmcn::train::config::TrainConfig;
-use mtcmcn::train::crops::{self, CropJob, CropProgress, Earlier, CropReport, SampleKind};
+use mtcmcn::train::crops::{self, CropJob, CropProgress, CropReport, Earlier, SampleKind};
 use mtcmcn::train::run::End;
 
 use super::args::NetName;
