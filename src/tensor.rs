@@ -42,6 +42,14 @@ pub enum ShapeError {
         /// Elements of one plane.
         plane: u64,
     },
+    /// Two tensors that should have as many elements.
+    #[error("{left} elements meet {right}; both inputs of the layer must have as many")]
+    Different {
+        /// Of the first, or what the second should have.
+        left: u32,
+        /// Of the second.
+        right: u32,
+    },
     /// A batch with one element a channel, where a variance is wanted.
     #[error("a batch of one item with {c} channels of one element has no variance; batch statistics need at least two elements a channel")]
     Alone {
@@ -165,6 +173,15 @@ impl Shape {
     /// Elements in all, `n * c * plane`.
     pub fn elements(&self) -> u32 {
         self.n * self.item()
+    }
+
+    /// This shape, if `other` is the same.
+    ///
+    /// # Errors
+    ///
+    /// [`ShapeError::Different`] if it is not.
+    pub fn same(&self, other: &Self) -> Result<Self, ShapeError> {
+        if self == other { Ok(self.clone()) } else { Err(ShapeError::Different { left: self.elements(), right: other.elements() }) }
     }
 
     /// The same planes with other items and channels.

@@ -14,6 +14,7 @@ pub struct Pass<'a> {
     parameters: &'a Parameters,
     device: DeviceFacts,
     schedule: Option<Slot>,
+    tracked: Option<Slot>,
     /// By node.
     values: Vec<Option<Slot>>,
     kept: Vec<Vec<Slot>>,
@@ -28,7 +29,13 @@ impl<'a> Pass<'a> {
         for (id, _) in graph.parameters() {
             values[id.index()] = Some(parameters.value(graph, id));
         }
-        Self { graph, parameters, device, schedule, values, kept: vec![Vec::new(); nodes], gradients: vec![None; nodes] }
+        Self { graph, parameters, device, schedule, tracked: None, values, kept: vec![Vec::new(); nodes], gradients: vec![None; nodes] }
+    }
+
+    /// Lets running statistics follow this pass, but for steps in which `status` has a fault.
+    #[must_use]
+    pub fn tracking(self, status: Slot) -> Self {
+        Self { tracked: Some(status), ..self }
     }
 
     /// Says where the input `id` is.
@@ -51,7 +58,7 @@ impl<'a> Pass<'a> {
             assert!(!node.layer.is_given(), "input {:?} is bound to no slot", node.label);
             let y = recording.scratch(node.label.clone(), node.shape.elements() as usize);
             let x: Vec<Value<'_>> = node.inputs.iter().map(|input| self.of(*input)).collect();
-            let mut site = Site { recording, device: self.device, schedule: self.schedule };
+            let mut site = Site { recording, device: self.device, schedule: self.schedule, tracked: self.tracked };
             let kept = node.layer.op().forward(&mut site, &x, Value { slot: y, shape: &node.shape });
             self.values[id.index()] = Some(y);
             self.kept[id.index()] = kept;
@@ -118,7 +125,7 @@ impl<'a> Pass<'a> {
             }
             let x: Vec<Value<'_>> = node.inputs.iter().map(|input| self.of(*input)).collect();
             let taped = Taped { x: &x, y: self.of(id), kept: &self.kept[id.index()] };
-            let mut site = Site { recording, device: self.device, schedule: self.schedule };
+            let mut site = Site { recording, device: self.device, schedule: self.schedule, tracked: self.tracked };
             node.layer.op().backward(&mut site, &taped, dy, &dx);
             if let Some((own, target)) = beside {
                 recording.push(Axpy::new(x[0].shape.elements(), 1.0), &[own, target]);

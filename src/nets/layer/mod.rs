@@ -1,11 +1,15 @@
 //! [`Layer`]: what a node of a graph computes. One file per layer, backward under forward; this is the only place that lists them.
 
 mod conv;
+mod convolution;
 mod dense;
+mod elementwise;
 mod halve;
 mod join;
 mod lrn;
 mod max_pool;
+mod norm;
+mod pool;
 mod prelu;
 mod prelu_pool;
 
@@ -14,11 +18,15 @@ use crate::record::{DeviceFacts, Recording, Slot};
 use crate::tensor::{Shape, ShapeError};
 
 pub use conv::ConvLayer;
+pub use convolution::{ConvolutionLayer, LinearLayer};
 pub use dense::DenseLayer;
+pub use elementwise::{ActivationLayer, AddLayer, MultiplyLayer, ScaleLayer};
 pub use halve::HalveLayer;
 pub use join::JoinLayer;
 pub use lrn::LrnLayer;
 pub use max_pool::MaxPoolLayer;
+pub use norm::{NormLayer, Statistics};
+pub use pool::{ArgMaxPoolLayer, ChannelPoolLayer, MeanPoolLayer, PoolWindows, UnitRowsLayer, UpsampleLayer};
 pub use prelu::PreluLayer;
 pub use prelu_pool::PreluPoolLayer;
 
@@ -38,6 +46,18 @@ pub enum Layer {
     Lrn(LrnLayer),
     Halve(HalveLayer),
     Join(JoinLayer),
+    Convolution(ConvolutionLayer),
+    Linear(LinearLayer),
+    Norm(NormLayer),
+    Add(AddLayer),
+    Scale(ScaleLayer),
+    Multiply(MultiplyLayer),
+    Activation(ActivationLayer),
+    MeanPool(MeanPoolLayer),
+    ArgMaxPool(ArgMaxPoolLayer),
+    ChannelPool(ChannelPoolLayer),
+    Upsample(UpsampleLayer),
+    UnitRows(UnitRowsLayer),
 }
 
 impl Layer {
@@ -53,6 +73,18 @@ impl Layer {
             Self::Lrn(layer) => layer,
             Self::Halve(layer) => layer,
             Self::Join(layer) => layer,
+            Self::Convolution(layer) => layer,
+            Self::Linear(layer) => layer,
+            Self::Norm(layer) => layer,
+            Self::Add(layer) => layer,
+            Self::Scale(layer) => layer,
+            Self::Multiply(layer) => layer,
+            Self::Activation(layer) => layer,
+            Self::MeanPool(layer) => layer,
+            Self::ArgMaxPool(layer) => layer,
+            Self::ChannelPool(layer) => layer,
+            Self::Upsample(layer) => layer,
+            Self::UnitRows(layer) => layer,
         }
     }
 
@@ -80,6 +112,18 @@ into_layer!(
     Lrn(LrnLayer),
     Halve(HalveLayer),
     Join(JoinLayer),
+    Convolution(ConvolutionLayer),
+    Linear(LinearLayer),
+    Norm(NormLayer),
+    Add(AddLayer),
+    Scale(ScaleLayer),
+    Multiply(MultiplyLayer),
+    Activation(ActivationLayer),
+    MeanPool(MeanPoolLayer),
+    ArgMaxPool(ArgMaxPoolLayer),
+    ChannelPool(ChannelPoolLayer),
+    Upsample(UpsampleLayer),
+    UnitRows(UnitRowsLayer),
 );
 
 /// Where a layer is recorded.
@@ -90,6 +134,8 @@ pub struct Site<'a> {
     pub device: DeviceFacts,
     /// The step's [`StepInputs`](crate::kernels::train::StepInputs) in a training pass: what dropout goes by. `None` leaves dropout out.
     pub schedule: Option<Slot>,
+    /// The [`Status`](crate::kernels::train::Status) after a fault in which running statistics stay: `None` if they do not follow this pass.
+    pub tracked: Option<Slot>,
 }
 
 impl Site<'_> {
