@@ -1,6 +1,6 @@
 //! The recipe of the cascade's nets: three tasks, mined apart from each other (spec sections 4.3 and 4.4).
 
-use super::Optimizer;
+use super::optimizer::Optimizer;
 use super::recipe::{Beat, Program, Recipe, ReportSlots};
 use super::trainer::RING;
 use crate::engine::Session;

@@ -23,6 +23,6 @@ mod trainer;
 pub use cascade::{Batch, NetRecipe, Objective};
 pub use init::{Initialization, initial_weights};
 pub use meters::Meters;
-pub use optimizer::Optimizer;
+pub use optimizer::{OPTIMIZER, Optimizer};
 pub use recipe::{Beat, Program, Recipe, ReportSlots};
-pub use trainer::{OPTIMIZER, StepReport, TrainError, Trainer};
+pub use trainer::{StepReport, TrainError, Trainer};

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::meters::Meters;
+use super::optimizer::{OPTIMIZER, prefix};
 use super::recipe::{Beat, Program, Recipe, ReportSlots};
 use crate::engine::{Engine, EngineError, Flight, Session};
 use crate::kernels::train::{Status, StepInputs, Summary};
@@ -314,12 +315,4 @@ impl<R: Recipe> Trainer<R> {
             self.program.program.learned.iter().map(|learned| (learned.gradient, learned.state.clone())).collect();
         Ok(self.session.read_as(&slots)?)
     }
-}
-
-/// What the names of the optimizer's states start with.
-pub const OPTIMIZER: &str = "optimizer.";
-
-/// What the names of the states of `moment` start with.
-pub(super) fn prefix(moment: &str) -> String {
-    format!("{OPTIMIZER}{moment}.")
 }

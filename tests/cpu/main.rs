@@ -33,6 +33,8 @@ mod backward;
 #[path = "../support/golden.rs"]
 mod golden;
 mod gradients;
+#[path = "../support/graphs.rs"]
+mod graphs;
 mod instructions;
 mod layers;
 mod names;

@@ -4,10 +4,10 @@ use super::{Arguments, Candidate, Counter, Faces, NmsRule, Rank, Row, Settle, Su
 use crate::kernels::words;
 use crate::record::Kernel;
 
-type Body<K> = fn(&K, u32, &[&[f32]], &mut [&mut [f32]]);
+type KernelBody<K> = fn(&K, u32, &[&[f32]], &mut [&mut [f32]]);
 
 /// The body of every engine on the host.
-fn bodies<K: Kernel>() -> [Body<K>; 2] {
+fn bodies<K: Kernel>() -> [KernelBody<K>; 2] {
     [Kernel::reference, Kernel::native]
 }
 
@@ -34,7 +34,7 @@ fn by_definition(list: &[Candidate], places: impl Iterator<Item = usize>) -> Vec
 }
 
 /// Order and rows of bits of a list, by one body.
-fn ranked(rank: Rank, play: Body<Rank>, list: &[f32], keep: &[f32], held: u32) -> [Vec<f32>; 2] {
+fn ranked(rank: Rank, play: KernelBody<Rank>, list: &[f32], keep: &[f32], held: u32) -> [Vec<f32>; 2] {
     let (mut order, mut rows) = (vec![0.0; keep.len()], vec![0.0; keep.len() * keep.len().div_ceil(32)]);
     play(&rank, 1, &[list, keep, &lists(&[vec![held]])], &mut [&mut order, &mut rows]);
     [order, rows]
