@@ -99,6 +99,26 @@ impl NetRecipe {
         Self { micro_batch, ..self }
     }
 
+    /// The same in the largest micro-batches of which `device` binds every buffer: whole batches, if it can be.
+    ///
+    /// # Errors
+    ///
+    /// [`NetError::Shape`] if a sample is too large to index.
+    pub fn fitted(self, device: DeviceFacts) -> Result<Self, NetError> {
+        let fits = |recording: &Recording| {
+            let bound = recording.steps().iter().flat_map(|step| &step.slots);
+            bound.map(|slot| recording.slots()[slot.index()].len as u64 * 4).all(|bytes| bytes <= device.binding_bytes)
+        };
+        let sizes = (1..=self.batch).filter(|parts| self.batch.is_multiple_of(*parts)).map(|parts| self.batch / parts);
+        for micro_batch in sizes {
+            let recipe = self.clone().in_micro_batches(micro_batch);
+            if micro_batch == 1 || fits(&recipe.program(device)?.0.recording) {
+                return Ok(recipe);
+            }
+        }
+        Ok(self)
+    }
+
     /// Tasks with the first of their outputs.
     fn heads(&self) -> Vec<(LossTask, u32)> {
         let (mut first, mut found) = (0, Vec::new());

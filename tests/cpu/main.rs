@@ -37,6 +37,7 @@ mod gradients;
 mod graphs;
 mod instructions;
 mod layers;
+mod limits;
 mod names;
 mod nets;
 #[path = "../support/rivals.rs"]
