@@ -123,7 +123,7 @@ class Unit:
                 return dx
 
         else:
-            short = then(self.norm("short.bn", then(self.convolution("short.conv", x, self.out, 1, self.stride)), training))
+            short = then(self.norm("shortcut_bn", then(self.convolution("shortcut", x, self.out, 1, self.stride)), training))
             last = list(reversed(backs))
 
             def back_short(dy):
@@ -176,7 +176,7 @@ def fill_again(unit, key):
 
 
 if __name__ == "__main__":
-    cases = [case("same_s1", "u1", 4, 4, 1), case("same_s2", "u2", 4, 4, 2), case("widen_s2", "u3", 4, 8, 2)]
+    cases = [case("same_s1", "u1", 4, 4, 1), case("same_s2", "u2", 4, 4, 2), case("widen_s2", "u3", 4, 6, 2)]
     path = pathlib.Path(__file__).parent.parent / "tests/fixtures/golden_units.json"
     path.write_text(json.dumps(cases) + "\n")
     print(f"{path}: {path.stat().st_size} bytes")

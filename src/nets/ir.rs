@@ -8,7 +8,7 @@ use crate::tensor::ShapeError;
 
 /// Norm - convolution - norm - PReLU - convolution of `stride` - norm, plus a shortcut: every `stride`-th pixel, or if the number of channels
 /// changes a 1x1 convolution of `stride` and a norm. No activation after the sum. Tensors are called `<name>.{bn1, conv1, bn2, prelu,
-/// conv2, bn3, short.conv, short.bn}`.
+/// conv2, bn3, shortcut, shortcut_bn}`.
 ///
 /// # Errors
 ///
@@ -24,8 +24,8 @@ pub fn unit(g: &mut Graph, name: &str, x: NodeId, out: u32, stride: u32, statist
         (true, 1) => x,
         (true, _) => g.add(MeanPoolLayer(PoolWindows::Sliding { k: 1, stride, padding: 0 }), &[x])?,
         (false, _) => {
-            let y = convolution(g, &format!("{name}.short.conv"), x, out, 1, stride)?;
-            norm(g, &format!("{name}.short.bn"), y, None, statistics)?
+            let y = convolution(g, &format!("{name}.shortcut"), x, out, 1, stride)?;
+            norm(g, &format!("{name}.shortcut_bn"), y, None, statistics)?
         }
     };
     g.add(AddLayer, &[y, shortcut])

@@ -1,6 +1,6 @@
 //! The recipe of the cascade's nets: three tasks, mined apart from each other (spec sections 4.3 and 4.4).
 
-use super::Optimizer;
+use super::optimizer::Optimizer;
 use super::recipe::{Beat, Program, Recipe, ReportSlots};
 use super::trainer::RING;
 use crate::engine::Session;
@@ -97,6 +97,26 @@ impl NetRecipe {
     pub fn in_micro_batches(self, micro_batch: u32) -> Self {
         assert!(micro_batch > 0 && self.batch.is_multiple_of(micro_batch), "{micro_batch} does not divide {}", self.batch);
         Self { micro_batch, ..self }
+    }
+
+    /// The same in the largest micro-batches of which `device` binds every buffer: whole batches, if it can be.
+    ///
+    /// # Errors
+    ///
+    /// [`NetError::Shape`] if a sample is too large to index.
+    pub fn fitted(self, device: DeviceFacts) -> Result<Self, NetError> {
+        let fits = |recording: &Recording| {
+            let bound = recording.steps().iter().flat_map(|step| &step.slots);
+            bound.map(|slot| recording.slots()[slot.index()].len as u64 * 4).all(|bytes| bytes <= device.binding_bytes)
+        };
+        let sizes = (1..=self.batch).filter(|parts| self.batch.is_multiple_of(*parts)).map(|parts| self.batch / parts);
+        for micro_batch in sizes {
+            let recipe = self.clone().in_micro_batches(micro_batch);
+            if micro_batch == 1 || fits(&recipe.program(device)?.0.recording) {
+                return Ok(recipe);
+            }
+        }
+        Ok(self)
     }
 
     /// Tasks with the first of their outputs.

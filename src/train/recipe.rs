@@ -1,6 +1,6 @@
 //! A training run as data: a [`Recipe`] makes a [`Program`], which a [`Trainer`](super::Trainer) plays.
 
-use super::Optimizer;
+use super::optimizer::Optimizer;
 use crate::engine::Session;
 use crate::nets::{Learned, NetError};
 use crate::record::{DeviceFacts, Part, Recording, Slot};
