@@ -6,6 +6,7 @@ pub mod image;
 pub mod nn;
 mod probability;
 pub mod select;
+mod together;
 pub mod train;
 
 use crate::record::{Access, Kernel, Recording, Slot};

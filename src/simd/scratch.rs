@@ -10,10 +10,10 @@ thread_local! {
     static SHARED: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
 }
 
-type Kept = std::thread::LocalKey<Cell<Vec<f32>>>;
+type KeptMemory = std::thread::LocalKey<Cell<Vec<f32>>>;
 
 /// This thread's memory; given back when dropped. No closure is called with it: one would not be compiled with the path's instructions.
-pub(crate) struct Scratch(Vec<f32>, &'static Kept);
+pub(crate) struct Scratch(Vec<f32>, &'static KeptMemory);
 
 impl Scratch {
     /// Takes it. Who takes it a second time meanwhile starts with an empty one.

@@ -49,7 +49,6 @@ mod prelu_pool_backward;
 mod propose;
 mod sizes;
 mod slabs;
-mod together;
 mod unit_rows;
 mod unit_rows_backward;
 mod upsample;
@@ -111,8 +110,6 @@ pub use windows::Windows;
 
 use conv::{GROUP, grid};
 use slabs::Slabs;
-use together::Together;
-pub(super) use together::{BLOCK, sum_of};
 
 use crate::tensor::Extent;
 

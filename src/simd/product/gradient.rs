@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::super::scratch::Scratch;
 use super::super::vector::turn;
 use super::super::{Simd, Task, Vector};
-use super::image::{Run, panel};
+use super::image::{PlaceRun, panel};
 use super::tile::{Base, Left, Sums, columns, next_rows, rows, tile};
 use super::{BLOCK, Image, Shared, Tap, even};
 
@@ -53,7 +53,7 @@ impl Gradient<'_> {
         assert!(self.dweight.len() >= (slabs - 1) * self.dweight_slab + self.outputs * columns, "the weights are whole");
         assert!(slabs == 1 || self.dweight_slab >= self.outputs * columns, "slabs do not overlap");
         let simd = Simd::chosen();
-        let plan = simd.run(Planning { outputs: self.outputs, places, slab: self.slab.min(places) });
+        let plan = simd.run(GradientPlanning { outputs: self.outputs, places, slab: self.slab.min(places) });
         let to = Shared(self.dweight.as_mut_ptr());
         let tiles = columns.div_ceil(plan.rows);
         let parts = (2 * rayon::current_num_threads()).div_ceil(slabs).min(tiles);
@@ -62,19 +62,19 @@ impl Gradient<'_> {
         let len = if parts > 1 { slabs * plan.blocks * plan.block } else { 0 };
         let [right] = memory.parts([len]);
         right[..len].par_chunks_exact_mut(plan.block).enumerate().for_each(|(i, right)| {
-            simd.run(Pack { gradient: &self, plan: &plan, places: plan.range(i / plan.blocks, i % plan.blocks), right });
+            simd.run(PackBlock { gradient: &self, plan: &plan, places: plan.range(i / plan.blocks, i % plan.blocks), right });
         });
         let right = &right[..len];
         (0..slabs * parts).into_par_iter().for_each(|task| {
             let (slab, part) = (task / parts, task % parts);
             let [first, last] = [part, part + 1].map(|i| (i * tiles / parts * plan.rows).min(columns));
-            simd.run(Part { gradient: &self, plan: &plan, right, to, slab, columns: first..last });
+            simd.run(GradientColumns { gradient: &self, plan: &plan, right, to, slab, columns: first..last });
         });
     }
 
     /// Packs gradients, outputs as lanes: `[panels, places, columns]`.
     #[inline(always)]
-    fn pack<V: Vector>(&self, plan: &Plan, places: Range<usize>, right: &mut [f32]) {
+    fn pack<V: Vector>(&self, plan: &GradientPlan, places: Range<usize>, right: &mut [f32]) {
         let (plane, width) = (self.image.grid[0] * self.image.grid[1], columns::<V>());
         let mut place = places.start;
         while place < places.end {
@@ -91,7 +91,7 @@ impl Gradient<'_> {
 }
 
 /// How a gradient is divided.
-struct Plan {
+struct GradientPlan {
     /// Places in all.
     places: usize,
     /// Places of a slab.
@@ -112,7 +112,7 @@ struct Plan {
     block: usize,
 }
 
-impl Plan {
+impl GradientPlan {
     /// Places of a block: none if the slab has not as many blocks.
     fn range(&self, slab: usize, block: usize) -> Range<usize> {
         let last = ((slab + 1) * self.slab).min(self.places);
@@ -121,23 +121,23 @@ impl Plan {
     }
 }
 
-struct Planning {
+struct GradientPlanning {
     outputs: usize,
     places: usize,
     slab: usize,
 }
 
-impl Task for Planning {
-    type Output = Plan;
+impl Task for GradientPlanning {
+    type Output = GradientPlan;
 
     #[inline(always)]
-    fn run<V: Vector>(self) -> Plan {
+    fn run<V: Vector>(self) -> GradientPlan {
         let Self { outputs, places, slab } = self;
         let width = outputs.next_multiple_of(columns::<V>());
         let depth = even(slab, (BLOCK / width).clamp(DEPTH / 2, DEPTH));
         let panel = panel::<V>(depth);
         let together = (BLOCK / (depth * columns::<V>())).max(1);
-        Plan {
+        GradientPlan {
             places,
             slab,
             depth,
@@ -152,14 +152,14 @@ impl Task for Planning {
 }
 
 /// One packed block.
-struct Pack<'a> {
+struct PackBlock<'a> {
     gradient: &'a Gradient<'a>,
-    plan: &'a Plan,
+    plan: &'a GradientPlan,
     places: Range<usize>,
     right: &'a mut [f32],
 }
 
-impl Task for Pack<'_> {
+impl Task for PackBlock<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -169,16 +169,16 @@ impl Task for Pack<'_> {
 }
 
 /// The part of a slab in the gradients of some columns of the weights.
-struct Part<'a> {
+struct GradientColumns<'a> {
     gradient: &'a Gradient<'a>,
-    plan: &'a Plan,
+    plan: &'a GradientPlan,
     right: &'a [f32],
     to: Shared,
     slab: usize,
     columns: Range<usize>,
 }
 
-impl Task for Part<'_> {
+impl Task for GradientColumns<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -189,7 +189,7 @@ impl Task for Part<'_> {
         let packed = if self.right.is_empty() { plan.block } else { 0 };
         let [sums, mine, left] = memory.parts([self.columns.len() * plan.width, packed, rows::<V>() * row]);
         sums.fill(0.0);
-        let mut runs: Vec<Vec<Run>> = vec![Vec::new(); taps.len()];
+        let mut runs: Vec<Vec<PlaceRun>> = vec![Vec::new(); taps.len()];
         for block in 0..plan.blocks {
             let places = plan.range(self.slab, block);
             let right = if self.right.is_empty() {
@@ -209,10 +209,10 @@ impl Task for Part<'_> {
     }
 }
 
-impl Part<'_> {
+impl GradientColumns<'_> {
     /// Adds to the sums of all columns, of the outputs of some panels.
     #[inline(always)]
-    fn tiles<V: Vector>(&self, runs: &[Vec<Run>], depth: usize, right: &[f32], left: &mut [f32], sums: &mut [f32]) {
+    fn tiles<V: Vector>(&self, runs: &[Vec<PlaceRun>], depth: usize, right: &[f32], left: &mut [f32], sums: &mut [f32]) {
         let Self { gradient: Gradient { image, taps, .. }, plan, columns: range, .. } = self;
         let row = plan.depth + APART;
         let mut done = 0;

@@ -38,7 +38,7 @@ pub(crate) struct Image<'a> {
 
 /// Neighbouring places whose elements lie in one row of the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Run {
+pub(super) struct PlaceRun {
     /// The first place, counted from that of the range.
     pub place: usize,
     /// Its element in the first channel.
@@ -72,7 +72,7 @@ impl Image<'_> {
     }
 
     /// Where `places` find `tap`: in order, without those that lie outside.
-    pub(super) fn runs(&self, places: Range<usize>, tap: [isize; 2], runs: &mut Vec<Run>) {
+    pub(super) fn runs(&self, places: Range<usize>, tap: [isize; 2], runs: &mut Vec<PlaceRun>) {
         runs.clear();
         let ([h, w], [down, across], step) = (self.size, self.grid, self.step);
         let mut place = places.start;
@@ -85,7 +85,7 @@ impl Image<'_> {
             let last = (w as isize - tap[1]).max(0).cast_unsigned().div_ceil(step).clamp(first, j + len);
             if (0..h as isize).contains(&row) && first < last {
                 let column = (first * step).wrapping_add_signed(tap[1]);
-                let run = Run {
+                let run = PlaceRun {
                     place: place - places.start + first - j,
                     from: item * self.item + row.cast_unsigned() * w + column,
                     len: last - first,
@@ -103,7 +103,7 @@ impl Image<'_> {
 
     /// Copies the elements of `channel` to `to`, with zeros between the runs.
     #[inline(always)]
-    pub(super) fn copy<V: Vector>(&self, channel: usize, runs: &[Run], to: &mut [f32]) {
+    pub(super) fn copy<V: Vector>(&self, channel: usize, runs: &[PlaceRun], to: &mut [f32]) {
         let covered: usize = runs.iter().map(|run| run.len).sum();
         if covered < to.len() {
             fill::<V>(to);
@@ -137,7 +137,7 @@ impl Image<'_> {
             }
             return;
         }
-        let mut runs: Vec<Vec<Run>> = vec![Vec::new(); panels.len()];
+        let mut runs: Vec<Vec<PlaceRun>> = vec![Vec::new(); panels.len()];
         let mut done = depth.start;
         while done < depth.end {
             let (tap, channel) = (done / self.channels, done % self.channels);

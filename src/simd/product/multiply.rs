@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::super::scratch::Scratch;
 use super::super::{Simd, Task, Vector};
-use super::image::{Run, panel};
+use super::image::{PlaceRun, panel};
 use super::tile::{Base, Left, Sums, columns, next_rows, prefetch, rows, tile};
 use super::{BLOCK, Image, Shared, Tap, even};
 
@@ -81,7 +81,7 @@ impl Product<'_> {
         }
         self.check();
         let simd = Simd::chosen();
-        let plan = simd.run(Planning { product: &self });
+        let plan = simd.run(ProductPlanning { product: &self });
         let mut memory = Scratch::take_shared();
         let lengths = [if plan.in_place { 0 } else { plan.left() }, if plan.row_blocks > 1 { plan.right() } else { 0 }];
         let [left, right] = memory.parts(lengths);
@@ -101,7 +101,7 @@ impl Product<'_> {
             let panels = part(task / plan.row_blocks, plan.column_blocks, plan.panels);
             let row_tiles = part(task % plan.row_blocks, plan.row_blocks, factor.rows.div_ceil(plan.rows));
             let rows = row_tiles.start * plan.rows..(row_tiles.end * plan.rows).min(factor.rows);
-            simd.run(Block { plan: &plan, factor, left, right, image, taps, panels, rows, to, strides, start });
+            simd.run(ProductBlock { plan: &plan, factor, left, right, image, taps, panels, rows, to, strides, start });
         });
     }
 
@@ -124,7 +124,7 @@ impl Product<'_> {
     }
 
     /// The left factor as tiles read it: `[blocks, tiles of rows, depth, rows]`, zero beyond the last row.
-    fn pack_left(&self, plan: &Plan, packed: &mut [f32]) {
+    fn pack_left(&self, plan: &ProductPlan, packed: &mut [f32]) {
         let (Factor { data, rows, row, channel }, channels) = (self.left, self.image.channels);
         let padded = rows.next_multiple_of(plan.rows);
         for (block, packed) in packed[..plan.left()].chunks_mut(plan.depth * padded).enumerate() {
@@ -144,16 +144,16 @@ impl Product<'_> {
     }
 
     /// All panels of the right factor, `[blocks, panels]`.
-    fn pack_right(&self, plan: &Plan, simd: Simd, packed: &mut [f32]) {
+    fn pack_right(&self, plan: &ProductPlan, simd: Simd, packed: &mut [f32]) {
         packed[..plan.right()].par_chunks_exact_mut(plan.panel).enumerate().for_each(|(i, to)| {
             let (image, taps) = (self.image, self.taps);
-            simd.run(Pack { image, taps, depth: plan.depths(i / plan.panels), places: plan.places(i % plan.panels), to });
+            simd.run(PackPanel { image, taps, depth: plan.depths(i / plan.panels), places: plan.places(i % plan.panels), to });
         });
     }
 }
 
 /// How a product is divided.
-struct Plan {
+struct ProductPlan {
     /// Whether tiles read the left factor where it is.
     in_place: bool,
     /// Whether the next block of the right factor is asked for while this one is used.
@@ -178,7 +178,7 @@ struct Plan {
     row_blocks: usize,
 }
 
-impl Plan {
+impl ProductPlan {
     /// Elements of the packed left factor.
     fn left(&self) -> usize {
         self.all_rows.next_multiple_of(self.rows) * self.all
@@ -198,15 +198,15 @@ impl Plan {
     }
 }
 
-struct Planning<'a> {
+struct ProductPlanning<'a> {
     product: &'a Product<'a>,
 }
 
-impl Task for Planning<'_> {
-    type Output = Plan;
+impl Task for ProductPlanning<'_> {
+    type Output = ProductPlan;
 
     #[inline(always)]
-    fn run<V: Vector>(self) -> Plan {
+    fn run<V: Vector>(self) -> ProductPlan {
         let Product { left, image, taps, .. } = self.product;
         let (all, all_places) = (image.channels * taps.len(), image.places());
         let panels = all_places.div_ceil(columns::<V>());
@@ -229,12 +229,12 @@ impl Task for Planning<'_> {
         let row_blocks =
             if column_blocks >= threads { 1 } else { (4 * threads).div_ceil(column_blocks).min(left.rows.div_ceil(rows::<V>())) };
         let (all_rows, rows, columns, panel) = (left.rows, rows::<V>(), columns::<V>(), panel::<V>(depth));
-        Plan { in_place, streamed, all, depth, all_rows, rows, columns, panel, panels, all_places, column_blocks, row_blocks }
+        ProductPlan { in_place, streamed, all, depth, all_rows, rows, columns, panel, panels, all_places, column_blocks, row_blocks }
     }
 }
 
 /// One packed panel.
-struct Pack<'a> {
+struct PackPanel<'a> {
     image: Image<'a>,
     taps: &'a [Tap],
     depth: Range<usize>,
@@ -242,7 +242,7 @@ struct Pack<'a> {
     to: &'a mut [f32],
 }
 
-impl Task for Pack<'_> {
+impl Task for PackPanel<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -253,8 +253,8 @@ impl Task for Pack<'_> {
 }
 
 /// Some rows of some panels.
-struct Block<'a> {
-    plan: &'a Plan,
+struct ProductBlock<'a> {
+    plan: &'a ProductPlan,
     factor: Factor<'a>,
     left: &'a [f32],
     right: &'a [f32],
@@ -267,7 +267,7 @@ struct Block<'a> {
     start: Start<'a>,
 }
 
-impl Task for Block<'_> {
+impl Task for ProductBlock<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -277,7 +277,7 @@ impl Task for Block<'_> {
         let packed = if self.right.is_empty() { self.panels.len() * plan.panel } else { 0 };
         let [mine, sums] = memory.parts([packed, rows::<V>() * columns::<V>()]);
         let places: Vec<Range<usize>> = self.panels.clone().map(|panel| plan.places(panel)).collect();
-        let targets: Vec<Vec<Run>> = places.iter().map(|places| self.target_runs(places.clone())).collect();
+        let targets: Vec<Vec<PlaceRun>> = places.iter().map(|places| self.target_runs(places.clone())).collect();
         for block in 0..plan.all.div_ceil(plan.depth) {
             let depth = plan.depths(block);
             if self.right.is_empty() {
@@ -305,16 +305,16 @@ impl Task for Block<'_> {
     }
 }
 
-impl Block<'_> {
+impl ProductBlock<'_> {
     /// Where the elements of `places` go in the first row: neighbours together.
-    fn target_runs(&self, places: Range<usize>) -> Vec<Run> {
+    fn target_runs(&self, places: Range<usize>) -> Vec<PlaceRun> {
         let ([down, across], [item, _, row, column]) = (self.image.grid, self.strides);
-        let mut runs: Vec<Run> = Vec::new();
+        let mut runs: Vec<PlaceRun> = Vec::new();
         for (i, place) in places.enumerate() {
             let from = place / (down * across) * item + place / across % down * row + place % across * column;
             match runs.last_mut() {
                 Some(run) if run.from + run.len == from => run.len += 1,
-                _ => runs.push(Run { place: i, from, len: 1 }),
+                _ => runs.push(PlaceRun { place: i, from, len: 1 }),
             }
         }
         runs
@@ -331,7 +331,7 @@ impl Block<'_> {
 
     /// Asks for the elements that a tile will be added to.
     #[inline(always)]
-    fn ask_target(&self, row: usize, count: usize, targets: &[Run]) {
+    fn ask_target(&self, row: usize, count: usize, targets: &[PlaceRun]) {
         if targets.len() <= count {
             for (run, r) in targets.iter().flat_map(|run| (0..count).map(move |r| (run, r))) {
                 prefetch(self.to.first().wrapping_add(run.from + (row + r) * self.strides[1]), run.len);
@@ -340,7 +340,7 @@ impl Block<'_> {
     }
 
     #[inline(always)]
-    fn tile<V: Vector>(&self, row: usize, count: usize, depth: Range<usize>, right: &[f32], targets: &[Run], sums: &mut [f32]) {
+    fn tile<V: Vector>(&self, row: usize, count: usize, depth: Range<usize>, right: &[f32], targets: &[PlaceRun], sums: &mut [f32]) {
         let (plan, width, stride) = (self.plan, columns::<V>(), self.strides[1]);
         let left = if plan.in_place {
             let first = &self.factor.data[row * self.factor.row + depth.start..];
@@ -357,7 +357,7 @@ impl Block<'_> {
         // and places are this task's alone; a run of a panel's width is as long as the rows of a tile.
         unsafe {
             let to = self.to.first().add(row * stride);
-            if let [Run { from, len, .. }] = *targets
+            if let [PlaceRun { from, len, .. }] = *targets
                 && len == width
             {
                 let base = match start {
