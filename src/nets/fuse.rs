@@ -329,7 +329,7 @@ impl FusedBlock {
                 let result = layer.op().output(&shapes)?;
                 let y = activations.slot(r, position, result.elements());
                 let x: Vec<Value<'_>> = inputs.iter().map(|&(slot, shape)| Value { slot, shape }).collect();
-                let mut site = Site { recording: r, device: DeviceFacts::HOST, schedule: None, tracked: None };
+                let mut site = Site { recording: r, device: DeviceFacts::HOST, schedule: None };
                 layer.op().forward(&mut site, &x, Value { slot: y, shape: &result });
                 (y, result)
             }

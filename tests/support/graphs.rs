@@ -57,7 +57,7 @@ pub fn check_units(engine: &Engine) {
         let dx = recording.slot("dx", x.data.len());
         let parameters = Parameters::states(&mut recording, [&learning, &judging], |_| true);
         let (learn, value) = recording.part("learn", |r| {
-            let mut pass = Pass::new(&learning, &parameters, engine.facts(), None).tracking(status);
+            let mut pass = Pass::new(&learning, &parameters, engine.facts(), None);
             pass.bind(x_in, slot);
             pass.forward(r, &[y]);
             parameters.clear(r, engine.facts());
@@ -65,6 +65,7 @@ pub fn check_units(engine: &Engine) {
             r.push(mtcmcn::kernels::nn::Axpy::new(dy.data.len() as u32, 1.0), &[upstream, gradient]);
             let into: Vec<NodeId> = pass.learned().into_iter().chain([x_in]).collect();
             pass.backward(r, &[y], &into);
+            pass.track(r, status);
             let found = pass.gradient(r, x_in);
             r.push(mtcmcn::kernels::train::Clear::new(x.data.len() as u32), &[dx]);
             r.push(mtcmcn::kernels::nn::Axpy::new(x.data.len() as u32, 1.0), &[found, dx]);
