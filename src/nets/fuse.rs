@@ -13,7 +13,7 @@ use crate::weights::Weights;
 
 /// What one or more kernels compute, with their constants.
 #[derive(Debug, Clone)]
-enum Block {
+enum FusedBlock {
     /// Convolution of pixels, activation, pooling.
     ConvPool { out: u32, pool: u32, parameters: Slot },
     /// Convolution with weights in uniform buffers: first group, groups, weights. Nonlinearity.
@@ -29,7 +29,7 @@ enum Block {
 /// A block between nodes of the graph.
 #[derive(Debug, Clone)]
 struct Joined {
-    block: Block,
+    block: FusedBlock,
     inputs: Vec<NodeId>,
     output: NodeId,
 }
@@ -194,7 +194,7 @@ impl<'a> Fuser<'a> {
                 }
             } else {
                 let inputs = node.inputs.iter().copied().filter(|input| !matches!(self.graph.node(*input).layer, Layer::Tensor(_)));
-                blocks.push(Joined { block: Block::Alone(node.layer.clone()), inputs: inputs.collect(), output: id });
+                blocks.push(Joined { block: FusedBlock::Alone(node.layer.clone()), inputs: inputs.collect(), output: id });
             }
         }
         Ok(blocks)
@@ -237,24 +237,24 @@ impl<'a> Fuser<'a> {
         let out = linear.bias.len() as u32;
         if matches!(self.graph.node(id).layer, Layer::Dense(_)) {
             let [bias, slope] = [&linear.bias, &linear.slope].map(|part| self.constant(name, Dense::pad(part)));
-            let block = Block::Dense { out, weight: self.constant(name, Dense::pack(&linear.weight)), bias, slope };
+            let block = FusedBlock::Dense { out, weight: self.constant(name, Dense::pack(&linear.weight)), bias, slope };
             return blocks.push(Joined { block, inputs: vec![input], output });
         }
         let k = linear.weight.shape[2] as u32;
         if let (3, 3, Some(pool @ 2..=3), true) = (k, shape.c(), linear.pool, out <= ConvPool::MOST) {
             let parameters = self.constant(name, ConvPool::pack(&linear.weight, &linear.bias, &linear.slope));
-            return blocks.push(Joined { block: Block::ConvPool { out, pool, parameters }, inputs: vec![input], output });
+            return blocks.push(Joined { block: FusedBlock::ConvPool { out, pool, parameters }, inputs: vec![input], output });
         }
         // Where pooling is a kernel of its own, the convolution's result goes by the name of its node.
         let between = if linear.pool.is_some() { id } else { output };
         let block = self.convolution(linear, shape.c(), k);
         blocks.push(Joined { block, inputs: vec![input], output: between });
         if let Some(k) = linear.pool {
-            blocks.push(Joined { block: Block::Alone(MaxPoolLayer { k }.into()), inputs: vec![between], output });
+            blocks.push(Joined { block: FusedBlock::Alone(MaxPoolLayer { k }.into()), inputs: vec![between], output });
         }
     }
 
-    fn convolution(&mut self, linear: &Linear<'_>, c: u32, k: u32) -> Block {
+    fn convolution(&mut self, linear: &Linear<'_>, c: u32, k: u32) -> FusedBlock {
         let (name, out) = (linear.name, linear.bias.len() as u32);
         let [bias, slope] = [&linear.bias, &linear.slope].map(|part| self.constant(name, Conv::pad(part)));
         let packed = Conv::pack(&linear.weight);
@@ -262,10 +262,10 @@ impl<'a> Fuser<'a> {
         let slices = if fits { ConvUniform::slices(&packed, c, k) } else { Vec::new() };
         // A third pass over the input costs more than the slower weights.
         if !(1..=2).contains(&slices.len()) {
-            return Block::Conv { out, k, weight: self.constant(name, packed), bias, slope };
+            return FusedBlock::Conv { out, k, weight: self.constant(name, packed), bias, slope };
         }
         let slices = slices.into_iter().map(|(first, groups, data)| (first, groups, self.constant(name, data))).collect();
-        Block::ConvUniform { out, k, slices, bias, slope }
+        FusedBlock::ConvUniform { out, k, slices, bias, slope }
     }
 
     /// The tail made of the linear layer `hidden`, its activation, and the heads `output`.
@@ -285,7 +285,7 @@ impl<'a> Fuser<'a> {
     }
 }
 
-impl Block {
+impl FusedBlock {
     /// Appends the block over `inputs`; returns slot and shape of the result.
     fn record(
         &self,
@@ -329,7 +329,7 @@ impl Block {
                 let result = layer.op().output(&shapes)?;
                 let y = activations.slot(r, position, result.elements());
                 let x: Vec<Value<'_>> = inputs.iter().map(|&(slot, shape)| Value { slot, shape }).collect();
-                let mut site = Site { recording: r, device: DeviceFacts::HOST, schedule: None, tracked: None };
+                let mut site = Site { recording: r, device: DeviceFacts::HOST, schedule: None };
                 layer.op().forward(&mut site, &x, Value { slot: y, shape: &result });
                 (y, result)
             }

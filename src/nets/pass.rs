@@ -14,7 +14,6 @@ pub struct Pass<'a> {
     parameters: &'a Parameters,
     device: DeviceFacts,
     schedule: Option<Slot>,
-    tracked: Option<Slot>,
     /// By node.
     values: Vec<Option<Slot>>,
     kept: Vec<Vec<Slot>>,
@@ -29,13 +28,7 @@ impl<'a> Pass<'a> {
         for (id, _) in graph.parameters() {
             values[id.index()] = Some(parameters.value(graph, id));
         }
-        Self { graph, parameters, device, schedule, tracked: None, values, kept: vec![Vec::new(); nodes], gradients: vec![None; nodes] }
-    }
-
-    /// Lets running statistics follow this pass, but for steps in which `status` has a fault.
-    #[must_use]
-    pub fn tracking(self, status: Slot) -> Self {
-        Self { tracked: Some(status), ..self }
+        Self { graph, parameters, device, schedule, values, kept: vec![Vec::new(); nodes], gradients: vec![None; nodes] }
     }
 
     /// Says where the input `id` is.
@@ -58,7 +51,7 @@ impl<'a> Pass<'a> {
             assert!(!node.layer.is_given(), "input {:?} is bound to no slot", node.label);
             let y = recording.scratch(node.label.clone(), node.shape.elements() as usize);
             let x: Vec<Value<'_>> = node.inputs.iter().map(|input| self.of(*input)).collect();
-            let mut site = Site { recording, device: self.device, schedule: self.schedule, tracked: self.tracked };
+            let mut site = Site { recording, device: self.device, schedule: self.schedule };
             let kept = node.layer.op().forward(&mut site, &x, Value { slot: y, shape: &node.shape });
             self.values[id.index()] = Some(y);
             self.kept[id.index()] = kept;
@@ -125,11 +118,21 @@ impl<'a> Pass<'a> {
             }
             let x: Vec<Value<'_>> = node.inputs.iter().map(|input| self.of(*input)).collect();
             let taped = Taped { x: &x, y: self.of(id), kept: &self.kept[id.index()] };
-            let mut site = Site { recording, device: self.device, schedule: self.schedule, tracked: self.tracked };
+            let mut site = Site { recording, device: self.device, schedule: self.schedule };
             node.layer.op().backward(&mut site, &taped, dy, &dx);
             if let Some((own, target)) = beside {
                 recording.push(Axpy::new(x[0].shape.elements(), 1.0), &[own, target]);
             }
+        }
+    }
+
+    /// Appends how running statistics follow what the forward pass saw, unless `status` has a fault by then.
+    pub fn track(&self, recording: &mut Recording, status: Slot) {
+        for id in self.graph.ids().filter(|id| !self.graph.node(*id).layer.is_given() && self.values[id.index()].is_some()) {
+            let node = self.graph.node(id);
+            let x: Vec<Value<'_>> = node.inputs.iter().map(|input| self.of(*input)).collect();
+            let taped = Taped { x: &x, y: self.of(id), kept: &self.kept[id.index()] };
+            node.layer.op().track(&mut Site { recording, device: self.device, schedule: self.schedule }, &taped, status);
         }
     }
 

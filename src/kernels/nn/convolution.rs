@@ -113,31 +113,11 @@ impl Samples for Convolution {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sizes::check_native;
     use super::*;
-    use crate::simd::Simd;
 
     #[test]
-    fn every_instruction_set_gives_what_the_twin_does() {
-        for simd in Simd::available() {
-            simd.choose();
-            for Sample { kernel, read } in Convolution::samples() {
-                let read: Vec<&[f32]> = read.iter().map(Vec::as_slice).collect();
-                let [mut got, mut want] = [(); 2].map(|()| vec![f32::NAN; sizes(&kernel).y_len()]);
-                kernel.native(1, &read, &mut [&mut got]);
-                kernel.reference(1, &read, &mut [&mut want]);
-                let tolerance = kernel.tolerance(&read);
-                let wrong = got.iter().zip(&want).position(|(got, want)| {
-                    let within = (got - want).abs() <= tolerance;
-                    !within
-                });
-                assert_eq!(wrong, None, "{simd}: {kernel:?}");
-            }
-        }
-        Simd::best().choose();
-    }
-
-    fn sizes(kernel: &Convolution) -> Sizes {
-        let &Convolution { n, c, h, w, out, k, stride, padding, groups, y_h, y_w, .. } = kernel;
-        Sizes { n, c, h, w, out, k, stride, padding, groups, y_h, y_w }
+    fn every_instruction_set_and_number_of_threads_gives_what_the_twin_does() {
+        check_native::<Convolution>();
     }
 }

@@ -151,3 +151,14 @@ impl Samples for ConvolutionBackwardInput {
         samples().into_iter().map(each).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::sizes::check_native;
+    use super::*;
+
+    #[test]
+    fn every_instruction_set_and_number_of_threads_gives_what_the_twin_does() {
+        check_native::<ConvolutionBackwardInput>();
+    }
+}

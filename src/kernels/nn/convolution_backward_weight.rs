@@ -164,9 +164,15 @@ impl Samples for ConvolutionBackwardWeight {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sizes::check_native;
     use super::*;
     use crate::kernels::canary::Loops;
     use crate::tensor::Shape;
+
+    #[test]
+    fn every_instruction_set_and_number_of_threads_gives_what_the_twin_does() {
+        check_native::<ConvolutionBackwardWeight>();
+    }
 
     #[test]
     fn slabs_cover_every_place_and_stay_below_the_longest_loop() {

@@ -212,6 +212,30 @@ pub(super) fn samples() -> Vec<(Sizes, Tiling)> {
     CONVOLUTIONS.into_iter().flat_map(|case| [Tiling::Workgroup, Tiling::Registers].map(|tiling| (each(case), tiling))).collect()
 }
 
+/// Compares the native body of a kernel with one written slot with its twin at every sample, for every instruction set; and its bits on one
+/// thread with those on three.
+#[cfg(test)]
+pub(super) fn check_native<K: crate::kernels::Samples>() {
+    let pools = [1, 3].map(|threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap());
+    for simd in crate::simd::Simd::available() {
+        simd.choose();
+        for crate::kernels::Sample { kernel, read } in K::samples() {
+            let read: Vec<&[f32]> = read.iter().map(Vec::as_slice).collect();
+            let (len, binding) = (*kernel.sizes().last().unwrap(), K::BINDINGS.last().unwrap());
+            let before = if binding.access == crate::record::Access::Write { vec![f32::NAN; len] } else { crate::tensor::noise(len, 9) };
+            let [mut got, mut again, mut want] = [(); 3].map(|()| before.clone());
+            pools[0].install(|| kernel.native(1, &read, &mut [&mut got]));
+            pools[1].install(|| kernel.native(1, &read, &mut [&mut again]));
+            kernel.reference(1, &read, &mut [&mut want]);
+            let tolerance = kernel.tolerance(&read);
+            let first = got.iter().zip(&want).position(|(got, want)| !matches!((got - want).abs(), off if off <= tolerance));
+            assert_eq!(first, None, "{simd}: {kernel:?}");
+            assert!(got.iter().zip(&again).all(|(a, b)| a.to_bits() == b.to_bits()), "{simd}: threads change {kernel:?}");
+        }
+    }
+    crate::simd::Simd::best().choose();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -134,8 +134,6 @@ pub struct Site<'a> {
     pub device: DeviceFacts,
     /// The step's [`StepInputs`](crate::kernels::train::StepInputs) in a training pass: what dropout goes by. `None` leaves dropout out.
     pub schedule: Option<Slot>,
-    /// The [`Status`](crate::kernels::train::Status) after a fault in which running statistics stay: `None` if they do not follow this pass.
-    pub tracked: Option<Slot>,
 }
 
 impl Site<'_> {
@@ -182,6 +180,11 @@ pub trait Op {
     /// Records the gradients of the inputs that `dx` has a slot for, from `dy`. Adds to each, but for [`Op::overwrites`]. `dy` is of no use
     /// to anyone afterwards.
     fn backward(&self, site: &mut Site<'_>, pass: &Taped<'_>, dy: Slot, dx: &[Option<Slot>]);
+
+    /// Records how running statistics follow what the forward pass saw, unless `status` has a fault: to come after the step's summary.
+    fn track(&self, site: &mut Site<'_>, pass: &Taped<'_>, status: Slot) {
+        let _ = (site, pass, status);
+    }
 
     /// Whether the gradient of the first input is written in place of being added to: such a kernel need not have it cleared, which for the
     /// largest activations costs as much as the kernel itself. If another layer reads the same input, the pass adds it up.

@@ -58,10 +58,6 @@ impl Op for NormLayer {
                 site.recording.push(kernel, &[x[0].slot, partial]);
                 let moments = ["mean of a batch", "variance of a batch"].map(|label| site.scratch(label, c));
                 site.recording.push(BatchMoments::new(&kernel, shape), &[partial, moments[0], moments[1]]);
-                if let Some(status) = site.tracked {
-                    let track = RunningStatistics::new(shape, self.momentum).expect("checked when the graph was built");
-                    site.recording.push(track, &[moments[0], moments[1], status, x[1].slot, x[2].slot]);
-                }
                 moments
             }
         };
@@ -69,7 +65,15 @@ impl Op for NormLayer {
         let affine = site.scratch("normalization of channels", c * Affine::WORDS as u32);
         site.recording.push(ChannelAffine::new(c, self.epsilon), &[mean, variance, x[3].slot, x[4].slot, slope, affine]);
         site.recording.push(BatchNorm::new(shape), &[x[0].slot, affine, y.slot]);
-        vec![affine]
+        vec![affine, mean, variance]
+    }
+
+    fn track(&self, site: &mut Site<'_>, pass: &Taped<'_>, status: Slot) {
+        if self.statistics == Statistics::Batch {
+            let kernel = RunningStatistics::new(pass.x[0].shape, self.momentum).expect("checked when the graph was built");
+            let [mean, variance] = [pass.kept[1], pass.kept[2]];
+            site.recording.push(kernel, &[mean, variance, status, pass.x[1].slot, pass.x[2].slot]);
+        }
     }
 
     fn backward(&self, site: &mut Site<'_>, pass: &Taped<'_>, dy: Slot, dx: &[Option<Slot>]) {

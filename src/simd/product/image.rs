@@ -63,11 +63,25 @@ impl Image<'_> {
         self.items == 1 && self.step == 1 && self.size == self.grid && taps.len() == 1 && taps[0].at == [0, 0]
     }
 
-    /// Asks for the elements of `channels` at `places` of a matrix.
+    /// Packs channels `depth` of a matrix, of panels that are neighbours and whole.
     #[inline(always)]
-    pub(super) fn prefetch(&self, channels: Range<usize>, places: Range<usize>) {
-        for channel in channels {
-            prefetch(self.data.as_ptr().wrapping_add(channel * self.plane + places.start), places.len());
+    fn pack_matrix<V: Vector>(&self, depth: Range<usize>, panels: &[Range<usize>], packed: &mut [f32], size: usize) {
+        let width = columns::<V>();
+        let (first, count) = (panels[0].start, panels.len());
+        assert!(packed.len() >= (count - 1) * size + depth.len() * width && size >= depth.len() * width, "room for the panels");
+        for (group, packed) in packed.chunks_mut(NEIGHBOURS * size).enumerate().take(count.div_ceil(NEIGHBOURS)) {
+            let first = first + group * NEIGHBOURS * width;
+            let len = (count - group * NEIGHBOURS).min(NEIGHBOURS) * width;
+            for (k, channel) in depth.clone().enumerate() {
+                let row = &self.data[channel * self.plane + first..][..len];
+                for (i, from) in row.chunks_exact(V::LANES).enumerate() {
+                    let (panel, lane) = (i * V::LANES / width, i * V::LANES % width);
+                    // Each channel is on a page of its own: nothing else would fetch it in time.
+                    prefetch(from.as_ptr().wrapping_add(AHEAD * self.plane), V::LANES);
+                    // SAFETY: a chunk has as many elements as a vector, and there is room for `depth` rows of every panel.
+                    unsafe { V::load(from.as_ptr()).store(packed.as_mut_ptr().add(panel * size + k * width + lane)) };
+                }
+            }
         }
     }
 
@@ -137,6 +151,9 @@ impl Image<'_> {
             }
             return;
         }
+        if self.matrix(taps) && panels.iter().all(|places| places.len() == width) {
+            return self.pack_matrix::<V>(depth, panels, packed, size);
+        }
         let mut runs: Vec<Vec<PlaceRun>> = vec![Vec::new(); panels.len()];
         let mut done = depth.start;
         while done < depth.end {
@@ -156,6 +173,11 @@ impl Image<'_> {
         }
     }
 }
+
+/// Panels of a matrix that are packed together: few enough for their pages to stay at hand.
+const NEIGHBOURS: usize = 8;
+/// Channels of a matrix that are asked for before they are packed.
+const AHEAD: usize = 4;
 
 /// Elements of a packed panel with `depth` rows.
 #[inline(always)]

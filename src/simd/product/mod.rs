@@ -4,6 +4,7 @@
 //! image, as deep as a core's cache allows; a register tile takes a few rows of the left factor times one panel. The order of every sum
 //! follows from the shapes alone.
 
+mod block;
 mod gradient;
 mod image;
 mod multiply;
