@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::super::scratch::Scratch;
 use super::super::{Task, Vector};
 use super::image::PlaceRun;
-use super::multiply::{Factor, ProductPlan, Start};
+use super::plan::{Factor, ProductPlan, Start};
 use super::tile::{Base, Left, Sums, columns, next_rows, prefetch, rows, tile};
 use super::{Image, Shared, Tap};
 

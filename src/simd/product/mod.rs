@@ -8,11 +8,13 @@ mod block;
 mod gradient;
 mod image;
 mod multiply;
+mod plan;
 mod tile;
 
 pub(crate) use gradient::Gradient;
 pub(crate) use image::{Image, Tap};
-pub(crate) use multiply::{Factor, Product, Start, Target};
+pub(crate) use multiply::{Product, Target};
+pub(crate) use plan::{Factor, Start};
 
 /// Elements that all tasks of a product may write, each element by one task alone.
 #[derive(Clone, Copy)]
