@@ -43,11 +43,11 @@ pub enum ShapeError {
         plane: u64,
     },
     /// Two tensors that should have as many elements.
-    #[error("{left} elements meet {right}; both inputs of the layer must have as many")]
+    #[error("an input or tensor of a layer has {right} elements where {left} are needed")]
     Different {
-        /// Of the first, or what the second should have.
+        /// Elements needed.
         left: u32,
-        /// Of the second.
+        /// Elements there.
         right: u32,
     },
     /// A batch with one element a channel, where a variance is wanted.
@@ -173,6 +173,15 @@ impl Shape {
     /// Elements in all, `n * c * plane`.
     pub fn elements(&self) -> u32 {
         self.n * self.item()
+    }
+
+    /// That this is a shape of `want` elements: of a tensor that a layer reads.
+    ///
+    /// # Errors
+    ///
+    /// [`ShapeError::Different`] if it is not.
+    pub fn has(&self, want: u32) -> Result<(), ShapeError> {
+        if self.elements() == want { Ok(()) } else { Err(ShapeError::Different { left: want, right: self.elements() }) }
     }
 
     /// This shape, if `other` is the same.

@@ -41,7 +41,7 @@ impl NetLearner {
         let recipe = match own.micro_batch {
             0 => recipe.fitted(engine.facts()).map_err(|error| failed(net, error))?,
             micro_batch if batch.is_multiple_of(micro_batch) => recipe.in_micro_batches(micro_batch),
-            _ => recipe,
+            micro_batch => return Err(failed(net, format!("micro-batches of {micro_batch} do not divide a batch of {batch}"))),
         };
         let trainer = Trainer::new(engine, recipe, weights.tensors(), config.seed).map_err(|error| named(net, error))?;
         Ok(Self { net, trainer, unread: 0, meters: Meters::default() })

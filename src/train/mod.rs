@@ -24,5 +24,5 @@ pub use cascade::{Batch, NetRecipe, Objective};
 pub use init::{Initialization, initial_weights};
 pub use meters::Meters;
 pub use optimizer::{OPTIMIZER, Optimizer};
-pub use recipe::{Beat, Program, Recipe, ReportSlots};
+pub use recipe::{Beat, Program, RING, Recipe, ReportSlots};
 pub use trainer::{StepReport, TrainError, Trainer};

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use mtcmcn::Engine;
+use mtcmcn::kernels::nn::Broadcast;
 use mtcmcn::kernels::train::Status;
-use mtcmcn::nets::layer::{ActivationLayer, AddLayer, ConvolutionLayer, LinearLayer, ScaleLayer, Statistics};
-use mtcmcn::nets::{Graph, Initial, NodeId, Parameters, Pass, ir};
+use mtcmcn::nets::layer::{
+    ActivationLayer, AddLayer, ConvolutionLayer, LinearLayer, MeanPoolLayer, MultiplyLayer, PoolWindows, PreluLayer, ScaleLayer, Statistics,
+};
+use mtcmcn::nets::{Blocks, Fused, Graph, Initial, Net, NodeId, Nonlinearity, Parameters, Pass, ir};
 use mtcmcn::record::{Recording, Slot, State};
-use mtcmcn::tensor::{Shape, Tensor, noise};
+use mtcmcn::tensor::{Shape, ShapeError, Tensor, noise};
 use serde_json::Value;
 
 /// What the golden numbers may be missed by, of the largest among them: sums of some hundred terms in f32.
@@ -233,4 +236,46 @@ pub fn check_made_up(engine: &Engine) {
     let (head, shared) = ("head.weight", "shared.weight");
     assert_eq!(reversed[head], whole[head], "behind the reversal nothing changes");
     assert_ne!(reversed[shared], whole[shared]);
+}
+
+/// A residual connection and squeeze-and-excitation on blocks of the cascade.
+fn excited(b: &mut Blocks<'_>, x: NodeId) -> Result<NodeId, ShapeError> {
+    let a = b.conv(x, "conv1", 3, 8)?;
+    let c = b.conv(a, "conv2", 1, 8)?;
+    let sum = b.graph.add(AddLayer, &[a, c])?;
+    let means = b.graph.add(MeanPoolLayer(PoolWindows::Adaptive { bins: 1 }), &[sum])?;
+    let gate = b.graph.add(ActivationLayer::Sigmoid, &[means])?;
+    let y = b.graph.add(MultiplyLayer { over: Broadcast::Channels }, &[sum, gate])?;
+    // A PReLU that no convolution can take in, with a tensor of its own.
+    let slope = b.graph.tensor(State::plain("excited.last.slope", [8]), Initial::Constant(0.25))?;
+    let y = b.graph.add(PreluLayer, &[y, slope])?;
+    b.dense(y, "fc3", 16)
+}
+
+const EXCITED: Net = Net { name: "excited", side: 7, activation: Nonlinearity::PRelu, trunk: excited, heads: &[("class", 2)] };
+
+/// A graph fused for inference gives what the same graph gives in a pass.
+pub fn check_fused(engine: &Engine) {
+    let (n, weights) = (3, EXCITED.noise_weights().expect("a valid net"));
+    let shape = Shape::new([n, 3, EXCITED.side, EXCITED.side]).expect("a shape");
+    let picture = noise(shape.elements() as usize, 60);
+    let mut recording = Recording::new();
+    let x = recording.input("x", picture.len());
+    let fused = Fused::whole(EXCITED, &mut recording, &weights, engine.facts()).expect("the weights fit");
+    let (fused_y, _) = fused.record(&mut recording, x, &shape).expect("it fits");
+    let net = EXCITED.graph(n, 0.0).expect("a valid net");
+    let parameters = Parameters::states(&mut recording, [&net.graph], |_| true);
+    let mut pass = Pass::new(&net.graph, &parameters, engine.facts(), None);
+    pass.bind(net.input, x);
+    pass.forward(&mut recording, &[net.output]);
+    let y = pass.value(net.output);
+    recording.output(y);
+    recording.output(fused_y);
+    let mut session = engine.load(recording).expect("it loads");
+    session.set(weights.tensors()).expect("they fit");
+    session.write(x, bytemuck::cast_slice(&picture));
+    session.play().expect("it plays");
+    let (got, want) = (session.peek(fused_y).expect("y"), session.peek(y).expect("y"));
+    assert!(want.iter().any(|value| *value != 0.0));
+    close(&format!("the fused net on {}", engine.name()), &got[..want.len()], &want);
 }

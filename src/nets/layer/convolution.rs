@@ -26,6 +26,13 @@ fn tiling(device: DeviceFacts) -> Tiling {
     if device.executor == Executor::HardwareAdapter { Tiling::Workgroup } else { Tiling::Registers }
 }
 
+/// The shape of the result, if the tensors have as many elements as it takes.
+fn checked(sizes: &Sizes, x: &[&Shape]) -> Result<Shape, ShapeError> {
+    x[1].has(sizes.weight_len() as u32)?;
+    x.get(2).map_or(Ok(()), |bias| bias.has(x[1].n()))?;
+    Ok(sizes.y())
+}
+
 fn forward(site: &mut Site<'_>, sizes: &Sizes, x: &[Value<'_>], y: Value<'_>) {
     let bias = x.get(2).map_or_else(|| site.recording.table("no bias", vec![0]), |bias| bias.slot);
     let kernel = Convolution::new(sizes, x.len() > 2, tiling(site.device));
@@ -57,7 +64,8 @@ impl Op for ConvolutionLayer {
     }
 
     fn output(&self, x: &[&Shape]) -> Result<Shape, ShapeError> {
-        Ok(self.sizes(x[0], x[1])?.y())
+        let sizes = self.sizes(x[0], x[1])?;
+        checked(&sizes, x)
     }
 
     fn forward(&self, site: &mut Site<'_>, x: &[Value<'_>], y: Value<'_>) -> Vec<Slot> {
@@ -83,7 +91,7 @@ impl Op for LinearLayer {
     }
 
     fn output(&self, x: &[&Shape]) -> Result<Shape, ShapeError> {
-        Ok(Self::sizes(x[0], x[1])?.y())
+        checked(&Self::sizes(x[0], x[1])?, x)
     }
 
     fn forward(&self, site: &mut Site<'_>, x: &[Value<'_>], y: Value<'_>) -> Vec<Slot> {

@@ -142,6 +142,11 @@ impl Site<'_> {
         self.recording.scratch(label, len as usize)
     }
 
+    /// A gradient that a kernel computes beside others, and that nobody reads.
+    pub fn unread(&mut self, len: u32) -> Slot {
+        self.recording.slot("unread gradient", len as usize)
+    }
+
     /// Slopes that make a kernel with an activation linear.
     pub fn ones(&mut self, len: u32) -> Slot {
         self.recording.table("linear", vec![1.0_f32.to_bits(); len as usize])

@@ -45,6 +45,7 @@ impl Op for NormLayer {
         if self.statistics == Statistics::Batch {
             BatchStatistics::new(x[0])?;
         }
+        x[1..].iter().try_for_each(|tensor| tensor.has(x[0].c()))?;
         Ok(x[0].clone())
     }
 
@@ -86,7 +87,7 @@ impl Op for NormLayer {
             site.recording.push(kernel, &[x, dy, affine, partial]);
             sums = site.scratch("sums of gradients", 2 * c);
             // What is frozen, or is not there, gets a gradient that nobody reads.
-            let mut to = |at: usize| dx.get(at).copied().flatten().unwrap_or_else(|| site.recording.slot("unread gradient", c as usize));
+            let mut to = |at: usize| dx.get(at).copied().flatten().unwrap_or_else(|| site.unread(c));
             let slots = [partial, sums, to(4), to(3), to(5)];
             site.recording.push(BatchNormGradients::new(&kernel, shape), &slots);
         }
