@@ -223,8 +223,8 @@ impl TrainConfig {
     pub fn net(&self, name: &str) -> Option<&NetConfig> {
         match name {
             "pnet" | "net12" => Some(&self.pnet),
-            "rnet" | "net24" => Some(&self.rnet),
-            "onet" | "net48" => Some(&self.onet),
+            "rnet" | "net24" | "net24b" => Some(&self.rnet),
+            "onet" | "net48" | "net48b" => Some(&self.onet),
             _ => None,
         }
     }

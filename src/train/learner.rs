@@ -6,15 +6,18 @@ use super::config::{NetConfig, OptimizerKind, TrainConfig};
 use super::run::{Cause, Kept, Learner, RunError};
 use super::{Batch, Meters, NetRecipe, Objective, Optimizer, TrainError, Trainer};
 use crate::engine::Engine;
-use crate::nets::rivals::{NET12, NET24, NET48};
-use crate::nets::{Net, Nonlinearity, ONET, PNET_WITH_LANDMARKS, RNET_WITH_LANDMARKS};
+use crate::nets::rivals::{NET12, NET24, NET24_WITH_12, NET48, NET48_WITH_24};
+use crate::nets::{Net, ONET, PNET_WITH_LANDMARKS, RNET_WITH_LANDMARKS};
 use crate::tensor::Tensor;
 
 /// Steps whose losses the device holds; asked for in time, none is missed.
 const UNREAD: u64 = 200;
 
+/// The cascade's nets, whose first weights are drawn one after the other.
+const OURS: [Net; 3] = [PNET_WITH_LANDMARKS, RNET_WITH_LANDMARKS, ONET];
+
 /// The nets that learn: ours, and those that they are compared with.
-const NETS: [Net; 6] = [PNET_WITH_LANDMARKS, RNET_WITH_LANDMARKS, ONET, NET12, NET24, NET48];
+const NETS: [Net; 8] = [OURS[0], OURS[1], OURS[2], NET12, NET24, NET24_WITH_12, NET48, NET48_WITH_24];
 
 /// One net that learns on an engine.
 pub struct NetLearner {
@@ -35,7 +38,7 @@ impl NetLearner {
         let net = NETS.into_iter().find(|net| net.name == name).ok_or_else(unknown)?;
         let own = config.net(name).ok_or_else(unknown)?;
         let (seed, rules) = (u64::from(config.seed), own.initialization);
-        let weights = if net.activation == Nonlinearity::PRelu { rules.weights(seed) } else { rules.weights_of(net, seed) };
+        let weights = if OURS.contains(&net) { rules.weights(seed) } else { rules.weights_of(net, seed) };
         let weights = weights.map_err(|error| failed(net, error))?;
         let recipe = NetRecipe::new(net, batch, objective(own), optimizer(own));
         let recipe = match own.micro_batch {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use mtcmcn::doctor::noise_weights;
 use mtcmcn::engine::compare::replay;
 use mtcmcn::kernels::train::{SampleBits, TARGETS};
-use mtcmcn::nets::rivals::{NET12, NET24, NET48};
+use mtcmcn::nets::rivals::{NET12, NET24, NET24_WITH_12, NET48, NET48_WITH_24};
 use mtcmcn::nets::{Net, ONET, PNET_WITH_LANDMARKS, RNET_WITH_LANDMARKS};
 use mtcmcn::tensor::{Tensor, noise};
 use mtcmcn::train::{Batch, Meters, NetRecipe, Objective, Optimizer, TrainError};
@@ -26,6 +26,9 @@ fn fixture() -> Value {
     serde_json::from_str(include_str!("../fixtures/golden_training.json")).expect("the fixture is JSON")
 }
 
+/// Those with a branch.
+const BRANCHED: [Net; 2] = [NET24_WITH_12, NET48_WITH_24];
+
 /// Weights of noise, with landmark heads for P- and R-Net too.
 pub fn weights() -> Weights {
     let mut tensors = noise_weights().tensors().clone();
@@ -43,7 +46,7 @@ pub fn weights() -> Weights {
 
 /// Weights of `net` for all that is golden.
 fn weights_of(net: Net) -> Weights {
-    if RIVALS.contains(&net) { net.noise_weights().expect("a valid net") } else { weights() }
+    if RIVALS.contains(&net) || BRANCHED.contains(&net) { net.noise_weights().expect("a valid net") } else { weights() }
 }
 
 /// Losses and gradient norms of all nets.
@@ -108,7 +111,7 @@ pub fn check_runs(engine: &Engine) {
 
 /// Every step of a recording against its twin, dropout and all.
 pub fn check_steps(engine: &Engine) {
-    for net in NETS.into_iter().chain(RIVALS) {
+    for net in NETS.into_iter().chain(RIVALS).chain(BRANCHED) {
         let mut trainer = trainer(engine, net, 5, 0.25);
         trainer.step(&batch(net, 5, 3), 1e-3).expect("a step");
         trainer.reports().expect("it is over");
