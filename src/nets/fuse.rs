@@ -28,7 +28,7 @@ enum FusedBlock {
 
 /// Where a block's input comes from.
 #[derive(Debug, Clone)]
-enum Source {
+enum BlockInput {
     /// Another block, or outside.
     Node(NodeId),
     /// A tensor, which is a constant now.
@@ -39,7 +39,7 @@ enum Source {
 #[derive(Debug, Clone)]
 struct Placed {
     block: FusedBlock,
-    inputs: Vec<Source>,
+    inputs: Vec<BlockInput>,
     output: NodeId,
 }
 
@@ -167,9 +167,9 @@ impl Fused {
     ) -> Result<(Slot, Shape), ShapeError> {
         let mut results = vec![(self.input, x, shape.clone())];
         for (i, joined) in self.blocks.iter().enumerate() {
-            let of = |source: &'_ Source| match source {
-                Source::Tensor(slot, shape) => (*slot, shape.clone()),
-                Source::Node(id) => {
+            let of = |source: &'_ BlockInput| match source {
+                BlockInput::Tensor(slot, shape) => (*slot, shape.clone()),
+                BlockInput::Node(id) => {
                     let found = results.iter().find(|(other, ..)| other == id);
                     found.map(|(_, slot, shape)| (*slot, shape.clone())).expect("a block's inputs come before it")
                 }
@@ -218,11 +218,11 @@ impl<'a> Fuser<'a> {
     }
 
     /// Where the input `id` of a layer comes from.
-    fn source(&mut self, id: NodeId) -> Result<Source, NetError> {
+    fn source(&mut self, id: NodeId) -> Result<BlockInput, NetError> {
         let node = self.graph.node(id);
-        let Layer::Tensor(parameter) = &node.layer else { return Ok(Source::Node(id)) };
+        let Layer::Tensor(parameter) = &node.layer else { return Ok(BlockInput::Node(id)) };
         let data = packed(&parameter.state, self.weights)?;
-        Ok(Source::Tensor(self.constant(&node.label, data), node.shape.clone()))
+        Ok(BlockInput::Tensor(self.constant(&node.label, data), node.shape.clone()))
     }
 
     /// The tensors of the linear layer `id`, with the activation that alone reads it.
@@ -263,23 +263,23 @@ impl<'a> Fuser<'a> {
         if matches!(self.graph.node(id).layer, Layer::Dense(_)) {
             let [bias, slope] = [&linear.bias, &linear.slope].map(|part| self.constant(name, Dense::pad(part)));
             let block = FusedBlock::Dense { out, weight: self.constant(name, Dense::pack(&linear.weight)), bias, slope };
-            return blocks.push(Placed { block, inputs: vec![Source::Node(input)], output });
+            return blocks.push(Placed { block, inputs: vec![BlockInput::Node(input)], output });
         }
         let k = linear.weight.shape[2] as u32;
         if let (3, 3, Some(pool @ 2..=3), true) = (k, shape.c(), linear.pool, out <= ConvPool::MOST) {
             let parameters = self.constant(name, ConvPool::pack(&linear.weight, &linear.bias, &linear.slope));
             return blocks.push(Placed {
                 block: FusedBlock::ConvPool { out, pool, parameters },
-                inputs: vec![Source::Node(input)],
+                inputs: vec![BlockInput::Node(input)],
                 output,
             });
         }
         // Where pooling is a kernel of its own, the convolution's result goes by the name of its node.
         let between = if linear.pool.is_some() { id } else { output };
         let block = self.convolution(linear, shape.c(), k);
-        blocks.push(Placed { block, inputs: vec![Source::Node(input)], output: between });
+        blocks.push(Placed { block, inputs: vec![BlockInput::Node(input)], output: between });
         if let Some(k) = linear.pool {
-            blocks.push(Placed { block: FusedBlock::Alone(MaxPoolLayer { k }.into()), inputs: vec![Source::Node(between)], output });
+            blocks.push(Placed { block: FusedBlock::Alone(MaxPoolLayer { k }.into()), inputs: vec![BlockInput::Node(between)], output });
         }
     }
 
