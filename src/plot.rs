@@ -35,7 +35,7 @@ pub enum Scale {
     /// Linear scale.
     #[default]
     Linear,
-    /// By their logarithm; values of zero and less are left out.
+    /// Logarithmic scale; values of zero and less are left out.
     Log,
 }
 

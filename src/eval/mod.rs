@@ -7,8 +7,7 @@
 //! | [`wider`] | WIDER FACE's average precision by setting (spec section 7.1) |
 //! | [`aflw`] | mean error of five landmarks (spec section 7.3) |
 //! | [`boxes`] | average precision of boxes on any set, by face size and occlusion |
-//! | [`verify`] | whether two faces are of the same person: ten-fold accuracy, true accept rate at a given
-//! false accept rate |
+//! | [`verify`] | face verification: ten-fold accuracy, true accept rate at a given false accept rate |
 //!
 //! Results do not depend on the order of images or of equal scores: where scores are equal, a curve has one
 //! point for all of them.
