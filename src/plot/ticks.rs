@@ -92,7 +92,7 @@ fn even_marks([low, high]: [f64; 2], step: f64) -> Vec<f64> {
     (0..=count).map(|i| (first + i as f64) * step).collect()
 }
 
-/// Returns the decades, thinned if there are many; with 2 and 5 times each, or all nine multiples, if there
+/// Returns the decades, thinned if there are many; with 2 and 5 times each, or further multiples, if there
 /// are few.
 fn log_marks([low, high]: [f64; 2]) -> Vec<f64> {
     let within = |position: &f64| (low - 1e-9..=high + 1e-9).contains(position);
