@@ -144,8 +144,7 @@ pub struct BarChart {
     pub title: String,
     /// Smaller text below the title, of one or more lines; may be empty.
     pub note: String,
-    /// Names of the groups; `
-    /// ` breaks the line.
+    /// Names of the groups; `\n` breaks the line.
     pub groups: Vec<String>,
     /// The vertical axis. A linear axis begins at zero unless it has a range.
     pub y: Axis,

@@ -28,12 +28,13 @@ pub struct Capacity {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Config {
-    /// Smallest face side that the pyramid is built for, px; at least 1 (below 12 the image is enlarged). Default 20.
+    /// Smallest face side that the pyramid is built for, px; at least 1 (below 12 the image is enlarged).
+    /// Default 20.
     pub min_face_px: f64,
     /// Ratio of one pyramid level to the next, in `[0.1, 0.95]`. Default 0.709.
     pub factor: f64,
-    /// Face probability needed after P-Net (`>=`), R-Net (`>`) and O-Net (`>`), each in `[0, 1]`. Default 0.6, 0.7, 0.7; see
-    /// [`Config::for_weights`].
+    /// Lowest face probability that passes P-Net (`>=`), R-Net (`>`) and O-Net (`>`), each in `[0, 1]`.
+    /// Default 0.6, 0.7, 0.7; see [`Config::for_weights`].
     pub thresholds: [f32; 3],
     /// Largest number of faces returned, best first; 1 to 10,000. Default 1,000.
     pub max_faces: u32,

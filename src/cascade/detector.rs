@@ -52,7 +52,8 @@ impl Detector {
     ///
     /// # Errors
     ///
-    /// [`DetectError::Config`] if a setting is out of range, [`DetectError::Net`] if weights do not fit the nets.
+    /// [`DetectError::Config`] if a setting is out of range, [`DetectError::Net`] if weights do not fit the
+    /// nets.
     pub fn new(engine: Engine, weights: &Weights, config: Config) -> Result<Self, DetectError> {
         Ok(Self { ready: Ready::new(engine, weights, config, None, READY)?, pending: VecDeque::new() })
     }

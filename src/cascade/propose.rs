@@ -33,7 +33,8 @@ impl Proposer {
     ///
     /// # Errors
     ///
-    /// [`DetectError::Config`] if a setting is out of range, [`DetectError::Net`] if weights are missing or do not fit.
+    /// [`DetectError::Config`] if a setting is out of range, [`DetectError::Net`] if weights are missing or
+    /// do not fit.
     pub fn new(engine: Engine, weights: &Weights, config: Config, depth: Depth) -> Result<Self, DetectError> {
         Ok(Self { ready: Ready::new(engine, weights, config, Some(depth), 1)? })
     }

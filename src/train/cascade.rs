@@ -393,8 +393,8 @@ impl<'a> ProgramWriter<'a> {
             let mut pass = w.forward(true);
             w.backward(&mut pass, rows);
             pass.track(&mut w.recording, report.status);
-            // Each micro-batch is summed separately and then added once, so that the bits of its gradient do not
-            // depend on where it is computed.
+            // Each micro-batch is summed separately and then added once, so that the bits of its gradient do
+            // not depend on where it is computed.
             w.add(gradients, sums);
         });
         let (update, ()) = self.part("update", |w| {

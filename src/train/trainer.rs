@@ -108,8 +108,8 @@ impl<R: Recipe> Trainer<R> {
     ///
     /// # Errors
     ///
-    /// [`TrainError::State`] if a tensor is missing or misshapen, [`TrainError::Net`] if a batch is too large to index,
-    /// [`TrainError::Engine`] if the device cannot hold a batch or compile a kernel.
+    /// [`TrainError::State`] if a tensor is missing or misshapen, [`TrainError::Net`] if a batch is too large
+    /// to index, [`TrainError::Engine`] if the device cannot hold a batch or compile a kernel.
     pub fn new(engine: &Engine, recipe: R, start: &BTreeMap<String, Tensor>, seed: u32) -> Result<Self, TrainError> {
         let (mut program, inputs) = recipe.program(engine.facts())?;
         let session = engine.load(std::mem::take(&mut program.recording))?;

@@ -5,7 +5,8 @@ use crate::kernels::nn::{Convolution, ConvolutionBackwardBias, ConvolutionBackwa
 use crate::record::{DeviceFacts, Executor, Slot};
 use crate::tensor::{Shape, ShapeError};
 
-/// Convolution. Inputs: `x`, weight `[out, c / groups, k, k]`, and the bias `[out]` if there is one, all row-major.
+/// Convolution. Inputs: `x`, weight `[out, c / groups, k, k]`, and the bias `[out]` if there is one, all
+/// row-major.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConvolutionLayer {
     /// Distance between neighbouring windows, in rows and in columns.
@@ -17,8 +18,8 @@ pub struct ConvolutionLayer {
     pub groups: u32,
 }
 
-/// Fully connected over the whole item (`c * h * w` in NCHW order). Inputs: `x`, weight `[out, inputs]`, and the bias `[out]` if there is
-/// one, all row-major.
+/// Fully connected layer over the whole item (`c * h * w` in NCHW order). Inputs: `x`, weight
+/// `[out, inputs]`, and the bias `[out]` if there is one, all row-major.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LinearLayer;
 

@@ -26,7 +26,8 @@ impl TeacherNet {
     ///
     /// # Errors
     ///
-    /// [`TrainError::Net`] if the weights do not fit, [`TrainError::Engine`] if the device cannot hold the net.
+    /// [`TrainError::Net`] if the weights do not fit, [`TrainError::Engine`] if the device cannot hold the
+    /// net.
     pub fn new(engine: &Engine, net: Net, weights: &Weights) -> Result<Self, TrainError> {
         let mut recording = Recording::new();
         let plane = net.side * net.side;

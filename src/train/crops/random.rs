@@ -1,7 +1,8 @@
 //! Random numbers that are functions of their purpose. There is no state between draws, so that any batch can
 //! be created on its own.
 
-/// One round of `SplitMix64` (Steele, Lea and Flood 2014): a bijection in which every bit of `x` reaches every bit of the result.
+/// One round of `SplitMix64` (Steele, Lea and Flood 2014): a bijection in which every bit of `x` affects
+/// every bit of the result.
 fn mix(x: u64) -> u64 {
     let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
