@@ -6,9 +6,9 @@
 //! MTCMCN_BENCH_DEVICES=cpu,vulkan cargo bench -- conv   these engines, kernels with `conv` in their name
 //! ```
 //!
-//! The frame is `assets/astronaut.png` with faces from 20 px on; the training step is O-Net's with a batch of
-//! 64. The weights are those named by `MTCMCN_WEIGHTS`, or our own. Each kernel is represented by its step
-//! with the most work. Criterion reports the distribution of times and compares it with the previous run; the
+//! The frame is `assets/astronaut.png` with faces from 20 px on; the training step is O-Net's, of 64 samples.
+//! The weights are those named by `MTCMCN_WEIGHTS`, or our own. Each kernel is represented by its step with
+//! the most work. Criterion reports the distribution of times and compares it with the previous run; the
 //! table at the end of each engine lists the shortest time of a sample.
 
 use std::collections::BTreeMap;
