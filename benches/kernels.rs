@@ -1,14 +1,15 @@
-//! Kernels alone, at the sizes that a frame and a training step give them: GFLOP/s, GB/s, and the fraction of what the engine does at best.
+//! Speed of single kernels at the sizes of a frame and a training step: GFLOP/s, GB/s, and the fraction of
+//! the engine's measured peak.
 //!
 //! ```text
 //! cargo bench                                           the CPU engine, and a hardware GPU if there is one
 //! MTCMCN_BENCH_DEVICES=cpu,vulkan cargo bench -- conv   these engines, kernels with `conv` in their name
 //! ```
 //!
-//! The frame is `assets/astronaut.png` with faces from 20 px on, the training step O-Net's with a batch of 64. Weights are those that
-//! `MTCMCN_WEIGHTS` names, else our own. Of the steps of one kernel, the one with the
-//! most work stands for it. Criterion tells how times are spread and compares with the run before; the table at the end of each engine
-//! tells the shortest time of a sample.
+//! The frame is `assets/astronaut.png` with faces from 20 px on; the training step is O-Net's, of 64 samples.
+//! The weights are those named by `MTCMCN_WEIGHTS`, or our own. Each kernel is represented by its step with
+//! the most work. Criterion reports the distribution of times and compares it with the previous run; the
+//! table at the end of each engine lists the shortest time of a sample.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -23,9 +24,9 @@ use mtcmcn::nets::ONET;
 use mtcmcn::train::{Batch, NetRecipe, Objective, Optimizer, Trainer};
 use mtcmcn::{Config, Detector, Device, Engine, Frame, Weights};
 
-/// Samples of a training step.
+/// Number of samples in a training step.
 const BATCH: u32 = 64;
-/// Plays of a step between two looks at the clock, at most: a GPU gets them as one submission.
+/// Largest number of plays of a step between two readings of the clock; on a GPU they form one submission.
 const TOGETHER: u64 = 256;
 
 fn main() {
@@ -54,7 +55,7 @@ fn main() {
     criterion.final_summary();
 }
 
-/// Times the step with the most work of each kernel.
+/// Measures the step with the most work of each kernel.
 fn measure(criterion: &mut Criterion, group: &str, session: &mut mtcmcn::engine::Session, ceilings: &Ceilings, table: &mut String) {
     let items: Vec<u32> = session.profile().expect("steps play").steps.iter().map(|step| step.items).collect();
     let mut chosen: BTreeMap<&str, (u64, u64, usize)> = BTreeMap::new();
@@ -64,7 +65,8 @@ fn measure(criterion: &mut Criterion, group: &str, session: &mut mtcmcn::engine:
     }
     let mut group_of = criterion.benchmark_group(group);
     for (kernel, (multiply_adds, bytes, index)) in chosen {
-        // What the step reads is as it leaves the steps before it, not as a whole play left it: slots are used again.
+        // The inputs of the step are those left by the steps before it, not by a whole play, because slots
+        // are reused.
         (0..index).for_each(|before| session.play_step(before).expect("steps play"));
         let mut shortest: Option<Duration> = None;
         group_of.throughput(if multiply_adds > 0 { Throughput::Elements(2 * multiply_adds) } else { Throughput::Bytes(bytes) });
@@ -107,7 +109,7 @@ fn row(table: &mut String, group: &str, kernel: &str, items: u32, time: Duration
     );
 }
 
-/// Engines with short names: criterion makes folders of them.
+/// Returns the engines with short names, which criterion uses for folders.
 fn engines() -> Vec<(String, Engine)> {
     let Ok(list) = std::env::var("MTCMCN_BENCH_DEVICES") else {
         let gpu = Gpu::open(&Device::Auto).expect("a hardware GPU opens");
@@ -124,7 +126,7 @@ fn portrait() -> Frame {
     Frame::from_rgba(image.width(), image.height(), image.into_raw()).expect("four bytes a pixel")
 }
 
-/// Weights, and which.
+/// Returns the weights and the name of their source.
 fn weights() -> (Weights, String) {
     if let Some(path) = std::env::var_os("MTCMCN_WEIGHTS") {
         return (Weights::load(&path).expect("MTCMCN_WEIGHTS names weights"), format!("weights of {}", path.display()));

@@ -1,4 +1,5 @@
-//! Matrix products alone: convolutions and dense layers, forward and backward, as fractions of the multiply-adds that the engine does at best.
+//! Speed of matrix products: convolutions and dense layers, forward and backward, as fractions of the
+//! engine's measured peak of multiply-adds.
 //!
 //! ```text
 //! cargo bench --bench products                                    the CPU engine
@@ -6,8 +7,9 @@
 //! cargo bench --bench products -- 256                             rows with `256` in their name
 //! ```
 //!
-//! Multiply-adds alone and the kernel run in turn, so that both see the same machine; of all turns the best counts. Operations are nominal: what
-//! the formula says, whatever the kernel does.
+//! The peak measurement and the kernel run in turn, so that both see the machine in the same state; the best
+//! of all turns counts. The number of operations is nominal: that of the formula, whatever the kernel
+//! computes.
 
 use std::time::Duration;
 
@@ -17,9 +19,9 @@ use mtcmcn::record::{Kernel, Recording};
 use mtcmcn::tensor::{Shape, noise};
 use mtcmcn::{Engine, engine::Session};
 
-/// Items of a batch.
+/// Number of items in a batch.
 const BATCH: u32 = 32;
-/// Input channels, rows and columns; outputs, kernel side, stride and padding.
+/// Input channels and side; output channels, kernel side, stride and padding.
 const CONVOLUTIONS: [([u32; 2], [u32; 4]); 9] = [
     ([256, 14], [256, 3, 1, 1]),
     ([512, 7], [800, 1, 1, 0]),
@@ -31,7 +33,7 @@ const CONVOLUTIONS: [([u32; 2], [u32; 4]); 9] = [
     ([128, 28], [256, 4, 2, 1]),
     ([128, 28], [256, 1, 2, 0]),
 ];
-/// Inputs and outputs.
+/// Numbers of inputs and outputs.
 const DENSE: [[u32; 2]; 2] = [[25_088, 512], [7168, 448]];
 
 fn main() {
@@ -81,13 +83,13 @@ fn push<K: Kernel + 'static>(recording: &mut Recording, kernel: K) {
     recording.push(kernel, &slots);
 }
 
-/// With the sum of partial sums, where there are some.
+/// Records the gradient of the weights, including the summation of partial sums if there are any.
 fn weight(recording: &mut Recording, sizes: &Sizes, tiling: Tiling) {
     let [x, dy, dweight] = [sizes.x_len(), sizes.y_len(), sizes.weight_len()].map(|len| recording.slot("operand", len));
     ConvolutionBackwardWeight::new(sizes, tiling).record(recording, x, dy, dweight);
 }
 
-/// A recording over noise, played once.
+/// Creates a session with noise in all slots and plays it once.
 fn session(engine: &Engine, record: &dyn Fn(&mut Recording)) -> Session {
     let mut recording = Recording::new();
     record(&mut recording);
@@ -101,7 +103,7 @@ fn session(engine: &Engine, record: &dyn Fn(&mut Recording)) -> Session {
     session
 }
 
-/// One play of all steps.
+/// Measures one play of all steps.
 fn time(session: &mut Session) -> Duration {
     (0..session.recording().steps().len()).map(|step| session.time_step(step, 1).expect("the step plays").0).sum()
 }
@@ -113,7 +115,7 @@ fn multiply_adds(session: &Session) -> f64 {
 fn row(label: &str, peak: &mut Session, mut kernel: Session) {
     let (work, all) = (multiply_adds(&kernel), multiply_adds(peak));
     let (mut shortest, mut best, mut ratio, mut spent) = (f64::INFINITY, 0.0_f64, 0.0_f64, 0.0);
-    // The best of ten turns, or of as many as a second has.
+    // Takes the best of ten turns, or of as many as fit in a second.
     let mut turns = 0;
     while turns < 3 || (turns < 10 && spent < 1.0) {
         let at_best = all / time(peak).as_secs_f64();

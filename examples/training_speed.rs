@@ -1,7 +1,9 @@
-//! Samples a second in training: `cargo run --release --example training_speed -- [net] [batch] [device] [steps] [micro-batch]`.
+//! Training speed in samples per second:
+//! `cargo run --release --example training_speed -- [net] [batch] [device] [steps] [micro-batch]`.
 //!
-//! Prints one JSON line, and with `--steps` the share of each kernel. After three steps to warm up, the steps are timed in five blocks that
-//! are waited for at their end, as training does it; the median of the blocks counts. The same net in PyTorch: `tools/training_speed.py`.
+//! Prints one JSON line, and with `--steps` the share of each kernel. After three warm-up steps, the steps
+//! are timed in five blocks, each of which is waited for at its end, as in training; the result is the median
+//! of the blocks. For the same net in PyTorch, see `tools/training_speed.py`.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -54,7 +56,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Milliseconds of each kernel in a step, by the device's clock where it has one; the last slot tells its steps apart.
+/// Prints the time of each kernel in a step, ms, by the device's clock if it has one; kernels of one name are
+/// distinguished by their last slot.
 fn by_kernel(trainer: &mut Trainer<NetRecipe>) -> Result<(), Box<dyn std::error::Error>> {
     let played = trainer.dispatches();
     let session = trainer.session();

@@ -1,4 +1,4 @@
-//! Is this machine to be trusted? Every kernel and the whole cascade, on every adapter, against the twin.
+//! Self-test: compares every kernel and the whole cascade with the twin, on every adapter of this machine.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -14,70 +14,71 @@ use crate::tensor::{Tensor, noise};
 use crate::weights::Weights;
 use crate::weights::names::{LAYERS, TensorPart};
 
-/// What was found on one adapter.
+/// Results of the self-test on one adapter.
 #[derive(Debug, Clone)]
 pub struct Examination {
     /// Name of the engine.
     pub engine: String,
-    /// The adapter; `None` for the CPU engine.
+    /// The adapter, or `None` for the CPU engine.
     pub adapter: Option<AdapterReport>,
     /// Every check, in order; empty if the adapter did not open.
     pub checks: Vec<Check>,
-    /// Why the adapter did not open.
+    /// Reason why the adapter did not open.
     pub refused: Option<EngineError>,
 }
 
-/// One kernel over its samples, or the cascade over a frame.
+/// Result of one check: one kernel over its samples, or the cascade over one frame.
 #[derive(Debug, Clone)]
 pub struct Check {
-    /// Kernel, `cascade` or `loops past 65535`.
+    /// Name of the kernel, or `cascade`, or `loops past 65535`.
     pub name: String,
-    /// How it ended.
+    /// Outcome of the check.
     pub verdict: Verdict,
-    /// Steps compared.
+    /// Number of steps compared.
     pub steps: usize,
-    /// Largest share of its tolerance that any number used.
+    /// Largest error of any number, as a share of its tolerance.
     pub worst: f64,
-    /// How long it took, twin and compilation included.
+    /// Duration of the check, including the twin and compilation.
     pub time: Duration,
 }
 
-/// How a check ended.
+/// Outcome of a check.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
-    /// Engine and twin are equal within tolerance.
+    /// Engine and twin agree within tolerance.
     Equal,
-    /// They differ, here first.
+    /// Engine and twin disagree; holds the first difference.
     Differs(Difference),
-    /// They differ as the driver is known to.
+    /// Engine and twin disagree, as is known of this driver.
     KnownFault(&'static KnownFault),
-    /// A fault that the driver is known for did not show: the list of faults is out of date.
+    /// A known fault of this driver did not show, so the list of faults is out of date.
     Mended(&'static KnownFault),
     /// The check could not run.
     Failed(String),
 }
 
 impl Verdict {
-    /// Whether nothing is wrong, or nothing but what is known.
+    /// Returns whether the engine agrees with the twin, or disagrees only by a known fault.
     pub fn is_good(&self) -> bool {
         matches!(self, Self::Equal | Self::KnownFault(_))
     }
 }
 
-/// A fault of a driver that this program lives with.
+/// A driver fault that the program works around.
 #[derive(Debug, PartialEq, Eq)]
 pub struct KnownFault {
     /// Part of the adapter's name.
     pub adapter: &'static str,
     /// Part of the driver's name and version.
     pub driver: &'static str,
-    /// The check that shows it.
+    /// Name of the check that shows the fault.
     pub check: &'static str,
-    /// What happens, and how the program avoids it.
+    /// Description of the fault, and how the program avoids it.
     pub symptom: &'static str,
 }
 
-/// Known faults by driver. An entry whose fault no longer shows fails the check, so that the list stays true.
+/// Known faults by driver. An entry whose fault no longer shows fails its check, which keeps the list up to
+/// date.
 pub const KNOWN_FAULTS: &[KnownFault] = &[KnownFault {
     adapter: "llvmpipe",
     driver: "Mesa 22.",
@@ -87,8 +88,9 @@ pub const KNOWN_FAULTS: &[KnownFault] = &[KnownFault {
 
 const LONG_LOOP: &str = "loops past 65535";
 
-/// Examines every adapter of every backend whose engine's name contains `filter`, ignoring case, and the CPU engine; `each` sees every result as
-/// it comes. `cascade` is what to look for faces in, beside a frame and weights of noise.
+/// Examines the CPU engine and every adapter of every backend, if the engine's name contains `filter`
+/// (ignoring case). `each` is called with every result as soon as it is known. `cascade` holds weights and a
+/// frame to search, in addition to weights and a frame of noise.
 pub fn examine(filter: &str, cascade: Option<(&Weights, &Frame)>, mut each: impl FnMut(&Examination)) -> Vec<Examination> {
     let fits = |name: &str| name.to_lowercase().contains(&filter.to_lowercase());
     let mut examinations = Vec::new();
@@ -107,7 +109,7 @@ pub fn examine(filter: &str, cascade: Option<(&Weights, &Frame)>, mut each: impl
     examinations
 }
 
-/// Every check on one engine.
+/// Runs every check on one engine.
 pub fn checks(engine: &Engine, adapter: Option<&AdapterReport>, cascade: Option<(&Weights, &Frame)>) -> Vec<Check> {
     let mut checks = Vec::new();
     macro_rules! kernel {
@@ -147,7 +149,7 @@ fn check_kernel<K: crate::record::Kernel + 'static>(engine: &Engine, name: &str,
     })
 }
 
-/// More turns than some drivers take.
+/// Runs a loop with more iterations than some drivers execute.
 fn long_loop(engine: &Engine, adapter: Option<&AdapterReport>) -> Check {
     let mut check = check_kernel(engine, LONG_LOOP, &[Sample { kernel: Loops::new(100_000), read: Vec::new() }]);
     let known = adapter.and_then(|adapter| {
@@ -157,7 +159,7 @@ fn long_loop(engine: &Engine, adapter: Option<&AdapterReport>) -> Check {
     check
 }
 
-/// What a verdict means where a fault is known.
+/// Adjusts a verdict for the known fault of this driver, if there is one.
 fn settle(verdict: Verdict, known: Option<&'static KnownFault>) -> Verdict {
     match (verdict, known) {
         (Verdict::Differs(_), Some(fault)) => Verdict::KnownFault(fault),
@@ -166,7 +168,8 @@ fn settle(verdict: Verdict, known: Option<&'static KnownFault>) -> Verdict {
     }
 }
 
-/// The cascade step by step over `frame`; `through` demands that candidates come through every stage.
+/// Compares the cascade with the twin step by step over `frame`; if `through` is set, candidates must pass
+/// every stage.
 fn check_cascade(engine: &Engine, name: &str, (weights, frame): (&Weights, &Frame), config: Config, through: bool) -> Check {
     timed(name, || {
         let text = |error: DetectError| error.to_string();
@@ -176,7 +179,7 @@ fn check_cascade(engine: &Engine, name: &str, (weights, frame): (&Weights, &Fram
         if let Some(difference) = replayed.first {
             return Ok((Verdict::Differs(difference), replayed.steps, replayed.worst));
         }
-        // A run without candidates would prove little.
+        // Without candidates the later stages would not be tested.
         if through && detector.detect(frame).map_err(text)?.faces.is_empty() {
             return Err("no candidate came through the cascade".to_owned());
         }
@@ -184,12 +187,13 @@ fn check_cascade(engine: &Engine, name: &str, (weights, frame): (&Weights, &Fram
     })
 }
 
-/// Settings that let many of noise's candidates through every stage.
+/// Returns settings with which many candidates pass every stage on noise.
 fn lenient() -> Config {
     Config { thresholds: [0.5, 0.4, 0.3], ..Config::default() }
 }
 
-/// Weights of noise for all nets, tensor by tensor in the order of [`LAYERS`], scaled so that activations keep their size.
+/// Creates random weights for all nets, tensor by tensor in the order of [`LAYERS`], scaled to preserve the
+/// magnitude of activations.
 pub fn noise_weights() -> Weights {
     let parts = LAYERS.iter().flat_map(|entry| entry.parts().iter().map(move |&part| (entry, part)));
     let tensors: BTreeMap<String, Tensor> = parts
@@ -208,7 +212,7 @@ pub fn noise_weights() -> Weights {
     Weights::new(tensors, BTreeMap::new()).expect("every tensor has its shape's elements")
 }
 
-/// A small frame of noise with structure at several scales.
+/// Creates a small frame of noise with structure at several scales.
 pub fn noise_frame() -> Frame {
     let (width, height) = (97_u32, 75_u32);
     let grain = noise((width * height * 4) as usize, 99);

@@ -15,8 +15,9 @@
 //! # }
 //! ```
 //!
-//! A [`Detector`] records the whole cascade as data ([`record`]) and an [`Engine`] plays it: on a GPU as one submission, on the CPU with native
-//! code, or with the scalar *twin* of every kernel, which is its specification. [`engine::compare`] replays a recording against the twin.
+//! A [`Detector`] records the whole cascade as data ([`record`]) and an [`Engine`] plays it: on a GPU as one
+//! submission, on the CPU with native code, or with the scalar *twin* of every kernel, which is its
+//! specification. [`engine::compare`] replays a recording against the twin.
 
 pub mod cascade;
 pub mod data;

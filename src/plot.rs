@@ -1,7 +1,8 @@
-//! Charts, each from one description to an SVG and a PNG that look alike.
+//! Charts, each rendered from one description as an SVG and as a PNG that look alike.
 //!
-//! The SVG is drawn by plotters and the PNG rendered from it, with a font that is part of the program: no display, no font of the system and no
-//! other program is needed, and the same description gives the same bytes on any machine.
+//! The SVG is drawn by plotters, and the PNG is rendered from it with a font that is embedded in the program.
+//! No display, system font or other program is needed, and the same description yields the same bytes on any
+//! machine.
 
 mod draw;
 mod raster;
@@ -11,16 +12,16 @@ use std::path::{Path, PathBuf};
 
 use crate::files::{self, FileError};
 
-/// Why a chart could not be made.
+/// Error for a chart that could not be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlotError {
     /// Drawing failed.
     #[error("drawing the chart {title:?}: {reason}")]
     Draw {
-        /// The chart.
+        /// Title of the chart.
         title: String,
-        /// What the library says.
+        /// Error message of the library.
         reason: String,
     },
     /// A file could not be written.
@@ -28,40 +29,40 @@ pub enum PlotError {
     File(#[from] FileError),
 }
 
-/// How values lie along an axis.
+/// Scale of an axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Scale {
-    /// Evenly.
+    /// Linear scale.
     #[default]
     Linear,
-    /// By their logarithm; values of zero and less are left out.
+    /// Logarithmic scale; values of zero and less are left out.
     Log,
 }
 
 /// One axis.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Axis {
-    /// What is measured, with its unit.
+    /// Name of the quantity, with its unit.
     pub label: String,
-    /// How values lie along it.
+    /// Scale of the axis.
     pub scale: Scale,
-    /// Least and greatest value shown; `None` fits them to the data.
+    /// Lowest and highest value shown; `None` fits them to the data.
     pub range: Option<[f64; 2]>,
 }
 
 impl Axis {
-    /// An even axis that fits the data.
+    /// Creates a linear axis that fits the data.
     pub fn new(label: impl Into<String>) -> Self {
         Self { label: label.into(), ..Self::default() }
     }
 
-    /// The same axis by logarithms.
+    /// Returns the axis with a logarithmic scale.
     #[must_use]
     pub fn log(self) -> Self {
         Self { scale: Scale::Log, ..self }
     }
 
-    /// The same axis from `from` to `to`.
+    /// Returns the axis with a range from `from` to `to`.
     #[must_use]
     pub fn range(self, from: f64, to: f64) -> Self {
         Self { range: Some([from, to]), ..self }
@@ -71,29 +72,29 @@ impl Axis {
 /// One curve.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Series {
-    /// Its entry in the legend.
+    /// Entry in the legend.
     pub name: String,
-    /// `[x, y]`, in order along the curve. A point that is not finite interrupts it.
+    /// Points `[x, y]` in order along the curve. A point that is not finite interrupts the curve.
     pub points: Vec<[f64; 2]>,
-    /// Drawn in dashes and thinner: for other people's curves beside one's own.
+    /// Whether the curve is dashed and thinner, for results of others shown for comparison.
     pub dashed: bool,
-    /// A dot at each point.
+    /// Whether each point is marked by a dot.
     pub dots: bool,
 }
 
 impl Series {
-    /// A solid curve.
+    /// Creates a solid curve.
     pub fn new(name: impl Into<String>, points: Vec<[f64; 2]>) -> Self {
         Self { name: name.into(), points, ..Self::default() }
     }
 
-    /// The same in dashes.
+    /// Returns the curve with dashes.
     #[must_use]
     pub fn dashed(self) -> Self {
         Self { dashed: true, ..self }
     }
 
-    /// The same with a dot at each point.
+    /// Returns the curve with a dot at each point.
     #[must_use]
     pub fn dots(self) -> Self {
         Self { dots: true, ..self }
@@ -103,78 +104,79 @@ impl Series {
 /// A horizontal line with a name, for a value to compare with.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reference {
-    /// Written along the line.
+    /// Name, written along the line.
     pub name: String,
-    /// Where it crosses the y axis.
+    /// Value on the y axis.
     pub y: f64,
 }
 
 /// Curves over a common x axis.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct LineChart {
-    /// The heading.
+    /// Title of the chart.
     pub title: String,
-    /// A smaller line or lines below it, such as the setting that was measured; may be empty.
+    /// Smaller text below the title, of one or more lines, such as the setting that was measured; may be
+    /// empty.
     pub note: String,
     /// The horizontal axis.
     pub x: Axis,
     /// The vertical axis.
     pub y: Axis,
-    /// The curves, in the order of the legend. The first lie on top.
+    /// The curves, in the order of the legend. Earlier curves are drawn on top of later ones.
     pub series: Vec<Series>,
-    /// Horizontal lines.
+    /// Horizontal reference lines.
     pub references: Vec<Reference>,
 }
 
-/// One colour of bars.
+/// Bars of one colour.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bars {
-    /// Its entry in the legend.
+    /// Entry in the legend.
     pub name: String,
-    /// One value a group; one that is not finite leaves a gap.
+    /// One value per group; a value that is not finite leaves a gap.
     pub values: Vec<f64>,
 }
 
 /// Groups of bars side by side.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct BarChart {
-    /// The heading.
+    /// Title of the chart.
     pub title: String,
-    /// A smaller line or lines below it; may be empty.
+    /// Smaller text below the title, of one or more lines; may be empty.
     pub note: String,
-    /// What each group is called; `\n` breaks the line.
+    /// Names of the groups; `\n` breaks the line.
     pub groups: Vec<String>,
-    /// The vertical axis. An even one begins at zero unless it has a range.
+    /// The vertical axis. A linear axis begins at zero unless it has a range.
     pub y: Axis,
     /// The bars, in order within each group.
     pub bars: Vec<Bars>,
-    /// Horizontal lines.
+    /// Horizontal reference lines.
     pub references: Vec<Reference>,
 }
 
-/// What can be drawn.
+/// A chart that can be drawn.
 pub trait Chart {
-    /// The chart as an SVG document of 800 x 500 units.
+    /// Renders the chart as an SVG document of 800 x 500 units.
     ///
     /// # Errors
     ///
     /// [`PlotError::Draw`] if the library fails.
     fn svg(&self) -> Result<String, PlotError>;
 
-    /// The same as a PNG file of 1600 x 1000 pixels.
+    /// Renders the chart as a PNG file of 1600 x 1000 pixels.
     ///
     /// # Errors
     ///
-    /// As [`Chart::svg`].
+    /// As for [`Chart::svg`].
     fn png(&self) -> Result<Vec<u8>, PlotError> {
         raster::png(&self.svg()?)
     }
 
-    /// Writes `stem.svg` and `stem.png`, each whole or not at all, into a folder that exists; returns their paths.
+    /// Writes `stem.svg` and `stem.png` into an existing folder, each atomically; returns their paths.
     ///
     /// # Errors
     ///
-    /// As [`Chart::svg`]; [`PlotError::File`] if a file cannot be written.
+    /// As for [`Chart::svg`]; [`PlotError::File`] if a file cannot be written.
     fn save(&self, stem: &Path) -> Result<[PathBuf; 2], PlotError> {
         let svg = self.svg()?;
         let png = raster::png(&svg)?;

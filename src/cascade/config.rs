@@ -1,21 +1,22 @@
-//! Every setting of the detector, with the defaults of the authors' release (spec section 3.1).
+//! Settings of the detector; their defaults are those of the authors' release (spec section 3.1).
 
 use crate::weights::Weights;
 
-/// How pyramid levels and crops are resampled.
+/// Method by which pyramid levels and crops are resampled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Resampling {
-    /// Exact area average when shrinking, bilinear when growing: what the public weights were tuned with.
+    /// Exact area average when shrinking, bilinear when enlarging; the public weights were tuned with it.
     #[default]
     Area,
-    /// Plain four-tap bilinear, half-pixel centres, in both directions.
+    /// Four-tap bilinear interpolation with half-pixel centres, both when shrinking and when enlarging.
     Bilinear,
 }
 
-/// How many candidates a stage can hold. More is not an error: the rest is dropped and [`super::Detections::truncated`] set.
+/// Largest number of candidates per stage. If a stage finds more, the rest is dropped and
+/// [`super::Detections::truncated`] is set; this is not an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capacity {
-    /// P-Net cells over the threshold, all pyramid levels together.
+    /// P-Net cells over the threshold, in all pyramid levels together.
     pub candidates: u32,
     /// Crops for R-Net.
     pub rnet: u32,
@@ -27,20 +28,22 @@ pub struct Capacity {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Config {
-    /// Smallest face side that the pyramid is built for, px; at least 1 (below 12 the image is enlarged). Default 20.
+    /// Smallest face side that the pyramid is built for, px; at least 1 (below 12 the image is enlarged).
+    /// Default 20.
     pub min_face_px: f64,
     /// Ratio of one pyramid level to the next, in `[0.1, 0.95]`. Default 0.709.
     pub factor: f64,
-    /// Face probability needed after P-Net (`>=`), R-Net (`>`) and O-Net (`>`), each in `[0, 1]`. Default 0.6, 0.7, 0.7; see
-    /// [`Config::for_weights`].
+    /// Lowest face probability that passes P-Net (`>=`), R-Net (`>`) and O-Net (`>`), each in `[0, 1]`.
+    /// Default 0.6, 0.7, 0.7; see [`Config::for_weights`].
     pub thresholds: [f32; 3],
-    /// At most this many faces, best first; 1 to 10,000. Default 1,000.
+    /// Largest number of faces returned, best first; 1 to 10,000. Default 1,000.
     pub max_faces: u32,
-    /// Resampling of levels and crops.
+    /// Resampling method for pyramid levels and crops.
     pub resampling: Resampling,
-    /// Average landmarks over the crop and its mirror image (the authors' "v1" script). Default off.
+    /// Whether landmarks are averaged over the crop and its mirror image (as in the authors' "v1" script).
+    /// Default off.
     pub mirror_landmarks: bool,
-    /// Room per stage; `None` chooses by frame size.
+    /// Largest number of candidates per stage; `None` derives it from the frame size.
     pub capacity: Option<Capacity>,
 }
 
@@ -58,20 +61,20 @@ impl Default for Config {
     }
 }
 
-/// A setting outside its range.
+/// Error for a setting outside its range.
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[error("{name} is {value}, but must be {range}")]
 pub struct ConfigError {
-    /// Which setting.
+    /// Name of the setting.
     pub name: &'static str,
-    /// What was given.
+    /// Value given.
     pub value: f64,
-    /// What is allowed, in words.
+    /// Description of the allowed values.
     pub range: &'static str,
 }
 
 impl Config {
-    /// The defaults, with the thresholds that `weights` were tuned for if they say so.
+    /// Returns the defaults, with the thresholds that `weights` were tuned for if the weights state them.
     pub fn for_weights(weights: &Weights) -> Self {
         let config = Self::default();
         Self { thresholds: weights.thresholds().unwrap_or(config.thresholds), ..config }
@@ -81,7 +84,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// The first setting found outside its range.
+    /// [`ConfigError`] for the first setting found outside its range.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let check = |ok: bool, name, value, range| if ok { Ok(()) } else { Err(ConfigError { name, value, range }) };
         check(self.min_face_px >= 1.0 && self.min_face_px.is_finite(), "min_face_px", self.min_face_px, "at least 1")?;

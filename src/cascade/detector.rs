@@ -1,4 +1,4 @@
-//! [`Detector`]: a frame in, faces out.
+//! [`Detector`]: finds the faces in a frame.
 
 use std::borrow::Borrow;
 use std::collections::VecDeque;
@@ -15,102 +15,109 @@ use crate::kernels::select::Faces;
 use crate::record::{DeviceFacts, Recording};
 use crate::weights::Weights;
 
-/// A submitted frame.
+/// A submitted batch of frames.
 struct Pending {
-    /// Gone when nobody will ask.
+    /// Dead once the caller has dropped the ticket.
     ticket: Weak<()>,
     state: PendingState,
 }
 
 enum PendingState {
-    /// Being searched by the session for `frames`.
+    /// The session for `frames` is still searching.
     Flying { frames: Frames, flight: Flight },
-    /// Searched.
+    /// The search is finished.
     Landed(Result<Vec<Detections>, DetectError>),
 }
 
 /// Finds faces in frames.
 ///
-/// Buffers are kept from frame to frame and kernels are compiled once per engine. Frames may differ in size: the last few sizes stay ready.
+/// Buffers are kept from frame to frame and kernels are compiled once per engine. Frames may differ in size:
+/// recordings for the last few sizes stay loaded.
 pub struct Detector {
     ready: Ready,
-    /// Oldest first.
+    /// Submitted frames, oldest first.
     pending: VecDeque<Pending>,
 }
 
-/// Frame sizes that stay ready.
+/// Number of frame sizes whose recordings stay loaded.
 const READY: usize = 2;
 
 impl Detector {
-    /// Frames under way at most.
+    /// Largest number of frames in flight.
     pub const IN_FLIGHT: usize = 3;
     /// Frames that [`Detector::detect_batch`] searches together on a GPU.
     pub const TOGETHER: usize = 8;
 
-    /// A detector that runs on `engine` with `weights`.
+    /// Creates a detector that runs on `engine` with `weights`.
     ///
     /// # Errors
     ///
-    /// [`DetectError::Config`] if a setting is out of range, [`DetectError::Net`] if weights do not fit the nets.
+    /// [`DetectError::Config`] if a setting is out of range, [`DetectError::Net`] if weights do not fit the
+    /// nets.
     pub fn new(engine: Engine, weights: &Weights, config: Config) -> Result<Self, DetectError> {
         Ok(Self { ready: Ready::new(engine, weights, config, None, READY)?, pending: VecDeque::new() })
     }
 
-    /// The settings.
+    /// Returns the settings.
     pub fn config(&self) -> &Config {
         self.ready.config()
     }
 
-    /// The engine it runs on.
+    /// Returns the engine that the detector runs on.
     pub fn engine(&self) -> &Engine {
         self.ready.engine()
     }
 
-    /// Finds faces in `frame`, best first, at most [`Config::max_faces`].
+    /// Finds the faces in `frame`; returns at most [`Config::max_faces`], best first.
     ///
-    /// Boxes and landmarks are in `image` space: pixels, origin at the top-left *corner* of the top-left pixel, y down; they may reach
-    /// outside the frame. Scores are in `(0, 1]`. On a GPU this is one submission and one read-back; it blocks until that lands. A frame
-    /// smaller than the smallest face has none.
+    /// Boxes and landmarks are in `image` space: pixels, origin at the top-left *corner* of the top-left
+    /// pixel, y down; they may reach outside the frame. Scores are in `(0, 1]`. On a GPU the search is one
+    /// submission and one read-back, and the call blocks until the results have been read back. A frame
+    /// smaller than the smallest face yields no faces.
     ///
     /// # Errors
     ///
-    /// [`DetectError::Engine`] if the device fails (a frame that it cannot hold is searched on the CPU instead), [`DetectError::NotANumber`] if a net produces NaN. More
-    /// candidates than a stage can hold is not an error: see [`Detections::truncated`].
+    /// [`DetectError::Engine`] if the device fails (a frame that does not fit the device is searched on the
+    /// CPU instead), [`DetectError::NotANumber`] if a net produces NaN. More candidates than a stage can hold
+    /// are not an error: see [`Detections::truncated`].
     pub fn detect(&mut self, frame: &Frame) -> Result<Detections, DetectError> {
         let ticket = self.submit(frame)?;
         self.collect(ticket)
     }
 
-    /// Starts the search of `frame` and returns at once if fewer than [`Detector::IN_FLIGHT`] frames are under way, else when the oldest is
-    /// done: a GPU searches one frame while the next is uploaded. The CPU engine searches at once. Frames may differ in size.
+    /// Starts the search of `frame`. Returns at once if fewer than [`Detector::IN_FLIGHT`] frames are in
+    /// flight, otherwise when the oldest is done: a GPU searches one frame while the next is uploaded. The
+    /// CPU engine completes the search within the call. Frames may differ in size.
     ///
     /// # Errors
     ///
-    /// As [`Detector::detect`]; what goes wrong later is told by [`Detector::collect`].
+    /// As for [`Detector::detect`]; errors that occur later are returned by [`Detector::collect`].
     pub fn submit(&mut self, frame: &Frame) -> Result<Ticket, DetectError> {
         self.submit_all(std::slice::from_ref(frame), None)
     }
 
-    /// As [`Detector::submit`] for a frame that is on the device already: an engine on that device reads `uploaded` itself, any other `frame`.
-    /// Until the ticket is collected `uploaded` may be read, but not written.
+    /// Starts the search of a frame that is on the device already, as [`Detector::submit`] does. An engine on
+    /// that device reads `uploaded` directly, any other engine reads `frame`. Until the ticket is collected,
+    /// `uploaded` may be read but must not be written.
     ///
     /// # Errors
     ///
-    /// As [`Detector::submit`].
+    /// As for [`Detector::submit`].
     pub fn submit_uploaded(&mut self, frame: &Frame, uploaded: &GpuFrame) -> Result<Ticket, DetectError> {
         self.submit_all(std::slice::from_ref(frame), Some(uploaded).filter(|uploaded| uploaded.size() == [frame.width, frame.height]))
     }
 
-    /// Waits for a frame that was submitted and returns what was found, as [`Detector::detect`] would.
+    /// Waits for a submitted frame and returns the same detections as [`Detector::detect`].
     ///
     /// # Errors
     ///
-    /// As [`Detector::detect`]; [`DetectError::ForeignTicket`] for one of another detector.
+    /// As for [`Detector::detect`]; [`DetectError::ForeignTicket`] if another detector issued the ticket.
     pub fn collect(&mut self, ticket: Ticket) -> Result<Detections, DetectError> {
         self.collect_all(ticket).and_then(|mut found| found.pop().ok_or(DetectError::ForeignTicket))
     }
 
-    /// Frames of one size, searched together; `uploaded` is the same as a single one of them.
+    /// Starts the search of frames of one size as one batch; `uploaded` is the single frame of `frames`, on
+    /// the device.
     fn submit_all(&mut self, frames: &[Frame], uploaded: Option<&GpuFrame>) -> Result<Ticket, DetectError> {
         let ticket = Ticket(Arc::new(()));
         self.pending.retain(|pending| matches!(pending.state, PendingState::Flying { .. }) || pending.ticket.strong_count() > 0);
@@ -134,7 +141,8 @@ impl Detector {
         }
     }
 
-    /// Searches `frames` one after another, [`Detector::IN_FLIGHT`] of them under way at a time; results come in order.
+    /// Searches `frames` one after another with up to [`Detector::IN_FLIGHT`] in flight; yields results in
+    /// order.
     pub fn detect_stream<I>(&mut self, frames: I) -> impl Iterator<Item = Result<Detections, DetectError>>
     where
         I: IntoIterator<Item: Borrow<Frame>>,
@@ -150,16 +158,18 @@ impl Detector {
         })
     }
 
-    /// Searches `frames` and returns what was found in their order, equal to what [`Detector::detect`] finds in each. On a GPU neighbours of
-    /// one size are searched together, [`Detector::TOGETHER`] at a time: small frames alone cannot keep a large GPU busy.
+    /// Searches `frames` and returns their detections in order, equal to those of [`Detector::detect`] for
+    /// each frame. On a GPU, consecutive frames of one size are searched together, [`Detector::TOGETHER`] at
+    /// a time: single small frames cannot keep a large GPU busy.
     ///
     /// # Errors
     ///
-    /// As [`Detector::detect`], for the first frame that cannot be searched.
+    /// As for [`Detector::detect`], for the first frame that cannot be searched.
     pub fn detect_batch(&mut self, frames: &[Frame]) -> Result<Vec<Detections>, DetectError> {
         let together = if self.engine().gpu().is_some() { Self::TOGETHER } else { 1 };
         let same = frames.chunk_by(|a, b| (a.width, a.height) == (b.width, b.height));
-        // Of what does not fill a batch each frame goes alone: a recording for every number would have to be made and kept.
+        // Frames that do not fill a batch are searched one by one; otherwise every batch size would need a
+        // recording of its own.
         let parts = same.flat_map(|same| {
             let (whole, rest) = same.split_at(same.len() / together * together);
             whole.chunks(together).chain(rest.chunks(1))
@@ -206,7 +216,8 @@ impl Detector {
         }
     }
 
-    /// Waits for the pending frame at `index`, if it is under way. After a failure nothing stays ready: the next frame starts afresh.
+    /// Waits for the pending frame at `index`, if it is in flight. After a failure all recordings are
+    /// discarded, so that the next frame starts from a clean state.
     fn land(&mut self, index: usize) {
         let pending = &mut self.pending[index];
         let PendingState::Flying { frames, .. } = pending.state else { return };
@@ -223,16 +234,16 @@ impl Detector {
         self.pending[index].state = PendingState::Landed(result);
     }
 
-    /// Records and loads the cascade for frames of `size`, without playing it: for `doctor`.
+    /// Records the cascade for frames of the size of `frame` and loads it without playing it, for `doctor`.
     ///
     /// # Errors
     ///
-    /// As [`Detector::detect`]; [`DetectError::FrameTooSmall`] for a frame that no face fits in.
+    /// As for [`Detector::detect`]; [`DetectError::FrameTooSmall`] if no face fits in the frame.
     pub fn session(&self, frame: &Frame) -> Result<Session, DetectError> {
         Ok(self.prepared(frame)?.session)
     }
 
-    /// The cascade with `frame` in it, apart from what is kept ready.
+    /// Prepares the cascade with `frame` as its input, independently of the recordings that stay loaded.
     pub(super) fn prepared(&self, frame: &Frame) -> Result<Prepared, DetectError> {
         let frames = Frames { images: 1, size: [frame.width, frame.height] };
         let mut prepared = self.ready.prepare(frames, &self.ready.levels(frame))?;
@@ -241,7 +252,7 @@ impl Detector {
     }
 }
 
-/// What was found in each image, from what a play of `prepared` gave.
+/// Returns the detections in each image from the outputs of a play of `prepared`.
 pub(super) fn found(prepared: &Prepared, outputs: &Outputs) -> Result<Vec<Detections>, DetectError> {
     let detections = |left: Remaining<'_>| {
         let [cells, level_nms, merged, rnet, rnet_nms, onet] = left.lists.map(|counter| counter.wanted);
@@ -254,8 +265,8 @@ pub(super) fn found(prepared: &Prepared, outputs: &Outputs) -> Result<Vec<Detect
     prepared.left(outputs).map(|left| left.map(detections)).collect()
 }
 
-/// The recording that a [`Detector`] plays on `device` for `images` frames of `size` (columns and rows, px) at once: for tests and tools that
-/// look at it without a device.
+/// Returns the recording that a [`Detector`] plays on `device` for `images` frames of `size` (columns and
+/// rows, px) at once, for tests and tools that inspect it without a device.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! The whole cascade for one frame size as one recording.
+//! The whole cascade for frames of one size as one recording.
 
 use super::pyramid::{self, PyramidLevel};
 use super::stage::{List, ListId, NetStage, Open, Stages};
@@ -8,20 +8,21 @@ use crate::nets::{Fused, NetError, ONET, PNET, RNET};
 use crate::record::{DeviceFacts, Executor, Recording, Slot};
 use crate::weights::Weights;
 
-/// How much one pass of each net takes on.
+/// Sizes of one pass of each net.
 #[derive(Debug, Clone, Copy)]
 struct PassSizes {
-    /// Elements of P-Net's largest buffer.
+    /// Number of elements of P-Net's largest buffer.
     elements: u64,
-    /// Crops that R-Net takes at once.
+    /// Number of crops in one pass of R-Net.
     rnet: u32,
-    /// Crops that O-Net takes at once.
+    /// Number of crops in one pass of O-Net.
     onet: u32,
 }
 
 impl PassSizes {
-    /// A GPU wants few large dispatches; the largest buffer (O-Net's second activations, 113 KB a crop) stays under the 128 MiB that every
-    /// device binds. A CPU wants activations that stay in cache.
+    /// Returns the pass sizes for `device`. A GPU is fastest with few large dispatches; the largest buffer
+    /// (O-Net's second activations, 113 KB per crop) stays under the 128 MiB that every device binds. A CPU
+    /// is fastest with activations that fit in cache.
     fn on(device: DeviceFacts) -> Self {
         match device.executor {
             Executor::Host => Self { elements: 2 << 20, rnet: 64, onet: 16 },
@@ -30,50 +31,52 @@ impl PassSizes {
     }
 }
 
-/// Frames that are searched at once: how many, and their columns and rows.
+/// Number and size of the frames that are searched at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Frames {
-    /// How many.
+    /// Number of frames.
     pub images: u32,
     /// Columns and rows, px.
     pub size: [u32; 2],
 }
 
-/// How far the cascade goes if it does not go to its end.
+/// Net after which a shortened cascade ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
-    /// P-Net over the pyramid: what R-Net would judge.
+    /// Ends after P-Net over the pyramid; the result is R-Net's input.
     Pnet,
-    /// P-Net and R-Net: what O-Net would judge.
+    /// Ends after P-Net and R-Net; the result is O-Net's input.
     Rnet,
 }
 
 /// A recorded cascade.
 pub struct Plan {
-    /// The steps.
+    /// Steps of the cascade.
     pub recording: Recording,
-    /// Packed pixels of all images go here.
+    /// Input: packed pixels of all images.
     pub pixels: Slot,
-    /// The last list comes out here, `[images, capacity]`: faces, or what the next net would be shown.
+    /// Output: the last list, `[images, capacity]`, which holds faces or the input of the next net.
     pub last: Slot,
-    /// Which list that is.
+    /// Identifier of the last list.
     pub last_id: ListId,
-    /// How many candidates each step left: counters `[LISTS, images]`.
+    /// Number of candidates after each step, as counters `[LISTS, images]`.
     pub counters: Slot,
 }
 
-/// Room per stage for a frame whose pyramid has `cells` cells: several times what photos full of faces need.
+/// Returns the capacity of each stage for a frame whose pyramid has `cells` cells: several times what photos
+/// full of faces need.
 pub fn capacity(cells: u64) -> Capacity {
     let share = |part: u64, least: u32| u32::try_from(cells / part).unwrap_or(u32::MAX).next_multiple_of(32).clamp(least, 16_384);
     Capacity { candidates: share(6, 1024), rnet: share(16, 512), onet: share(64, 256) }
 }
 
 impl Plan {
-    /// Records the cascade of spec section 3 for `frames` with these pyramid levels, to its end or down to `depth`.
+    /// Records the cascade of spec section 3 for `frames` with the given pyramid levels, up to `depth` or to
+    /// its end.
     ///
     /// # Errors
     ///
-    /// [`NetError`] if weights do not fit, or a pass is too large to index.
+    /// [`NetError`] if the weights do not fit, or a pass is too large to index.
     pub fn new(
         frames: Frames,
         levels: &[PyramidLevel],
@@ -93,7 +96,7 @@ impl Plan {
     }
 }
 
-/// The steps down to `depth`: the slot of the last list, and which that is.
+/// Records the steps up to `depth`; returns the slot and the identifier of the last list.
 fn record(
     stages: &mut Stages<'_>,
     frames: Frames,
@@ -118,10 +121,10 @@ fn record(
     Ok((after_onet(stages, &onet, frames, crops, open, device)?, ListId::Faces))
 }
 
-/// What NMS tolerates among the crops of a net.
+/// NMS rule for the crops of a net.
 const UNION: NmsRule = NmsRule { threshold: 0.7, smaller: false, same_tag: false };
 
-/// P-Net over the pyramid: R-Net's crops.
+/// Records P-Net over the pyramid; returns R-Net's crops.
 fn after_pnet(
     stages: &mut Stages<'_>,
     net: &Fused,
@@ -136,7 +139,7 @@ fn after_pnet(
     Ok(stages.settle(cells, UNION, "R-Net", [ListId::LevelNms, ListId::Merged], (room, Some(0.0))))
 }
 
-/// R-Net over its crops: O-Net's crops.
+/// Records R-Net over its crops; returns O-Net's crops.
 fn after_rnet(stages: &mut Stages<'_>, net: &Fused, crops: List, open: Open, device: DeviceFacts) -> Result<(List, Open), NetError> {
     let (threshold, room) = (stages.config().thresholds[1], stages.capacity().onet);
     let verdict = NetStage { net, side: RNET.side, threshold, chunk: PassSizes::on(device).rnet, regress: false };
@@ -145,7 +148,7 @@ fn after_rnet(stages: &mut Stages<'_>, net: &Fused, crops: List, open: Open, dev
     Ok(stages.settle(by_rnet, UNION, "O-Net", [ListId::Rnet, ListId::RnetNms], (room, Some(1.0))))
 }
 
-/// O-Net over its crops: faces, `[images, max_faces, 16]`.
+/// Records O-Net over its crops; returns the faces, `[images, max_faces, 16]`.
 fn after_onet(
     stages: &mut Stages<'_>,
     net: &Fused,

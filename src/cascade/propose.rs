@@ -1,4 +1,4 @@
-//! The cascade cut short: what R-Net or O-Net would be shown, which is what they are trained on (spec section 4.5).
+//! The shortened cascade: the inputs of R-Net or O-Net, on which they are trained (spec section 4.5).
 
 use super::Config;
 use super::found::{DetectError, Frame, edges};
@@ -9,42 +9,46 @@ use crate::geometry::BoundingBox;
 use crate::kernels::select::Candidate;
 use crate::weights::Weights;
 
-/// What the nets so far took for faces, as the next one would see it.
+/// Candidates that the nets so far have accepted, as the next net would see them.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Proposals {
-    /// Squares of whole pixels, best first; may reach outside the frame. With the face probability by the last net.
+    /// Squares of whole pixels with the face probability according to the last net, best first; a square may
+    /// reach outside the frame.
     pub boxes: Vec<(BoundingBox, f32)>,
-    /// Some stage had more candidates than [`crate::Capacity`] allows, so some are missing.
+    /// Whether a stage had more candidates than [`crate::Capacity`] allows, so that some are missing.
     pub truncated: bool,
 }
 
-/// Finds what the last nets of the cascade would be shown.
+/// Finds the inputs of the next net after a shortened cascade.
 ///
-/// As with a [`super::Detector`], buffers and kernels are kept; frames of one size are best searched one after another.
+/// Buffers and kernels are kept, as in a [`super::Detector`]; frames of one size are best searched one after
+/// another.
 pub struct Proposer {
     ready: Ready,
 }
 
 impl Proposer {
-    /// On `engine`, with the weights of the nets up to `depth`; of `config`, thresholds of later nets are of no meaning.
+    /// Creates a proposer on `engine` with the weights of the nets up to `depth`. The thresholds of later
+    /// nets in `config` have no effect.
     ///
     /// # Errors
     ///
-    /// [`DetectError::Config`] if a setting is out of range, [`DetectError::Net`] if weights are missing or do not fit.
+    /// [`DetectError::Config`] if a setting is out of range, [`DetectError::Net`] if weights are missing or
+    /// do not fit.
     pub fn new(engine: Engine, weights: &Weights, config: Config, depth: Depth) -> Result<Self, DetectError> {
         Ok(Self { ready: Ready::new(engine, weights, config, Some(depth), 1)? })
     }
 
-    /// Columns and rows of the frames that it is ready for.
+    /// Returns the columns and rows of the frames whose recording is loaded, if any.
     pub fn size(&self) -> Option<[u32; 2]> {
         self.ready.latest().map(|frames| frames.size)
     }
 
-    /// Searches `frame`; one smaller than the smallest face has nothing.
+    /// Searches `frame`; a frame smaller than the smallest face yields no proposals.
     ///
     /// # Errors
     ///
-    /// As [`super::Detector::detect`].
+    /// As for [`super::Detector::detect`].
     pub fn propose(&mut self, frame: &Frame) -> Result<Proposals, DetectError> {
         let levels = self.ready.levels(frame);
         if levels.is_empty() {

@@ -1,4 +1,4 @@
-//! The image pyramid: scales, levels, and how levels are cut into bands that fit the memory of one pass.
+//! The image pyramid: its scales and levels, and their division into bands that fit the memory of one pass.
 
 use super::{Config, Resampling};
 use crate::kernels::image::Band;
@@ -6,12 +6,12 @@ use crate::kernels::nn::Propose;
 use crate::kernels::select::CellBand;
 use crate::tensor::Extent;
 
-/// One scale of the frame.
+/// One level of the pyramid: the frame at one scale.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PyramidLevel {
-    /// Level pixels per frame pixel.
+    /// Number of level pixels per frame pixel.
     pub scale: f64,
-    /// Size in level pixels.
+    /// Size of the level in level pixels.
     pub extent: Extent,
 }
 
@@ -21,14 +21,15 @@ const WINDOW: u32 = 12;
 const STRIDE: u32 = 2;
 
 impl PyramidLevel {
-    /// P-Net's output grid: one cell per window (spec section 2.1).
+    /// Returns the size of P-Net's output grid, with one cell per window (spec section 2.1).
     pub fn cells(&self) -> Extent {
         let side = |size: u32| (size - 2).div_ceil(2) - 4;
         Extent { h: side(self.extent.h), w: side(self.extent.w) }
     }
 
-    /// First and last pixel edge of the window of every cell along one axis, truncated, in the cascade's 1-based frame coordinates
-    /// (spec section 3.3). In f64 on the host: 39.9999 truncates differently from 40.
+    /// Yields the first and last pixel edge of every cell's window along one axis, truncated, in the
+    /// cascade's 1-based frame coordinates (spec section 3.3). Computed in f64 on the host because 39.9999
+    /// and 40 truncate differently.
     fn corners(&self, cells: u32) -> impl Iterator<Item = [f32; 2]> + '_ {
         (0..cells).map(|c| {
             let edge = |offset: u32| (f64::from(STRIDE * c + offset) / self.scale).trunc() as f32;
@@ -37,7 +38,8 @@ impl PyramidLevel {
     }
 }
 
-/// The levels of a frame of `width x height`, largest first; empty if the frame is smaller than the smallest face (spec section 3.3).
+/// Returns the levels of a frame of `width x height`, largest first; empty if the frame is smaller than the
+/// smallest face (spec section 3.3).
 pub fn levels(width: u32, height: u32, config: &Config) -> Vec<PyramidLevel> {
     let first = f64::from(WINDOW) / config.min_face_px;
     let mut shorter = f64::from(width.min(height)) * first;
@@ -52,13 +54,14 @@ pub fn levels(width: u32, height: u32, config: &Config) -> Vec<PyramidLevel> {
 }
 
 impl Config {
-    /// Pixels of all pyramid levels of a frame of `width x height`: what P-Net's work grows with.
+    /// Returns the number of pixels of all pyramid levels of a frame of `width x height`; P-Net's work is
+    /// proportional to it.
     pub fn pyramid_pixels(&self, width: u32, height: u32) -> u64 {
         levels(width, height, self).iter().map(|level| u64::from(level.extent.area())).sum()
     }
 }
 
-/// Whether the integer arithmetic of `taps` holds for every level and for crops.
+/// Returns whether the integer arithmetic of `taps` does not overflow for any level or crop.
 pub fn fits_taps(width: u32, height: u32, levels: &[PyramidLevel], resampling: Resampling) -> bool {
     let axis = |size: u32, out: u32| {
         let area = size >= out && resampling == Resampling::Area;
@@ -67,27 +70,27 @@ pub fn fits_taps(width: u32, height: u32, levels: &[PyramidLevel], resampling: R
     levels.iter().all(|level| axis(width, level.extent.w) && axis(height, level.extent.h))
 }
 
-/// Bands that P-Net takes in one pass.
+/// Bands that P-Net processes in one pass.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PyramidPass {
     /// Rows to resample.
     pub bands: Vec<Band>,
-    /// Where their cells lie.
+    /// Positions of the cells of each band.
     pub cells: Vec<CellBand>,
-    /// Cells of all bands.
+    /// Number of cells of all bands.
     pub cell_count: u32,
-    /// Tiles of cells of all bands.
+    /// Number of tiles of cells of all bands.
     pub tiles: u32,
 }
 
 impl PyramidPass {
-    /// Sizes of the bands in level pixels.
+    /// Returns the sizes of the bands in level pixels.
     pub fn extents(&self) -> Vec<Extent> {
         self.bands.iter().map(|band| Extent { h: band.rows, w: band.level_w }).collect()
     }
 
-    /// Elements of the largest buffer that a band of `rows x width` level pixels needs, from a frame `frame_w` wide: resampled rows, or
-    /// P-Net's first activations.
+    /// Returns the number of elements of the largest buffer that a band of `rows x width` level pixels needs,
+    /// for a frame `frame_w` wide: resampled rows, or P-Net's first activations.
     fn cost(rows: u32, width: u32, frame_w: u32) -> u64 {
         u64::from(rows) * u64::from((10 * width).max(3 * frame_w))
     }
@@ -116,8 +119,8 @@ impl PyramidPass {
     }
 }
 
-/// Cuts `levels` into passes whose buffers hold at most about `budget` elements, in raster order of cells within each level; and the table
-/// of corners that the cells' bands point into.
+/// Cuts `levels` into passes whose buffers hold at most about `budget` elements, with cells in raster order
+/// within each level. Also returns the table of corners that the bands of cells point into.
 pub fn passes(levels: &[PyramidLevel], frame_w: u32, budget: u64) -> (Vec<PyramidPass>, Vec<f32>) {
     let (mut passes, mut corners) = (vec![PyramidPass::default()], Vec::<[f32; 2]>::new());
     let mut used = 0;
@@ -128,7 +131,7 @@ pub fn passes(levels: &[PyramidLevel], frame_w: u32, budget: u64) -> (Vec<Pyrami
         corners.extend(level.corners(cells.h));
         let row = PyramidPass::cost(1, level.extent.w, frame_w);
         let most = ((budget / row).saturating_sub(10) / 2).max(1) as u32;
-        // Rows of equal bands, not one short rest.
+        // All bands are about equally high, so that the last one is not short.
         let step = cells.h.div_ceil(cells.h.div_ceil(most));
         for start in (0..cells.h).step_by(step as usize) {
             let end = (start + step).min(cells.h);

@@ -1,4 +1,5 @@
-//! The cascade kept ready by frame size: what [`super::Detector`] and [`super::Proposer`] have in common.
+//! Recordings of the cascade that stay loaded, by frame size; shared by [`super::Detector`] and
+//! [`super::Proposer`].
 
 use super::Config;
 use super::found::{DetectError, Frame};
@@ -11,53 +12,55 @@ use crate::nets::{Fused, ONET, PNET, RNET};
 use crate::record::{DeviceFacts, Recording, Slot};
 use crate::weights::Weights;
 
-/// The cascade, or its beginning, on one engine, with the recordings that are loaded already.
+/// The cascade, or its first nets, on one engine, with the recordings that are loaded already.
 pub struct Ready {
     engine: Engine,
     weights: Weights,
     config: Config,
-    /// Where it ends; `None` for faces.
+    /// Depth at which the cascade ends; `None` for the whole cascade.
     depth: Option<Depth>,
-    /// How many recordings stay loaded.
+    /// Largest number of recordings that stay loaded.
     room: usize,
-    /// Most recent last.
+    /// Loaded recordings, most recently used last.
     prepared: Vec<Prepared>,
 }
 
-/// The cascade for some frames of one size, ready to play.
+/// The cascade for a number of frames of one size, ready to play.
 pub struct Prepared {
-    /// For which frames.
+    /// Number and size of the frames.
     pub frames: Frames,
-    /// The recording on a device.
+    /// The recording, loaded on a device.
     pub session: Session,
-    /// Packed pixels of all images go here.
+    /// Input: packed pixels of all images.
     pub pixels: Slot,
     /// The last list, `[images, capacity]` items.
     pub last: Slot,
-    /// Which list that is.
+    /// Identifier of the last list.
     pub last_id: ListId,
-    /// How many candidates each step left: counters `[LISTS, images]`.
+    /// Number of candidates after each step, as counters `[LISTS, images]`.
     pub counters: Slot,
 }
 
-/// What the cascade left of one image.
+/// Candidates of one image that remain at the end of the cascade.
 pub struct Remaining<'a> {
-    /// The items of the last list, as its kernel wrote them.
+    /// Items of the last list, as its kernel wrote them.
     pub words: &'a [f32],
     /// Counters of the lists of candidates, in the order of [`ListId`].
     pub lists: [Counter; 6],
-    /// Items in `words`.
+    /// Number of items in `words`.
     pub held: u32,
-    /// Some list had less room than there were candidates. The list of faces is as long as the caller wants it, and is not meant.
+    /// Whether a list had less room than candidates. The list of faces does not count: its length is the
+    /// caller's choice.
     pub truncated: bool,
 }
 
 impl Ready {
-    /// Nothing prepared yet; at most `room` recordings will stay so.
+    /// Creates the cascade without loaded recordings; at most `room` recordings will stay loaded.
     ///
     /// # Errors
     ///
-    /// [`DetectError::Config`] if a setting is out of range, [`DetectError::Net`] if weights of a net down to `depth` are missing or do not fit.
+    /// [`DetectError::Config`] if a setting is out of range, [`DetectError::Net`] if weights of a net down to
+    /// `depth` are missing or do not fit.
     pub fn new(engine: Engine, weights: &Weights, config: Config, depth: Option<Depth>, room: usize) -> Result<Self, DetectError> {
         config.validate()?;
         let nets = match depth {
@@ -71,51 +74,53 @@ impl Ready {
         Ok(Self { engine, weights: weights.clone(), config, depth, room, prepared: Vec::new() })
     }
 
-    /// The engine it runs on.
+    /// Returns the engine that the cascade runs on.
     pub fn engine(&self) -> &Engine {
         &self.engine
     }
 
-    /// The settings.
+    /// Returns the settings.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// Pyramid levels of `frame`; none if it is smaller than the smallest face.
+    /// Returns the pyramid levels of `frame`; empty if it is smaller than the smallest face.
     pub fn levels(&self, frame: &Frame) -> Vec<PyramidLevel> {
         pyramid::levels(frame.width, frame.height, &self.config)
     }
 
-    /// The frames that were prepared for last.
+    /// Returns the frames of the most recently used recording.
     pub fn latest(&self) -> Option<Frames> {
         self.prepared.last().map(|prepared| prepared.frames)
     }
 
-    /// Whether something has to go before `frames` can be prepared for.
+    /// Returns whether a recording must be discarded before one for `frames` can be loaded.
     pub fn is_full_for(&self, frames: Frames) -> bool {
         self.prepared.len() >= self.room && self.get(frames).is_none()
     }
 
-    /// What is prepared for `frames`, if that is.
+    /// Returns the recording for `frames`, if it is loaded.
     pub fn get(&self, frames: Frames) -> Option<&Prepared> {
         self.prepared.iter().find(|prepared| prepared.frames == frames)
     }
 
-    /// The same to be written to and played.
+    /// Returns the recording for `frames`, if it is loaded, to be written to and played.
     pub fn get_mut(&mut self, frames: Frames) -> Option<&mut Prepared> {
         self.prepared.iter_mut().find(|prepared| prepared.frames == frames)
     }
 
-    /// What is prepared for `frames`, else it is prepared now in place of what was used longest ago.
+    /// Returns the recording for `frames`; if it is not loaded, prepares it now in place of the least
+    /// recently used one.
     ///
     /// # Errors
     ///
-    /// As [`Ready::prepare`].
+    /// As for [`Ready::prepare`].
     pub fn get_or_prepare(&mut self, frames: Frames, levels: &[PyramidLevel]) -> Result<&mut Prepared, DetectError> {
         let prepared = match self.prepared.iter().position(|prepared| prepared.frames == frames) {
             Some(i) => self.prepared.remove(i),
             None => {
-                // Room first: a large frame's buffers should not have to fit beside another's.
+                // Memory is released first: the buffers of a large frame should not have to fit beside those
+                // of another.
                 self.prepared.drain(..(self.prepared.len() + 1).saturating_sub(self.room));
                 self.prepare(frames, levels)?
             }
@@ -124,17 +129,18 @@ impl Ready {
         Ok(self.prepared.last_mut().expect("just pushed"))
     }
 
-    /// Keeps nothing: after a failure the next frame starts afresh.
+    /// Discards all recordings: after a failure the next frame starts from a clean state.
     pub fn clear(&mut self) {
         self.prepared.clear();
     }
 
-    /// Records the cascade for `frames` and loads it, apart from what is kept. A frame that is too much for a device is searched on the CPU.
+    /// Records the cascade for `frames` and loads it, independently of the recordings that stay loaded.
+    /// Frames that do not fit the device are searched on the CPU.
     ///
     /// # Errors
     ///
-    /// [`DetectError::FrameTooSmall`] without levels, [`DetectError::FrameTooLarge`], [`DetectError::Net`] if a pass is too large to index,
-    /// [`DetectError::Engine`] if the device fails.
+    /// [`DetectError::FrameTooSmall`] if `levels` is empty, [`DetectError::FrameTooLarge`],
+    /// [`DetectError::Net`] if a pass is too large to index, [`DetectError::Engine`] if the device fails.
     pub fn prepare(&self, frames: Frames, levels: &[PyramidLevel]) -> Result<Prepared, DetectError> {
         let [width, height] = frames.size;
         let pixels = u64::from(width) * u64::from(height);
@@ -163,7 +169,7 @@ impl Ready {
 }
 
 impl Prepared {
-    /// What is left of each image, from what a play gave.
+    /// Yields the remaining candidates of each image from the outputs of a play.
     ///
     /// # Errors
     ///

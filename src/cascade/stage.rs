@@ -1,4 +1,5 @@
-//! Stages of the cascade as steps: P-Net over the pyramid, then a net over the crops of what is left (spec sections 3.3 to 3.5).
+//! Stages of the cascade as steps: P-Net over the pyramid, then R-Net and O-Net over the crops of the
+//! remaining candidates (spec sections 3.3 to 3.5).
 
 use super::pyramid::PyramidPass;
 use super::{Capacity, Config, Resampling};
@@ -11,65 +12,65 @@ use crate::nets::{Activations, Fused, NetError, Tail};
 use crate::record::{Kernel as _, Recording, Slot};
 use crate::tensor::Shape;
 
-/// Lists of candidates, by number: rows of the table of counters.
+/// Identifiers of the lists of candidates; each is a row of the table of counters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListId {
     /// P-Net's cells over the threshold.
     Cells,
-    /// Kept by NMS inside each level.
+    /// Candidates kept by NMS within each level.
     LevelNms,
-    /// Kept by NMS across levels: R-Net's crops.
+    /// Candidates kept by NMS across levels, which are R-Net's crops.
     Merged,
-    /// Over R-Net's threshold.
+    /// Candidates over R-Net's threshold.
     Rnet,
-    /// Kept by NMS: O-Net's crops.
+    /// Candidates kept by NMS, which are O-Net's crops.
     RnetNms,
-    /// Over O-Net's threshold.
+    /// Candidates over O-Net's threshold.
     Onet,
-    /// Kept by NMS.
+    /// Candidates kept by the last NMS.
     Faces,
 }
 
 impl ListId {
-    /// The lists of candidates, in order: all but the faces.
+    /// The lists of candidates in order: all lists except the faces.
     pub const CANDIDATES: [Self; 6] = [Self::Cells, Self::LevelNms, Self::Merged, Self::Rnet, Self::RnetNms, Self::Onet];
 
-    /// Four-byte words of an item as the cascade gives it away.
+    /// Returns the number of four-byte words of an item in the cascade's output.
     pub fn words(self) -> usize {
         if self == Self::Faces { Faces::WORDS } else { Candidate::WORDS }
     }
 }
 
-/// How many lists there are.
+/// Number of lists.
 pub const LISTS: usize = 7;
 
-/// Candidates of every image in a slot, at most so many each.
+/// A slot with the candidates of every image.
 #[derive(Debug, Clone, Copy)]
 pub struct List {
     /// `[images, capacity]` candidates.
     pub candidates: Slot,
-    /// Most it can hold.
+    /// Largest number of candidates per image.
     pub capacity: u32,
-    /// Which counters are its own.
+    /// Identifier, which selects the counters of the list.
     pub id: ListId,
 }
 
-/// A net's stage, to be recorded by [`Stages::judge`].
+/// A net's stage, as recorded by [`Stages::judge`].
 #[derive(Debug, Clone, Copy)]
 pub struct NetStage<'a> {
     /// The net.
     pub net: &'a Fused,
     /// Side of its crops, px.
     pub side: u32,
-    /// Face probability needed.
+    /// Lowest face probability that passes.
     pub threshold: f32,
-    /// Crops at once.
+    /// Number of crops per pass.
     pub chunk: u32,
     /// Whether boxes are moved by their regression before NMS.
     pub regress: bool,
 }
 
-/// A step that waits for those that it counts.
+/// A step that is recorded later, when the steps that run over its count are known.
 #[derive(Debug, Clone, Copy)]
 pub struct Open {
     position: usize,
@@ -78,9 +79,9 @@ pub struct Open {
     settled: List,
 }
 
-/// Writes stages into a recording.
+/// Records stages of the cascade.
 pub struct Stages<'a> {
-    /// Where steps go.
+    /// Recording that receives the steps.
     pub recording: Recording,
     /// Lengths of all lists, `[LISTS, images]`.
     pub counters: Slot,
@@ -90,14 +91,14 @@ pub struct Stages<'a> {
     frames: Slot,
     frame_size: [u32; 2],
     activations: Activations,
-    /// Of the list at hand, shared by all: flags, order, overlap bits.
+    /// Scratch memory for the list in progress, shared by all lists: flags, order, overlap bits.
     keep: Slot,
     order: Slot,
     rows: Slot,
 }
 
 impl<'a> Stages<'a> {
-    /// Stages over `images` frames of `frame_size`.
+    /// Creates stages over `images` frames of `frame_size`.
     pub fn new(config: &'a Config, capacity: Capacity, images: u32, frame_size: [u32; 2]) -> Self {
         let mut recording = Recording::new();
         let frames = recording.input("frames", (images * frame_size[0] * frame_size[1]) as usize);
@@ -111,17 +112,17 @@ impl<'a> Stages<'a> {
         Self { recording, counters, config, capacity, images, frames, frame_size, activations, keep, order, rows }
     }
 
-    /// The settings.
+    /// Returns the settings.
     pub fn config(&self) -> &'a Config {
         self.config
     }
 
-    /// Room per stage.
+    /// Returns the capacity of each stage.
     pub fn capacity(&self) -> Capacity {
         self.capacity
     }
 
-    /// The frames' slot: packed pixels.
+    /// Returns the slot of the frames' packed pixels.
     pub fn frames(&self) -> Slot {
         self.frames
     }
@@ -135,7 +136,7 @@ impl<'a> Stages<'a> {
         List { candidates, capacity, id }
     }
 
-    /// P-Net over every pass: all cells over the threshold, in order of cells.
+    /// Records P-Net over every pass; returns all cells over the threshold in the order of cells.
     ///
     /// # Errors
     ///
@@ -163,7 +164,7 @@ impl<'a> Stages<'a> {
             r.grow(heads, propose.sizes()[3]);
             r.grow(counts, propose.sizes()[4]);
             r.push(propose, &[x, parameters, levels, heads, counts]);
-            // Passes but the last count in a table of their own.
+            // Every pass except the last counts in a table of its own.
             let last = i + 1 == passes.len();
             let after = if last { self.counters } else { r.slot(format!("cells after pass {i}"), images as usize * Counter::WORDS) };
             let size = [cells.plane(), pass.tiles, pass.cells.len() as u32];
@@ -180,16 +181,17 @@ impl<'a> Stages<'a> {
         self.recording.push(rank, &[list.candidates, self.keep, self.counters, self.order, self.rows]);
     }
 
-    /// NMS inside each of `levels` levels: clears flags.
+    /// Records NMS within each of `levels` levels, which clears the flags of suppressed candidates.
     pub fn suppress(&mut self, list: List, levels: u32, threshold: f32) {
         self.rank(list, NmsRule { threshold, smaller: false, same_tag: true });
         let suppress = Suppress::new(self.images, list.capacity, list.id as u32, levels);
         self.recording.push(suppress, &[list.candidates, self.counters, self.order, self.rows, self.keep]);
     }
 
-    /// NMS over the flagged ones of `list`, counted as `middle`; those kept are list `to`, best first, at most `room`. Squared, with `extra`
-    /// added to the width of a box, they are crops. The step itself is recorded by [`Stages::close`], when the steps are known that wait for
-    /// the number of crops.
+    /// Records NMS over the flagged candidates of `list`, whose number is counted as `middle`. Those kept
+    /// form list `to`, best first, at most `room`; if they are to be crops, boxes are made square after
+    /// `extra` is added to their width. The NMS step itself is recorded by [`Stages::close`], when the steps
+    /// that run over the number of crops are known.
     pub fn settle(
         &mut self,
         list: List,
@@ -205,7 +207,8 @@ impl<'a> Stages<'a> {
         (settled, Open { position: self.recording.steps().len(), kernel, list, settled })
     }
 
-    /// Records what [`Stages::settle`] left open, before what came since; it writes the dispatch sizes of `steps`.
+    /// Records the step that [`Stages::settle`] left open, before the steps recorded since; it writes the
+    /// dispatch sizes of `steps`.
     pub fn close(&mut self, open: Open, steps: Option<CountedSteps>) {
         let Open { position, mut kernel, list, settled } = open;
         let r = &mut self.recording;
@@ -224,8 +227,9 @@ impl<'a> Stages<'a> {
         r.insert(position, kernel, &slots);
     }
 
-    /// Runs a net over the crops of `list` and flags those over the threshold; returns the scored list, counted as that of the crops, the
-    /// landmarks `[images, capacity, 10]` of a net that gives any, and the steps that wait for their sizes.
+    /// Runs a net over the crops of `list` and flags those over the threshold. Returns the scored list, which
+    /// shares the counters of the crops, the landmarks `[images, capacity, 10]` of a net that has any, and
+    /// the steps that need dispatch sizes.
     ///
     /// # Errors
     ///
@@ -248,7 +252,7 @@ impl<'a> Stages<'a> {
             let n = chunk.min(most - first);
             let shape = Shape::new([n, 3, side, side])?;
             let x = activations.slot(r, 0, shape.elements());
-            // Mirrored crops first: what they write beside their landmarks is written again.
+            // Mirrored crops come first: all they write except their landmarks is overwritten.
             for mirrored_pass in if mirror { &[true, false][..] } else { &[false] } {
                 let crop = Crop::new(lists_of, frame_size, [first, n], side, bilinear);
                 let crop = if *mirrored_pass { crop.mirrored() } else { crop };

@@ -1,7 +1,9 @@
-//! What every stage of the cascade saw and decided on one frame: for teaching and for finding faults, not for speed.
+//! Trace of one frame: inputs and decisions of every stage of the cascade, for teaching and debugging, not
+//! for speed.
 //!
-//! The detector's own recording is played step by step. Nothing is recorded for the trace: before each `rank` the list that NMS is about to
-//! thin out lies whole beside its flags, and before each `decode` so do P-Net's probabilities.
+//! The detector's own recording is played step by step; nothing is recorded for the trace. Before each `rank`
+//! step the complete list that NMS is about to reduce is in memory with its flags, and before each `decode`
+//! step so are P-Net's probabilities.
 
 use std::time::{Duration, Instant};
 
@@ -19,67 +21,72 @@ use crate::kernels::select::{Candidate, CellBand, Counter, Decode, Rank};
 use crate::nets::{ONET, RNET};
 use crate::record::{Kernel as _, Slot, Step};
 
-/// The probabilities of P-Net over one pyramid level.
+/// Face probabilities of P-Net over one pyramid level.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HeatMap {
-    /// Level pixels per frame pixel.
+    /// Number of level pixels per frame pixel.
     pub scale: f64,
     /// Columns and rows of the level, level pixels.
     pub size: [u32; 2],
-    /// Columns and rows of cells. Cell `(x, y)` looks at 12 x 12 level pixels from `(2 x, 2 y)`.
+    /// Columns and rows of cells. Cell `(x, y)` covers 12 x 12 level pixels from `(2 x, 2 y)`.
     pub cells: [u32; 2],
     /// Face probability of every cell, row by row.
     pub probabilities: Vec<f32>,
 }
 
-/// A window that P-Net took for a face.
+/// A window that P-Net accepted as a face.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Proposal {
-    /// In `image` space.
+    /// Box in `image` space.
     pub bounding_box: BoundingBox,
-    /// Face probability by P-Net.
+    /// Face probability according to P-Net.
     pub score: f32,
-    /// Pyramid level.
+    /// Index of the pyramid level.
     pub level: usize,
-    /// Whether NMS inside the level left it.
+    /// Whether NMS within the level kept it.
     pub kept: bool,
 }
 
-/// What R- or O-Net was shown, and what it said.
+/// An input of R-Net or O-Net with the net's output.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judged {
-    /// What was cut out, in `image` space: a square of whole pixels.
+    /// Region of the crop in `image` space: a square of whole pixels.
     pub square: BoundingBox,
-    /// The same after what the net said: O-Net moves it before NMS, R-Net after.
+    /// The region moved by the net's regression: O-Net moves it before NMS, R-Net after.
     pub bounding_box: BoundingBox,
-    /// Face probability by the net before.
+    /// Face probability according to the previous net.
     pub before: f32,
-    /// Face probability by this net.
+    /// Face probability according to this net.
     pub score: f32,
-    /// Whether that exceeds the net's threshold.
+    /// Whether `score` exceeds the net's threshold.
     pub passed: bool,
-    /// `side x side` pixels of R, G, B, A as the net saw them, black outside the frame.
+    /// Pixels `side x side` of R, G, B, A as the net saw them, black outside the frame.
     pub pixels: Vec<u8>,
 }
 
-/// Every stage of the cascade on one frame. Empty but for the result if no face fits in the frame.
+/// Every stage of the cascade on one frame. If no face fits in the frame, everything except the result is
+/// empty.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Trace {
-    /// P-Net over every level, largest level first.
+    /// P-Net's probabilities for every level, largest level first.
     pub heat: Vec<HeatMap>,
     /// Cells that reach P-Net's threshold, level by level.
     pub cells: Vec<Proposal>,
-    /// R-Net's crops, [`Trace::RNET_SIDE`] a side, best cells first: what is left after NMS across levels, moved and squared.
+    /// R-Net's crops, [`Trace::RNET_SIDE`] pixels a side, best cells first: the candidates after NMS across
+    /// levels, moved and squared.
     pub rnet: Vec<Judged>,
-    /// O-Net's crops, [`Trace::ONET_SIDE`] a side: what is left after R-Net and NMS, moved and squared.
+    /// O-Net's crops, [`Trace::ONET_SIDE`] pixels a side: the candidates after R-Net and NMS, moved and
+    /// squared.
     pub onet: Vec<Judged>,
     /// The result: O-Net's boxes after NMS.
     pub detections: Detections,
-    /// How long each part took. Step by step: on a GPU with the overhead of a submission for every kernel.
+    /// Duration of each part. Steps are played one by one, so on a GPU every kernel includes the overhead of
+    /// a submission.
     pub times: Vec<(&'static str, Duration)>,
 }
 
-/// The parts that [`Trace::times`] tells: NMS begins with its first ranking, a net with its first crop.
+/// Names of the parts timed in [`Trace::times`]: NMS begins with its first ranking, a net with its first
+/// crop.
 const PARTS: [&str; 6] = ["pyramid, P-Net", "NMS, P-Net", "R-Net", "NMS, R-Net", "O-Net", "NMS, O-Net"];
 
 impl Trace {
@@ -89,7 +96,7 @@ impl Trace {
     pub const ONET_SIDE: u32 = ONET.side;
 }
 
-/// A list with a flag for each of its candidates, as it was before NMS.
+/// A list as it was before NMS, with a flag for each of its candidates.
 struct Flagged {
     candidates: Vec<f32>,
     keep: Vec<f32>,
@@ -102,19 +109,20 @@ impl Flagged {
 }
 
 impl Detector {
-    /// Searches `frame` step by step and keeps what every stage saw. Takes many times as long as [`Detector::detect`]; the lists are those
-    /// of the engine, the crops' pixels are cut on the host.
+    /// Searches `frame` step by step and returns the data of every stage. Takes many times as long as
+    /// [`Detector::detect`]. The lists are the engine's; the pixels of the crops are cut on the host.
     ///
     /// # Errors
     ///
-    /// As [`Detector::detect`].
+    /// As for [`Detector::detect`].
     pub fn trace(&self, frame: &Frame) -> Result<Trace, DetectError> {
         let levels = pyramid::levels(frame.width(), frame.height(), self.config());
         if levels.is_empty() {
             return Ok(Trace::default());
         }
         let mut prepared = self.prepared(frame)?;
-        // Once through before the clock runs: no stage is to pay for compiling its kernels, or for memory that nobody has touched yet.
+        // One untimed run first, so that no stage is charged for compiling its kernels or for first touching
+        // its memory.
         prepared.session.play()?;
         let mut heat: Vec<HeatMap> = levels.iter().map(HeatMap::new).collect();
         let (mut ranked, mut crops, mut times, mut part) = (Vec::new(), Vec::new(), PARTS.map(|name| (name, Duration::ZERO)), 0);
@@ -133,7 +141,7 @@ impl Detector {
             session.play_step(index)?;
             times[part].1 += start.elapsed();
         }
-        // NMS runs inside levels, across them, after R-Net and after O-Net.
+        // NMS runs within levels, across levels, after R-Net and after O-Net.
         let ([_, cells, rnet, onet], [rnet_crops, onet_crops]) = (&ranked[..], &crops[..]) else {
             unreachable!("the cascade has three nets")
         };
@@ -158,7 +166,8 @@ impl HeatMap {
     }
 }
 
-/// Sorts what a pass of P-Net gave, which the `step` of [`Decode`] is about to read, into the levels' maps.
+/// Distributes the results of a P-Net pass, which the [`Decode`] kernel of `step` is about to read, to the
+/// maps of their levels.
 fn fill(heat: &mut [HeatMap], session: &Session, step: &Step) -> Result<(), DetectError> {
     let heads = session.peek(step.slots[0])?;
     let bands: &[CellBand] = session.recording().slots()[step.slots[2].index()].constant().map_or(&[], |data| bytemuck::cast_slice(data));
@@ -171,7 +180,7 @@ fn fill(heat: &mut [HeatMap], session: &Session, step: &Step) -> Result<(), Dete
     Ok(())
 }
 
-/// What was played to its end.
+/// A session that has been played to its end.
 struct Shown<'a> {
     prepared: &'a Prepared,
     config: &'a Config,
@@ -184,7 +193,7 @@ impl Shown<'_> {
         Counter::at(&self.counters, list as u32, 1, 0).held as usize
     }
 
-    /// The crops of a net, in `slot`, with its verdicts.
+    /// Returns the crops of a net, in `slot`, with its verdicts.
     fn judged(&self, list: ListId, slot: Slot, verdicts: &Flagged, side: u32) -> Result<Vec<Judged>, DetectError> {
         let crops = self.prepared.session.peek(slot)?;
         let cut = self.cut(list, &crops, side);
@@ -199,7 +208,7 @@ impl Shown<'_> {
         Ok(Candidate::list(&crops).iter().zip(verdicts.list()).zip(cut).map(judge).collect())
     }
 
-    /// The first crops of `candidates`, as many as `list` holds, as R, G, B, A bytes.
+    /// Returns the first crops of `candidates`, as many as `list` holds, as R, G, B, A bytes.
     fn cut(&self, list: ListId, candidates: &[f32], side: u32) -> Vec<Vec<u8>> {
         let (n, plane) = (self.held(list), (side * side) as usize);
         let capacity = Candidate::list(candidates).len() as u32;

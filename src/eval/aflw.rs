@@ -1,28 +1,28 @@
-//! Error of five landmarks over the distance of the eyes (spec section 7.3).
+//! Error of five landmarks divided by the distance between the eyes (spec section 7.3).
 
 use super::matching::iou;
 use crate::data::{Annotation, Detection};
 use crate::geometry::Landmarks;
 
-/// What the five points are called, in the order of [`Landmarks`].
+/// Names of the five landmarks, in the order of [`Landmarks`].
 pub const LANDMARKS: [&str; 5] = ["left eye", "right eye", "nose", "left mouth corner", "right mouth corner"];
 
 /// Mean error above which a face counts as failed.
 pub const FAILURE: f64 = 0.1;
 
-/// One annotated face that was looked for.
+/// Result of comparing one annotated face with the detections.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ComparedFace {
-    /// It has landmarks; distance of each from where it should be, over the distance of the eyes.
+    /// The face was found with landmarks; error of each landmark, divided by the distance between the eyes.
     Yes([f64; 5]),
-    /// No detection with landmarks overlaps it enough.
+    /// No detection with landmarks overlaps the face enough.
     No,
-    /// It is not annotated with five points apart, or is flagged, and does not count.
+    /// The face is flagged, or lacks five distinct landmarks, and does not count.
     Skipped,
 }
 
 impl ComparedFace {
-    /// Mean over the five points.
+    /// Returns the mean error over the five landmarks; `None` unless the face was found.
     pub fn error(&self) -> Option<f64> {
         match self {
             Self::Yes(errors) => Some(errors.iter().sum::<f64>() / errors.len() as f64),
@@ -31,30 +31,31 @@ impl ComparedFace {
     }
 }
 
-/// What was measured over all faces.
+/// Landmark errors over all faces.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LandmarkScore {
-    /// Faces that were looked for.
+    /// Number of faces that count.
     pub faces: usize,
-    /// Those that were not found.
+    /// Number of faces that were not found.
     pub misses: usize,
-    /// Annotated faces that do not count.
+    /// Number of annotated faces that do not count.
     pub skipped: usize,
-    /// Mean over found faces and points; not a number if none was found.
+    /// Mean error over found faces and landmarks; NaN if no face was found.
     pub mean: f64,
     /// Standard error of the mean over faces.
     pub standard_error: f64,
-    /// Middle of the faces' mean errors.
+    /// Median of the faces' mean errors.
     pub median: f64,
-    /// Mean over found faces of each point.
+    /// Mean error of each landmark over found faces.
     pub by_landmark: [f64; 5],
-    /// Share of all faces that were not found or have a mean error over [`FAILURE`].
+    /// Share of all faces that were not found or have a mean error above [`FAILURE`].
     pub failures: f64,
-    /// Mean errors of the found faces, rising.
+    /// Mean errors of the found faces, in ascending order.
     pub errors: Vec<f64>,
 }
 
-/// Compares the landmarks of one annotated face with those of the detection that overlaps it most, by at least `at_least`.
+/// Compares the landmarks of one annotated face with those of the detection of highest overlap, which must be
+/// at least `at_least`.
 pub fn compare(face: &Annotation, detections: &[Detection], at_least: f64) -> ComparedFace {
     let Some((points, eyes)) = face.landmarks.map(|points| (points, distance(&points, 0, &points, 1))).filter(|(_, eyes)| *eyes > 0.0)
     else {
@@ -78,7 +79,7 @@ fn distance(a: &Landmarks, i: usize, b: &Landmarks, j: usize) -> f64 {
     (f64::from(a[i].x) - f64::from(b[j].x)).hypot(f64::from(a[i].y) - f64::from(b[j].y))
 }
 
-/// The figures over all faces.
+/// Computes the errors over all faces.
 pub fn score(faces: &[ComparedFace]) -> LandmarkScore {
     let found: Vec<[f64; 5]> =
         faces.iter().filter_map(|face| if let ComparedFace::Yes(errors) = face { Some(*errors) } else { None }).collect();
@@ -110,7 +111,8 @@ pub fn score(faces: &[ComparedFace]) -> LandmarkScore {
 }
 
 impl LandmarkScore {
-    /// The cumulative error curve: `[error, share of all faces with at most this mean error]`, rising. Misses never count.
+    /// Returns the cumulative error curve: `[error, share of all faces with at most this mean error]`, in
+    /// ascending order. Faces that were not found are never included in the share.
     pub fn curve(&self) -> Vec<[f64; 2]> {
         let share = |index: usize| (index + 1) as f64 / self.faces as f64;
         std::iter::once([0.0, 0.0]).chain(self.errors.iter().enumerate().map(|(index, &error)| [error, share(index)])).collect()

@@ -1,7 +1,7 @@
-//! Average precision of boxes on any set of annotated images, in whole and by size and occlusion of the faces.
+//! Average precision of boxes on any set of annotated images, over all faces and by size and occlusion.
 //!
-//! Detections are matched by [`greedy`], equal scores make one point of the curve, and the area is that of [`average_precision`]
-//! under all its points.
+//! Detections are matched by [`greedy`], detections of equal score make one point of the curve, and the area
+//! is that of [`average_precision`] over all points.
 
 use rayon::prelude::*;
 
@@ -10,24 +10,26 @@ use super::matching::{MatchVerdict, Truth, greedy};
 use crate::data::{Annotation, Detection};
 use crate::geometry::BoundingBox;
 
-/// One image with what is in it and what was found.
+/// One image with its annotations and detections.
 #[derive(Debug, Clone, Copy)]
 pub struct BoxesCase<'a> {
-    /// What is in it.
+    /// Annotated faces.
     pub faces: &'a [Annotation],
-    /// What was found, best first.
+    /// Detections, best first.
     pub detections: &'a [Detection],
 }
 
-/// The faces that are asked for; others count neither for nor against.
+/// Subset of faces to evaluate; other faces count neither for nor against the detector.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum FacePart {
-    /// All that are not flagged.
+    /// All faces that are not flagged.
     #[default]
     All,
-    /// Those whose box is at least so many and less than so many px high. A wrong detection of another height is passed over too.
+    /// Faces whose box height in px is at least the first and less than the second bound. Wrong detections
+    /// outside these heights are ignored too.
     Height(f64, f64),
-    /// Those of one degree of occlusion. All wrong detections count, since a detection has no such degree.
+    /// Faces of one degree of occlusion. All wrong detections count, since detections have no degree of
+    /// occlusion.
     Occlusion(u8),
 }
 
@@ -41,7 +43,7 @@ impl FacePart {
             }
     }
 
-    /// Whether a detection that is no face counts against the detector.
+    /// Returns whether a wrong detection with this box counts against the detector.
     fn fits(self, found: &BoundingBox) -> bool {
         match self {
             Self::Height(from, to) => (from..to).contains(&f64::from(found.height())),
@@ -50,23 +52,23 @@ impl FacePart {
     }
 }
 
-/// Faces that were asked for, and what a detector made of them.
+/// Result of the evaluation of a subset of faces.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BoxesScore {
-    /// How many faces were asked for.
+    /// Number of faces in the subset.
     pub faces: usize,
-    /// After each distinct score, from the highest down.
+    /// Tallies after each distinct score, in descending order of the score.
     pub tallies: Vec<CurveTally>,
 }
 
 impl BoxesScore {
-    /// Area under the precision-recall curve; not a number without faces.
+    /// Returns the area under the precision-recall curve; NaN without faces.
     pub fn average_precision(&self) -> f64 {
         if self.faces == 0 { f64::NAN } else { average_precision(&precision_recall(&self.tallies, self.faces)) }
     }
 }
 
-/// What became of each detection, by image.
+/// Returns the verdict on each detection, by image.
 pub fn verdicts(images: &[BoxesCase], part: FacePart, at_least: f64) -> Vec<Vec<MatchVerdict>> {
     let judge = |image: &BoxesCase| {
         let faces: Vec<Truth> =
@@ -83,7 +85,7 @@ pub fn verdicts(images: &[BoxesCase], part: FacePart, at_least: f64) -> Vec<Vec<
     images.par_iter().map(judge).collect()
 }
 
-/// Scores `images` at overlaps of `at_least`.
+/// Evaluates `images` with a minimum overlap of `at_least`.
 pub fn score(images: &[BoxesCase], part: FacePart, at_least: f64) -> BoxesScore {
     let verdicts = verdicts(images, part, at_least);
     let outcomes = images.iter().zip(&verdicts).flat_map(|(image, verdicts)| {
@@ -97,10 +99,10 @@ pub fn score(images: &[BoxesCase], part: FacePart, at_least: f64) -> BoxesScore 
     BoxesScore { faces, tallies: tallies(outcomes) }
 }
 
-/// Overlaps from 0.5 to 0.95 in steps of 0.05, over which COCO takes the mean of the average precisions.
+/// Minimum overlaps from 0.5 to 0.95 in steps of 0.05; COCO averages the average precision over them.
 pub const COCO_IOUS: [f64; 10] = [0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95];
 
-/// Mean of the average precisions over [`COCO_IOUS`].
+/// Returns the mean of the average precisions over [`COCO_IOUS`].
 pub fn coco_average_precision(images: &[BoxesCase], part: FacePart) -> f64 {
     COCO_IOUS.iter().map(|&iou| score(images, part, iou).average_precision()).sum::<f64>() / COCO_IOUS.len() as f64
 }

@@ -1,32 +1,35 @@
 //! Curves and the areas under them.
 
-/// Area under the monotone envelope of a precision-recall curve (spec section 7.1, step 6): recall 0 and 1 are added with precision 0, precision is
-/// made the greatest of its right, and every step of recall counts with it.
+/// Computes the area under the monotone envelope of a precision-recall curve (spec section 7.1, step 6):
+/// recalls 0 and 1 are added with precision 0, each precision is replaced by the maximum of those at its own
+/// and all higher recalls, and every step of recall is weighted with it.
 ///
-/// `points` are `[recall, precision]` by rising recall; a precision that is not a number (of no proposals) counts as 0.
+/// `points` are `[recall, precision]` in ascending order of recall; a precision of NaN (no proposals) counts
+/// as 0.
 pub fn average_precision(points: &[[f64; 2]]) -> f64 {
     let mut area = 0.0;
     let mut envelope = 0.0f64;
     for (index, &[recall, precision]) in points.iter().enumerate().rev() {
-        envelope = envelope.max(precision); // `max` passes over NaN
+        envelope = envelope.max(precision); // `max` ignores NaN
         let before = index.checked_sub(1).map_or(0.0, |before| points[before][0]);
         area += (recall - before) * envelope;
     }
     area
 }
 
-/// A curve of a detector over all its scores: after each distinct score, from the highest down, what is found and what is wrong.
+/// One point of a detector's curve: true and false positives at one threshold. A curve has one point after
+/// each distinct score, in descending order.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CurveTally {
-    /// Detections with at least this score are counted.
+    /// Lowest score of a counted detection.
     pub threshold: f64,
-    /// Faces found.
+    /// Number of faces found.
     pub found: usize,
-    /// Detections that are no face, or a face found already.
+    /// Number of detections that match no face, or a face that was already found.
     pub wrong: usize,
 }
 
-/// Tallies of `(score, right)` in any order, one per distinct score.
+/// Computes the tallies of `(score, right)` pairs given in any order, one tally per distinct score.
 pub fn tallies(outcomes: impl IntoIterator<Item = (f64, bool)>) -> Vec<CurveTally> {
     let mut outcomes: Vec<(f64, bool)> = outcomes.into_iter().collect();
     outcomes.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -46,7 +49,7 @@ pub fn tallies(outcomes: impl IntoIterator<Item = (f64, bool)>) -> Vec<CurveTall
     tallies
 }
 
-/// `[recall, precision]` of `tallies`, of `faces` in all.
+/// Converts `tallies` to points `[recall, precision]`, given the total number of `faces`.
 pub fn precision_recall(tallies: &[CurveTally], faces: usize) -> Vec<[f64; 2]> {
     let point = |tally: &CurveTally| {
         let found = tally.found as f64;
@@ -55,13 +58,14 @@ pub fn precision_recall(tallies: &[CurveTally], faces: usize) -> Vec<[f64; 2]> {
     tallies.iter().map(point).collect()
 }
 
-/// Share of `faces` found before there are more than `wrong` false positives.
+/// Returns the share of `faces` found before there are more than `wrong` false positives.
 pub fn recall_at(tallies: &[CurveTally], wrong: usize, faces: usize) -> f64 {
     let found = tallies.iter().take_while(|tally| tally.wrong <= wrong).map(|tally| tally.found).last().unwrap_or(0);
     found as f64 / faces.max(1) as f64
 }
 
-/// `points` thinned for a picture: those that differ from the last kept one by `step` in `x` or `y`, and the ends.
+/// Thins `points` for a chart: keeps the end points and those that differ from the last kept point by `step`
+/// in `x` or `y`.
 pub fn thinned(points: &[[f64; 2]], step: [f64; 2]) -> Vec<[f64; 2]> {
     let mut kept: Vec<[f64; 2]> = Vec::new();
     for &point in points {
@@ -85,7 +89,7 @@ mod tests {
     fn the_envelope_fills_dips() {
         assert_eq!(average_precision(&[]), 0.0);
         assert_eq!(average_precision(&[[0.5, 1.0]]), 0.5);
-        // The dip to 0.5 is filled by the 0.75 at its right.
+        // The dip to 0.5 is raised to the 0.75 at its right.
         assert_eq!(average_precision(&[[0.25, 1.0], [0.5, 0.5], [0.75, 0.75]]), 0.25 + 0.5 * 0.75);
         assert_eq!(average_precision(&[[0.0, f64::NAN], [1.0, 1.0]]), 1.0);
     }

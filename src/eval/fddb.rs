@@ -1,7 +1,7 @@
 //! FDDB's discrete and continuous ROC over all its images (spec section 7.2).
 //!
-//! Regions are sets of pixels. A rectangle and an ellipse meet every row of pixels in one run, so a region is kept as its runs and an overlap is
-//! counted exactly, row by row, without drawing anything.
+//! Regions are sets of pixels. A rectangle or an ellipse intersects every row of pixels in one run, so a
+//! region is stored as its runs, and overlaps are counted exactly, row by row, without drawing.
 
 use std::collections::HashMap;
 
@@ -10,41 +10,42 @@ use rayon::prelude::*;
 use super::matching::assign;
 use crate::data::fddb::{Ellipse, Region, RocPoint, ScoredRegion};
 
-/// One image.
+/// One image with its annotations and detections.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FddbCase {
-    /// Columns and rows, px, beyond which regions are cut off; `None` where that is not known, and nothing is cut.
+    /// Columns and rows at which regions are clipped, px; `None` if the size is unknown, in which case
+    /// nothing is clipped.
     pub size: Option<[u32; 2]>,
-    /// What is in it.
+    /// Annotated faces.
     pub faces: Vec<Ellipse>,
-    /// What was found, in any order.
+    /// Detections, in any order.
     pub detections: Vec<ScoredRegion>,
 }
 
-/// What was measured.
+/// Both ROC curves, and the counts they refer to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FddbScore {
-    /// How many faces there are.
+    /// Number of annotated faces.
     pub faces: usize,
-    /// A face counts 1 if it overlaps its detection by more than half.
+    /// Discrete ROC: a face counts 1 if its overlap with its detection exceeds one half.
     pub discrete: Vec<RocPoint>,
-    /// A face counts as much as it overlaps its detection.
+    /// Continuous ROC: a face counts with its overlap with its detection.
     pub continuous: Vec<RocPoint>,
-    /// Detections without a pixel inside their image, which do not count.
+    /// Number of detections without a pixel inside their image, which do not count.
     pub outside: usize,
 }
 
 /// Overlap above which a detection is right.
 const DISCRETE: f64 = 0.5;
 
-/// The pixels of a region: in each row from `top` on, the columns from the first to before the second.
+/// Pixels of a region: for each row from `top` on, a run of columns as a half-open range.
 #[derive(Debug, Clone, PartialEq)]
 struct Pixels {
     top: i64,
     runs: Vec<[i64; 2]>,
 }
 
-/// Beyond this no coordinate is meant: keeps rows countable for any input.
+/// Limit of coordinates, far outside any image; it bounds the number of rows for any input.
 const FAR: f64 = 20_000.0;
 
 impl Pixels {
@@ -62,8 +63,8 @@ impl Pixels {
         }
     }
 
-    /// Pixels whose place `(u, v)` in the ellipse's own axes, from its rounded centre, has `(u / a)² + (v / b)² <= 1`, with radii cut to whole
-    /// numbers.
+    /// Returns the pixels whose position `(u, v)` in the ellipse's own axes, relative to its rounded centre,
+    /// satisfies `(u / a)² + (v / b)² <= 1`, with radii truncated to integers.
     fn of_ellipse(ellipse: &Ellipse) -> Self {
         let [a, b] = [ellipse.major_radius, ellipse.minor_radius].map(|radius| radius.trunc().clamp(1.0, FAR));
         let [x, y] = [ellipse.x, ellipse.y].map(|centre| centre.clamp(-FAR, FAR).round() as i64);
@@ -73,7 +74,8 @@ impl Pixels {
             let (u, v) = ((dx * cos + dy * sin) / a, (dy * cos - dx * sin) / b);
             u * u + v * v <= 1.0
         };
-        // In a row the left side is a quadratic `p dx² + 2 q dx + r`, whose roots are the ends of the run up to a rounding.
+        // For a row, the left side is a quadratic `p dx² + 2 q dx + r`; its roots are the ends of the run, up
+        // to rounding.
         let p = (cos / a).powi(2) + (sin / b).powi(2);
         let reach = a.max(b).ceil() as i64 + 1;
         let mut pixels = Self { top: y, runs: Vec::new() };
@@ -122,7 +124,7 @@ impl Pixels {
         both.map(|(a, b)| (a[1].min(b[1]) - a[0].max(b[0])).max(0)).sum()
     }
 
-    /// Intersection over union in pixels.
+    /// Returns the intersection over union, in pixels.
     fn overlap(&self, other: &Self) -> f64 {
         let shared = self.shared(other);
         let all = self.count() + other.count() - shared;
@@ -130,7 +132,7 @@ impl Pixels {
     }
 }
 
-/// What an image adds to the curves at a threshold.
+/// Contribution of an image to the curves at one threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 struct Share {
     found: f64,
@@ -138,7 +140,8 @@ struct Share {
     wrong: f64,
 }
 
-/// The shares of `image` at each of its distinct scores, from the highest down, and its detections outside.
+/// Returns the contributions of `image` at each of its distinct scores, in descending order, and its number
+/// of detections outside.
 fn shares(image: &FddbCase) -> (Vec<(f64, Share)>, usize) {
     let faces: Vec<Pixels> = image.faces.iter().map(|face| Pixels::new(&Region::Ellipse(*face), image.size)).collect();
     let mut found: Vec<(f64, Vec<f64>)> = Vec::new();
@@ -165,7 +168,8 @@ fn shares(image: &FddbCase) -> (Vec<(f64, Share)>, usize) {
     (shares, outside)
 }
 
-/// The pairs of detection and face, by index, that overlap by more than half when all detections of `image` count.
+/// Returns the pairs of detection and face, by index, that overlap by more than half when all detections of
+/// `image` count.
 pub fn matched(image: &FddbCase) -> Vec<(usize, usize)> {
     let faces: Vec<Pixels> = image.faces.iter().map(|face| Pixels::new(&Region::Ellipse(*face), image.size)).collect();
     let overlaps = |found: &ScoredRegion| {
@@ -176,7 +180,8 @@ pub fn matched(image: &FddbCase) -> Vec<(usize, usize)> {
     assign(&weights).into_iter().filter(|&(detection, face)| weights[detection][face] > DISCRETE).collect()
 }
 
-/// Scores all images together: at each threshold, every image counts with its share at its least score that is not below.
+/// Evaluates all images together: at each threshold, every image contributes its share at its lowest score
+/// that is not below the threshold.
 pub fn score(images: &[FddbCase]) -> FddbScore {
     let by_image: Vec<_> = images.par_iter().map(shares).collect();
     let faces = images.iter().map(|image| image.faces.len()).sum();
@@ -205,8 +210,8 @@ pub fn score(images: &[FddbCase]) -> FddbScore {
     FddbScore { faces, discrete, continuous, outside }
 }
 
-/// The greatest rate of `curve` with at most `false_positives`; `None` if its first point has more. Of a curve that ends before it is the last
-/// rate: the protocol has no detection to go on with.
+/// Returns the highest rate of `curve` with at most `false_positives`; `None` if the first point has more. If
+/// the curve ends earlier, this is its last rate, since there are no further detections.
 pub fn rate_at(curve: &[RocPoint], false_positives: f64) -> Option<RocPoint> {
     let within = curve.iter().filter(|point| point.false_positives <= false_positives);
     within.copied().reduce(|best, point| if point.rate >= best.rate { point } else { best })
@@ -225,7 +230,7 @@ mod tests {
         Ellipse { major_radius, minor_radius, angle, x, y }
     }
 
-    /// Pixel by pixel, as the protocol says it.
+    /// Draws a region pixel by pixel, as the protocol describes.
     fn drawn(region: &Region, [width, height]: [u32; 2]) -> Vec<bool> {
         let inside = |x: i64, y: i64| match region {
             Region::Rectangle(b) => {
@@ -283,7 +288,8 @@ mod tests {
 
     #[test]
     fn a_worked_example() {
-        // Two images: one face found well, then a false alarm; one face found badly (overlap below a half), with a better score.
+        // Two images: the first has a face found well and a false alarm; the second a face found badly
+        // (overlap below one half) with a higher score.
         let face = ellipse(10.0, 10.0, 0.0, 50.0, 50.0);
         let scored = |region, score| ScoredRegion { region, score };
         let images = [

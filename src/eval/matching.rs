@@ -1,12 +1,12 @@
-//! Which detection is which face.
+//! Matching of detections to faces.
 
 use pathfinding::kuhn_munkres::kuhn_munkres;
 use pathfinding::matrix::Matrix;
 
 use crate::geometry::BoundingBox;
 
-/// Intersection over union of boxes by their edges. `extra` is added to every width and height: 1 for boxes that are thought of as first and
-/// last pixel, 0 otherwise. 0 where nothing is shared.
+/// Returns the intersection over union of two boxes given by their edges, or 0 if they are disjoint. `extra`
+/// is added to every width and height: 1 for boxes given by their first and last pixel, 0 otherwise.
 pub fn iou(a: &BoundingBox, b: &BoundingBox, extra: f64) -> f64 {
     let side = |low: f32, high: f32| f64::from(high) - f64::from(low) + extra;
     let area = |b: &BoundingBox| side(b.x1, b.x2) * side(b.y1, b.y2);
@@ -17,28 +17,29 @@ pub fn iou(a: &BoundingBox, b: &BoundingBox, extra: f64) -> f64 {
     width * height / (area(a) + area(b) - width * height)
 }
 
-/// A face to be found.
+/// An annotated face.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Truth {
-    /// Where it is.
+    /// Box of the face.
     pub bounding_box: BoundingBox,
-    /// Whether finding it counts neither for nor against.
+    /// Whether finding the face counts neither for nor against the detector.
     pub ignore: bool,
 }
 
-/// What became of a detection.
+/// Verdict on a detection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MatchVerdict {
-    /// It is the first of this face, by index.
+    /// The detection is the first that matches the face of this index.
     Right(usize),
-    /// It is no face, or one that was found already.
+    /// The detection matches no face, or one that was already found.
     Wrong,
-    /// It is a face to be ignored.
+    /// The detection matches a face to be ignored.
     Ignored,
 }
 
-/// Matches detections, best first, each to the face of highest overlap of at least `at_least` that no better detection has; if there is none, to
-/// a face to be ignored, of which any number may be found. Of equal overlaps the first face counts. These are COCO's rules.
+/// Matches detections, best first, each to the free face of highest overlap, which must be at least
+/// `at_least`; if there is none, to a face to be ignored, which may be matched any number of times. Of equal
+/// overlaps the first face counts. These are COCO's rules.
 pub fn greedy(detections: &[BoundingBox], faces: &[Truth], at_least: f64) -> Vec<MatchVerdict> {
     let mut free = vec![true; faces.len()];
     let judge = |found: &BoundingBox| {
@@ -67,17 +68,17 @@ pub fn greedy(detections: &[BoundingBox], faces: &[Truth], at_least: f64) -> Vec
     detections.iter().map(judge).collect()
 }
 
-/// The one-to-one assignment of rows to columns with the greatest sum of `weights` (rows of equal length, values in `[0, 1]`), by the Hungarian
-/// method. Pairs of weight 0 are no pairs.
+/// Finds the one-to-one assignment of rows to columns with the greatest sum of `weights` (rows of equal
+/// length, values in `[0, 1]`) by the Hungarian method. Pairs of weight 0 are not assigned.
 pub fn assign(weights: &[Vec<f64>]) -> Vec<(usize, usize)> {
-    /// The library compares whole numbers only; a billionth is far below what one pixel makes.
+    /// The library supports integers only; 1e-9 is far below the effect of one pixel.
     const SCALE: f64 = 1e9;
     let columns = weights.first().map_or(0, Vec::len);
     if weights.is_empty() || columns == 0 {
         return Vec::new();
     }
     let whole = |row: usize, column: usize| (weights[row].get(column).copied().unwrap_or(0.0) * SCALE).round() as i64;
-    // It also wants no fewer columns than rows.
+    // The library also requires at least as many columns as rows.
     let turned = weights.len() > columns;
     let matrix = if turned {
         Matrix::from_fn(columns, weights.len(), |(row, column)| whole(column, row))
@@ -125,7 +126,7 @@ mod tests {
 
     #[test]
     fn the_assignment_is_the_best_whole() {
-        // Greedy would take 0.9 and be left with nothing.
+        // A greedy assignment would take 0.9 and leave only 0.
         assert_eq!(assign(&[vec![0.9, 0.8], vec![0.7, 0.0]]), [(0, 1), (1, 0)]);
         assert_eq!(assign(&[vec![0.2], vec![0.9], vec![0.3]]), [(1, 0)]);
         assert_eq!(assign(&[vec![0.0, 0.0]]), []);

@@ -1,4 +1,5 @@
-//! What papers measure: predictions and annotations in, numbers and curves out. Knows no detector and no file.
+//! Evaluation protocols of papers: computes numbers and curves from predictions and annotations. Independent
+//! of any detector and file format.
 //!
 //! | module | protocol |
 //! | --- | --- |
@@ -6,9 +7,10 @@
 //! | [`wider`] | WIDER FACE's average precision by setting (spec section 7.1) |
 //! | [`aflw`] | mean error of five landmarks (spec section 7.3) |
 //! | [`boxes`] | average precision of boxes on any set, by face size and occlusion |
-//! | [`verify`] | whether two faces are of one person: ten-fold accuracy, true accepts at a rate of false ones |
+//! | [`verify`] | face verification: ten-fold accuracy, true accept rate at a given false accept rate |
 //!
-//! Every result is the same whatever the order of images and of equal scores: where scores are equal, a curve has one point for all of them.
+//! Results do not depend on the order of images or of equal scores: where scores are equal, a curve has one
+//! point for all of them.
 
 pub mod aflw;
 pub mod boxes;

@@ -1,64 +1,69 @@
-//! Are two images of one person? Ten-fold accuracy, and true accepts at a rate of false ones (section 13.1 of the recognition reference).
+//! Face verification, which decides whether two images show the same person: ten-fold accuracy, and the true
+//! accept rate at a given false accept rate (section 13.1 of the recognition reference).
 
 use rayon::prelude::*;
 
 use super::curve::{CurveTally, tallies};
 
-/// A pair of images by what an embedding says of it.
+/// A pair of images, compared by their embeddings.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Compared {
-    /// [`distance`] of the two embeddings.
+    /// [`distance`] between the two embeddings.
     pub distance: f64,
-    /// Whether they show one person.
+    /// Whether both show the same person.
     pub same: bool,
-    /// The fold it is tested in.
+    /// Fold in which the pair is tested.
     pub fold: usize,
 }
 
-/// One fold, tested with what the others taught.
+/// Result of one fold, with a threshold chosen on the other folds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fold {
-    /// Below it two images are called one person: the first of the grid with the greatest accuracy on the other folds.
+    /// Distance below which two images count as the same person: the first value of the grid with the highest
+    /// accuracy on the other folds.
     pub threshold: f64,
-    /// Share of this fold's pairs that are called right.
+    /// Share of this fold's pairs that are classified correctly.
     pub accuracy: f64,
 }
 
-/// Accuracy over folds.
+/// Accuracy over all folds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Accuracy {
-    /// By fold.
+    /// Result of each fold.
     pub folds: Vec<Fold>,
-    /// Mean of the folds' accuracies; not a number without folds.
+    /// Mean of the folds' accuracies; NaN without folds.
     pub mean: f64,
-    /// Their standard deviation, of the folds as the whole population as numpy has it.
+    /// Their population standard deviation, as numpy computes it.
     pub deviation: f64,
 }
 
-/// True accepts where the other folds have a given rate of false ones; means over folds.
+/// True accept rate with thresholds at which the other folds have a given false accept rate; means over
+/// folds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Accepts {
-    /// The rate of false accepts asked for.
+    /// Required false accept rate.
     pub far: f64,
-    /// Share of the pairs of one person that are accepted.
+    /// True accept rate: share of the pairs of the same person that are accepted.
     pub tar: f64,
-    /// Its standard deviation over folds.
+    /// Standard deviation of the true accept rate over folds.
     pub deviation: f64,
-    /// Share of the pairs of two persons that were accepted in truth.
+    /// Measured false accept rate: share of the pairs of different persons that are accepted.
     pub measured_far: f64,
 }
 
-/// Thresholds of the accuracy: hundredths below 4, the greatest distance of two embeddings of length 1.
+/// Thresholds for the accuracy: multiples of 0.01 below 4, the greatest distance of two embeddings of length
+/// 1.
 const COARSE: (usize, f64) = (400, 0.01);
-/// Thresholds of the rate of false accepts.
+/// Thresholds for the false accept rate.
 const FINE: (usize, f64) = (4000, 0.001);
 
-/// `|a - b|²` of two embeddings of length 1, in `[0, 4]`.
+/// Returns `|a - b|²` for two embeddings of length 1, in `[0, 4]`.
 pub fn distance(a: &[f32], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum()
 }
 
-/// Distances of one kind of pairs, rising, so that those below a threshold are counted by halving.
+/// Distances of one kind of pairs in ascending order, so that those below a threshold are counted by binary
+/// search.
 #[derive(Debug, Clone, Default)]
 struct Distances(Vec<f64>);
 
@@ -73,19 +78,19 @@ impl Distances {
         self.0.partition_point(|&distance| distance < threshold)
     }
 
-    /// Share below; not a number of none.
+    /// Returns the share of distances below `threshold`; NaN if there are none.
     fn share(&self, threshold: f64) -> f64 {
         self.below(threshold) as f64 / self.0.len() as f64
     }
 }
 
-/// The pairs of one person and of two: of a fold, and of all others.
+/// Distances of same-person and different-person pairs: those of a fold, and those of all other folds.
 struct Split {
     test: [Distances; 2],
     train: [Distances; 2],
 }
 
-/// A split for each fold that has pairs.
+/// Creates a split for each fold that has pairs.
 fn splits(pairs: &[Compared]) -> Vec<Split> {
     let folds: std::collections::BTreeSet<usize> = pairs.iter().map(|pair| pair.fold).collect();
     let split = |&fold: &usize| Split {
@@ -99,7 +104,8 @@ fn right([same, other]: &[Distances; 2], threshold: f64) -> usize {
     same.below(threshold) + other.0.len() - other.below(threshold)
 }
 
-/// Accuracy by folds: the threshold of each is the best on all others, the first of equal ones.
+/// Computes the accuracy by folds. The threshold of each fold is the best one on all other folds; of equal
+/// ones, the first.
 pub fn accuracy(pairs: &[Compared]) -> Accuracy {
     let fold = |Split { test, train }: &Split| {
         let (mut threshold, mut most) = (0.0, right(train, 0.0));
@@ -116,8 +122,9 @@ pub fn accuracy(pairs: &[Compared]) -> Accuracy {
     Accuracy { folds, mean, deviation }
 }
 
-/// True accepts at a rate of false ones. Each fold's threshold is interpolated on all others between the last threshold of a lower rate and
-/// the first of `far` or more; if they never have as many, nothing is accepted. A fold without pairs of both kinds makes the mean no number.
+/// Computes the true accept rate at the false accept rate `far`. Each fold's threshold is interpolated, on
+/// all other folds, between the last threshold with a lower rate and the first with a rate of at least `far`;
+/// if no threshold reaches `far`, nothing is accepted. A fold without pairs of both kinds makes the mean NaN.
 pub fn accepts(pairs: &[Compared], far: f64) -> Accepts {
     let rates = |Split { test, train }: &Split| {
         let rate = |step: usize| train[1].share(step as f64 * FINE.1);
@@ -134,14 +141,15 @@ pub fn accepts(pairs: &[Compared], far: f64) -> Accepts {
     Accepts { far, tar, deviation, measured_far }
 }
 
-/// Mean and standard deviation.
+/// Returns mean and standard deviation.
 fn spread(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
     let count = values.clone().count() as f64;
     let mean = values.clone().sum::<f64>() / count;
     (mean, (values.map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt())
 }
 
-/// The ROC curve over all pairs, without folds: `[false accept rate, true accept rate]` from (0, 0) to (1, 1), and the area under it.
+/// Computes the ROC curve over all pairs, without folds: points `[false accept rate, true accept rate]` from
+/// (0, 0) to (1, 1), and the area under it.
 pub fn roc(pairs: &[Compared]) -> (Vec<[f64; 2]>, f64) {
     let count = |wanted: bool| pairs.iter().filter(|pair| pair.same == wanted).count() as f64;
     let (same, other) = (count(true), count(false));
@@ -162,7 +170,8 @@ mod tests {
 
     #[test]
     fn the_other_folds_choose_the_threshold() {
-        // Fold 1 teaches fold 0 that the first grid point over 1.0 parts best; fold 0 teaches fold 1 the first over 0.5.
+        // On fold 1 the best threshold is the first of the grid above 1.0, which is tested on fold 0; on fold
+        // 0 it is the first above 0.5.
         let pairs = pairs(&[(0.5, true, 0), (1.5, false, 0), (1.0, true, 1), (2.0, false, 1)]);
         let accuracy = accuracy(&pairs);
         let thresholds: Vec<f64> = accuracy.folds.iter().map(|fold| fold.threshold).collect();
@@ -173,7 +182,8 @@ mod tests {
 
     #[test]
     fn accepts_are_interpolated_between_thresholds() {
-        // The one false distance of the other fold is below 0.401 and not below 0.4: half a rate is half way.
+        // The one different-person distance of the other fold is below 0.401 and not below 0.4, so half the
+        // rate is reached half-way.
         let pairs = pairs(&[(0.4004, true, 0), (0.4, false, 0), (0.4006, true, 1), (0.4, false, 1)]);
         let found = accepts(&pairs, 0.5);
         assert_eq!((found.tar, found.measured_far, found.deviation), (0.5, 1.0, 0.5));

@@ -7,24 +7,26 @@ use super::matching::iou;
 use crate::data::Detection;
 use crate::geometry::BoundingBox;
 
-/// One image.
+/// One image with its annotations and detections.
 #[derive(Debug, Clone, Copy)]
 pub struct WiderCase<'a> {
-    /// All its faces, also those that do not count.
+    /// All annotated faces, including those that do not count.
     pub faces: &'a [BoundingBox],
-    /// Whether each face counts in the setting; finding one that does not is neither right nor wrong.
+    /// Whether each face counts in the setting; finding a face that does not count is neither right nor
+    /// wrong.
     pub counted: &'a [bool],
-    /// What was found, best first.
+    /// Detections, best first.
     pub detections: &'a [Detection],
 }
 
-/// How detections and faces are matched.
+/// Rules for matching detections and faces.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rules {
-    /// Least overlap of a face found. The protocol has 0.5.
+    /// Lowest overlap of a face that was found; 0.5 in the protocol.
     pub iou: f64,
-    /// Overlaps are rounded to 0 or 1 before the greatest is chosen, as in the official MATLAB program, whose boxes are integers: the *first* face
-    /// with an overlap of a half or more wins then, not the best.
+    /// Whether overlaps are rounded to 0 or 1 before the greatest is chosen, as in the official MATLAB
+    /// program, whose boxes are integers: the *first* face with an overlap of at least one half is chosen,
+    /// not the best.
     pub rounded: bool,
 }
 
@@ -34,21 +36,22 @@ impl Default for Rules {
     }
 }
 
-/// What was measured.
+/// Result of the evaluation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WiderScore {
-    /// How many faces count.
+    /// Number of faces that count.
     pub faces: usize,
-    /// Area under the curve.
+    /// Area under the precision-recall curve.
     pub average_precision: f64,
     /// `[recall, precision]` at each of the thousand thresholds.
     pub curve: Vec<[f64; 2]>,
 }
 
-/// Thresholds of the curve: `1 - t / 1000` for `t` from 1.
+/// Number of thresholds of the curve, which are `1 - t / 1000` for `t` from 1.
 const THRESHOLDS: usize = 1000;
 
-/// Least and greatest score of all detections, which are stretched to `[0, 1]`; `None` if there are none.
+/// Returns the lowest and highest score of all detections, which are mapped to 0 and 1; `None` without
+/// detections.
 pub fn score_range<'a>(detections: impl IntoIterator<Item = &'a [Detection]>) -> Option<[f64; 2]> {
     let scores = detections.into_iter().flatten().map(|detection| detection.score);
     scores.fold(None, |range, score| {
@@ -57,11 +60,11 @@ pub fn score_range<'a>(detections: impl IntoIterator<Item = &'a [Detection]>) ->
     })
 }
 
-/// What became of an image's detections, best first.
+/// Verdicts on an image's detections, best first.
 struct JudgedImage {
-    /// Whether each counts as a proposal: not if it is the match of a face that does not count.
+    /// Whether each detection counts as a proposal; a match of a face that does not count is no proposal.
     proposal: Vec<bool>,
-    /// Faces that count found up to and with each.
+    /// Number of counted faces found up to and including each detection.
     found: Vec<usize>,
 }
 
@@ -95,7 +98,7 @@ fn judge(image: &WiderCase, rules: Rules) -> JudgedImage {
     judged
 }
 
-/// Scores `images`. `range` is that of the scores of the whole set, by [`score_range`].
+/// Evaluates `images`. `range` is the score range of the whole set, as returned by [`score_range`].
 pub fn score(images: &[WiderCase], range: Option<[f64; 2]>, rules: Rules) -> WiderScore {
     let [low, high] = range.unwrap_or([0.0, 1.0]);
     let normal = |score: f64| if high > low { (score - low) / (high - low) } else { 1.0 };
@@ -150,7 +153,7 @@ mod tests {
         let score = score(&[image], score_range([&detections[..]]), Rules::default());
         assert_eq!(score.faces, 1);
         assert_eq!(score.average_precision, 1.0);
-        // 0.8 / 0.9 is reached at t = 112, 0 never: the threshold ends at 0, which a score of 0 does reach.
+        // 0.8 / 0.9 is reached at t = 112, 0 never: the last threshold is 0, which a score of 0 reaches.
         assert_eq!(
             [score.curve[0], score.curve[111], score.curve[998], score.curve[999]],
             [[1.0, 1.0], [1.0, 0.5], [1.0, 0.5], [1.0, 1.0 / 3.0]]
@@ -163,7 +166,7 @@ mod tests {
         let detections = [found(4.0, 1.0), found(3.0, 0.5)];
         let image = WiderCase { faces: &faces, counted: &counted, detections: &detections };
         let recall = |rounded| score(&[image], Some([0.0, 1.0]), Rules { rounded, ..Rules::default() }).curve[999][0];
-        // By best overlap both detections are of the second face; rounded, both are of the first.
+        // By highest overlap both detections match the second face; with rounding both match the first.
         assert_eq!((recall(false), recall(true)), (0.5, 0.5));
         let detections = [found(4.0, 1.0), found(0.0, 0.5)];
         let image = WiderCase { detections: &detections, ..image };

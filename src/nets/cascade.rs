@@ -4,27 +4,28 @@ use super::graph::NodeId;
 use super::net::{Blocks, Net, Nonlinearity};
 use crate::tensor::ShapeError;
 
-/// Heads of R- and P-Net as the cascade uses them.
+/// Heads of P-Net and R-Net as the cascade uses them.
 const HEADS: &[(&str, u32)] = &[("class", 2), ("box", 4)];
-/// Heads of O-Net, and of the others in training, where landmarks help the other tasks (spec section 4.3).
+/// Heads of O-Net, and of P-Net and R-Net in training, where landmarks help the other tasks (spec section
+/// 4.3).
 const WITH_LANDMARKS: &[(&str, u32)] = &[("class", 2), ("box", 4), ("landmarks", 10)];
 
-/// Fully convolutional, proposes windows of 12 px, one every 2 px (spec section 2.1). Input `[1, 3, pyramid]`; output `[1, 6, cells]`:
-/// background and face logit, then `dx1, dy1, dx2, dy2`.
+/// P-Net: fully convolutional; proposes windows of 12 px, one every 2 px (spec section 2.1). Input
+/// `[1, 3, pyramid]`; output `[1, 6, cells]`: background and face logit, then `dx1, dy1, dx2, dy2`.
 pub const PNET: Net = Net { name: "pnet", side: 12, activation: Nonlinearity::PRelu, trunk: pnet, heads: HEADS };
 
-/// The same with landmarks as a third head. Output `[n, 16]`, as of O-Net.
+/// P-Net with landmarks as a third head. Output `[n, 16]`, as for O-Net.
 pub const PNET_WITH_LANDMARKS: Net = Net { heads: WITH_LANDMARKS, ..PNET };
 
-/// Refines P-Net's windows (spec section 2.2). Input `[n, 3, 24, 24]`; output `[n, 6]`: background and face logit, then
-/// `dx1, dy1, dx2, dy2`.
+/// R-Net: refines P-Net's windows (spec section 2.2). Input `[n, 3, 24, 24]`; output `[n, 6]`: background and
+/// face logit, then `dx1, dy1, dx2, dy2`.
 pub const RNET: Net = Net { name: "rnet", side: 24, activation: Nonlinearity::PRelu, trunk: rnet, heads: HEADS };
 
-/// The same with landmarks as a third head. Output `[n, 16]`, as of O-Net.
+/// R-Net with landmarks as a third head. Output `[n, 16]`, as for O-Net.
 pub const RNET_WITH_LANDMARKS: Net = Net { heads: WITH_LANDMARKS, ..RNET };
 
-/// Refines windows once more and finds landmarks (spec section 2.3). Input `[n, 3, 48, 48]`; output `[n, 16]`: background and face logit,
-/// `dx1, dy1, dx2, dy2`, `x0..x4`, `y0..y4`.
+/// O-Net: refines windows once more and finds landmarks (spec section 2.3). Input `[n, 3, 48, 48]`; output
+/// `[n, 16]`: background and face logit, `dx1, dy1, dx2, dy2`, `x0..x4`, `y0..y4`.
 pub const ONET: Net = Net { name: "onet", side: 48, activation: Nonlinearity::PRelu, trunk: onet, heads: WITH_LANDMARKS };
 
 fn pnet(b: &mut Blocks<'_>, x: NodeId) -> Result<NodeId, ShapeError> {

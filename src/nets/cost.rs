@@ -1,4 +1,4 @@
-//! What a net costs, and weights to find out.
+//! Cost of a net, and random weights with which to measure it.
 
 use std::collections::BTreeMap;
 
@@ -8,17 +8,17 @@ use crate::record::{DeviceFacts, Named, Recording};
 use crate::tensor::{Shape, Tensor, noise};
 use crate::weights::Weights;
 
-/// What a net costs.
+/// Cost of a net.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cost {
-    /// Numbers that it learns.
+    /// Number of learned parameters.
     pub parameters: u64,
-    /// Multiplications, each with its addition, of one forward pass of one item of [`Net::side`].
+    /// Number of multiplications, each with its addition, in one forward pass of one item of [`Net::side`].
     pub multiply_adds: u64,
 }
 
 impl Net {
-    /// Counts parameters, and multiply-adds of a recorded pass.
+    /// Counts the parameters, and the multiply-adds of a recorded pass.
     ///
     /// # Errors
     ///
@@ -34,7 +34,8 @@ impl Net {
         Ok(Cost { parameters, multiply_adds })
     }
 
-    /// Weights that are good for nothing but timing and tests: noise scaled so that activations keep their size, always the same.
+    /// Creates weights for timing and tests: noise scaled to preserve the magnitude of activations, the same
+    /// on every call.
     ///
     /// # Errors
     ///

@@ -1,5 +1,6 @@
-//! [`Fused`]: a net's graph for inference, with layers joined where one kernel does several and with its tensors as constants. The
-//! activations in between do not exist; training wants them and walks the graph with a [`Pass`](super::Pass).
+//! [`Fused`]: a net's graph for inference, with layers fused where one kernel computes several, and with
+//! tensors as constants. Activations between fused layers are never stored; training needs them and walks the
+//! graph with a [`Pass`](super::Pass).
 
 use super::graph::{Graph, NodeId};
 use super::layer::{ConvLayer, Layer, MaxPoolLayer, Site, Value};
@@ -11,31 +12,32 @@ use crate::record::{DeviceFacts, Packing, Recording, Slot, State};
 use crate::tensor::{Shape, ShapeError, Tensor};
 use crate::weights::Weights;
 
-/// What one or more kernels compute, with their constants.
+/// Unit of work for one or more kernels, with its constants.
 #[derive(Debug, Clone)]
 enum FusedBlock {
-    /// Convolution of pixels, activation, pooling.
+    /// Convolution of an RGB image, activation and pooling.
     ConvPool { out: u32, pool: u32, parameters: Slot },
-    /// Convolution with weights in uniform buffers: first group, groups, weights. Nonlinearity.
+    /// Convolution with weights in uniform buffers, and activation. Each slice has its first group, its
+    /// number of groups and its weights.
     ConvUniform { out: u32, k: u32, slices: Vec<(u32, u32, Slot)>, bias: Slot, slope: Slot },
-    /// Any convolution, activation.
+    /// Any convolution, with its activation.
     Conv { out: u32, k: u32, weight: Slot, bias: Slot, slope: Slot },
-    /// Fully connected layer, activation.
+    /// Fully connected layer with its activation.
     Dense { out: u32, weight: Slot, bias: Slot, slope: Slot },
-    /// A layer as it is.
+    /// A single layer, not fused.
     Alone(Layer),
 }
 
-/// Where a block's input comes from.
+/// Origin of a block's input.
 #[derive(Debug, Clone)]
 enum BlockInput {
-    /// Another block, or outside.
+    /// Result of another block, or an input of the graph.
     Node(NodeId),
-    /// A tensor, which is a constant now.
+    /// A tensor of the net, as a constant.
     Tensor(Slot, Shape),
 }
 
-/// A block between nodes of the graph.
+/// A block with the nodes of the graph that it connects.
 #[derive(Debug, Clone)]
 struct Placed {
     block: FusedBlock,
@@ -43,23 +45,23 @@ struct Placed {
     output: NodeId,
 }
 
-/// The last layers of a net, for the kernel that does them together with the choice of candidates.
+/// The last layers of a net, computed by one kernel that also selects candidates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tail {
-    /// A convolution and heads, for [`crate::kernels::nn::Propose`]: its parameters.
+    /// A convolution and heads, for [`crate::kernels::nn::Propose`].
     Propose {
-        /// Packed.
+        /// Packed parameters of the convolution and the heads.
         parameters: Slot,
     },
     /// A dense layer and heads, for [`Judge`].
     Judge {
-        /// Of the dense layer, packed.
+        /// Packed weights of the dense layer.
         weight: Slot,
-        /// Packed.
+        /// Packed parameters of the heads, with bias and slopes of the dense layer.
         parameters: Slot,
-        /// Outputs of the dense layer.
+        /// Number of outputs of the dense layer.
         hidden: u32,
-        /// Outputs of the heads.
+        /// Number of outputs of the heads.
         outputs: u32,
     },
 }
@@ -74,12 +76,12 @@ pub struct Fused {
     device: DeviceFacts,
 }
 
-/// Slots for activations, one per position in a net: nets that run one after the other share them.
+/// Slots for activations, one per position in a net, shared by nets that run one after the other.
 #[derive(Debug, Default)]
 pub struct Activations(Vec<Slot>);
 
 impl Activations {
-    /// The slot at `position`, with room for `len` elements.
+    /// Returns the slot at `position`, with room for at least `len` elements.
     pub fn slot(&mut self, recording: &mut Recording, position: usize, len: u32) -> Slot {
         while self.0.len() <= position {
             let label = format!("activations {}", self.0.len());
@@ -90,19 +92,19 @@ impl Activations {
     }
 }
 
-/// A convolution or dense layer with the tensors that it reads and what follows it.
+/// A convolution or dense layer with the tensors that it reads and the layers that are fused into it.
 struct Linear<'a> {
     name: &'a str,
     weight: Tensor,
     bias: Vec<f32>,
     slope: Vec<f32>,
-    /// Side of the pooling windows behind the activation.
+    /// Side of the pooling windows after the activation; `None` without pooling.
     pool: Option<u32>,
     input: NodeId,
     output: NodeId,
 }
 
-/// Walks a graph and joins what it can.
+/// Walks a graph and fuses layers.
 struct Fuser<'a> {
     graph: &'a Graph,
     recording: &'a mut Recording,
@@ -111,7 +113,7 @@ struct Fuser<'a> {
 }
 
 impl Fused {
-    /// All of `net`: its outputs are those of its heads.
+    /// Creates the whole of `net`; its outputs are those of its heads.
     ///
     /// # Errors
     ///
@@ -122,8 +124,8 @@ impl Fused {
         Ok(Self { blocks, input, output, tail: None, device })
     }
 
-    /// `net` without the last hidden layer and the heads, which are its [`Tail`]. Convolutions take their weights from uniform buffers where
-    /// `device` reads those faster and they fit.
+    /// Creates `net` without its last hidden layer and its heads, which form its [`Tail`]. Convolutions take
+    /// their weights from uniform buffers if `device` reads those faster and the weights fit.
     ///
     /// # Errors
     ///
@@ -131,10 +133,10 @@ impl Fused {
     ///
     /// # Panics
     ///
-    /// If no kernel does its last layers: a mistake in the net.
+    /// If no kernel computes the last layers of the net, which is a programming error in the net.
     pub fn with_tail(net: Net, recording: &mut Recording, weights: &Weights, device: DeviceFacts) -> Result<Self, NetError> {
         let NetGraph { graph, input, trunk, output } = net.graph(1, 0.0)?;
-        // The trunk ends in the activation of a layer.
+        // The trunk ends in an activation; its input is the last hidden layer.
         let hidden = graph.node(trunk).inputs[0];
         let mut fuser = Fuser { graph: &graph, recording, weights, device };
         let tail = fuser.tail(hidden, output)?;
@@ -143,17 +145,17 @@ impl Fused {
         Ok(Self { blocks, input, output: end, tail: Some(tail), device })
     }
 
-    /// The last layers.
+    /// Returns the last layers.
     ///
     /// # Panics
     ///
-    /// If the net was recorded whole: a mistake in the caller.
+    /// If the net was recorded whole, which is a programming error of the caller.
     pub fn tail(&self) -> Tail {
         self.tail.expect("a net that was recorded with its tail apart")
     }
 
-    /// Appends the net over `x`, with activations in `activations` from position 1 on (its input may be at 0); returns slot and shape of the
-    /// result.
+    /// Appends the net over `x`, with activations in `activations` from position 1 on (its input may be at
+    /// 0). Returns slot and shape of the result.
     ///
     /// # Errors
     ///
@@ -183,18 +185,18 @@ impl Fused {
         Ok((y, shape))
     }
 
-    /// As [`Fused::record_in`], with activations of its own.
+    /// Appends the net over `x` as [`Fused::record_in`] does, with activation slots of its own.
     ///
     /// # Errors
     ///
-    /// As [`Fused::record_in`].
+    /// As for [`Fused::record_in`].
     pub fn record(&self, recording: &mut Recording, x: Slot, shape: &Shape) -> Result<(Slot, Shape), ShapeError> {
         self.record_in(recording, &mut Activations::default(), x, shape)
     }
 }
 
 impl<'a> Fuser<'a> {
-    /// Blocks for all nodes but the linear layers `apart` and what follows them.
+    /// Returns the blocks for all nodes except the linear layers `apart` and the layers fused into them.
     fn blocks(&mut self, apart: &[NodeId]) -> Result<Vec<Placed>, NetError> {
         let mut blocks = Vec::new();
         let mut done: Vec<NodeId> = Vec::new();
@@ -217,7 +219,7 @@ impl<'a> Fuser<'a> {
         Ok(blocks)
     }
 
-    /// Where the input `id` of a layer comes from.
+    /// Returns the origin of the input `id` of a layer.
     fn source(&mut self, id: NodeId) -> Result<BlockInput, NetError> {
         let node = self.graph.node(id);
         let Layer::Tensor(parameter) = &node.layer else { return Ok(BlockInput::Node(id)) };
@@ -225,7 +227,8 @@ impl<'a> Fuser<'a> {
         Ok(BlockInput::Tensor(self.constant(&node.label, data), node.shape.clone()))
     }
 
-    /// The tensors of the linear layer `id`, with the activation that alone reads it.
+    /// Returns the linear layer `id` with its tensors, and with the activation if nothing else reads the
+    /// layer's result.
     fn linear(&self, id: NodeId) -> Result<Linear<'a>, NetError> {
         let node = self.graph.node(id);
         let [weight, bias] = [node.inputs[1], node.inputs[2]].map(|tensor| self.tensor(tensor));
@@ -244,7 +247,7 @@ impl<'a> Fuser<'a> {
         Ok(Linear { name, weight, bias, slope, pool, input: node.inputs[0], output })
     }
 
-    /// The weights' values of a tensor node, all its tensors side by side.
+    /// Returns the values of a tensor node from the weights, all its tensors side by side.
     fn tensor(&self, id: NodeId) -> Result<Tensor, NetError> {
         let Layer::Tensor(parameter) = &self.graph.node(id).layer else { unreachable!("tensors come second") };
         let plain = State { packing: Packing::PLAIN, ..parameter.state.clone() };
@@ -255,7 +258,7 @@ impl<'a> Fuser<'a> {
         self.recording.constant(name, data)
     }
 
-    /// The block or blocks of one linear layer with its activation and pooling.
+    /// Appends the block or blocks of one linear layer with its activation and pooling.
     fn linear_blocks(&mut self, id: NodeId, linear: &Linear<'_>, blocks: &mut Vec<Placed>) {
         let (name, input, output) = (linear.name, linear.input, linear.output);
         let shape = &self.graph.node(input).shape;
@@ -274,7 +277,8 @@ impl<'a> Fuser<'a> {
                 output,
             });
         }
-        // Where pooling is a kernel of its own, the convolution's result goes by the name of its node.
+        // If pooling is a kernel of its own, the convolution's result is stored under the node of the
+        // convolution.
         let between = if linear.pool.is_some() { id } else { output };
         let block = self.convolution(linear, shape.c(), k);
         blocks.push(Placed { block, inputs: vec![BlockInput::Node(input)], output: between });
@@ -289,7 +293,7 @@ impl<'a> Fuser<'a> {
         let packed = Conv::pack(&linear.weight);
         let fits = self.device.uniforms_are_fast() && ConvUniform::fits(c, k);
         let slices = if fits { ConvUniform::slices(&packed, c, k) } else { Vec::new() };
-        // A third pass over the input costs more than the slower weights.
+        // A third pass over the input would cost more than reading weights from storage.
         if !(1..=2).contains(&slices.len()) {
             return FusedBlock::Conv { out, k, weight: self.constant(name, packed), bias, slope };
         }
@@ -297,7 +301,7 @@ impl<'a> Fuser<'a> {
         FusedBlock::ConvUniform { out, k, slices, bias, slope }
     }
 
-    /// The tail made of the linear layer `hidden`, its activation, and the heads `output`.
+    /// Creates the tail from the linear layer `hidden`, its activation, and the heads `output`.
     fn tail(&mut self, hidden: NodeId, output: NodeId) -> Result<Tail, NetError> {
         let (last, heads) = (self.linear(hidden)?, self.linear(output)?);
         let (hidden_outputs, outputs) = (last.bias.len() as u32, heads.bias.len() as u32);

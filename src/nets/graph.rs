@@ -1,5 +1,6 @@
-//! [`Graph`]: a net as data. Its nodes are inputs, tensors and layers; what learns, what is recorded and by which kernels is decided by
-//! those that walk it ([`Pass`](super::Pass), [`Fused`](super::Fused)).
+//! [`Graph`]: a net as data. Its nodes are inputs, tensors and layers. The types that walk it
+//! ([`Pass`](super::Pass), [`Fused`](super::Fused)) decide which tensors learn, what is recorded, and which
+//! kernels are used.
 
 use std::collections::BTreeMap;
 
@@ -8,31 +9,31 @@ use super::parameter::{Initial, Parameter};
 use crate::record::{Named, State};
 use crate::tensor::{Shape, ShapeError};
 
-/// A node of one graph.
+/// Handle of a node of one graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(usize);
 
 impl NodeId {
-    /// Position among [`Graph::nodes`].
+    /// Returns the node's position among [`Graph::nodes`].
     pub fn index(self) -> usize {
         self.0
     }
 }
 
-/// One node: what it computes of which nodes before it.
+/// One node: a layer and the earlier nodes that it reads.
 #[derive(Debug, Clone)]
 pub struct Node {
-    /// For people.
+    /// Name for messages and profiles.
     pub label: String,
-    /// What it computes.
+    /// Layer that computes the result.
     pub layer: Layer,
-    /// Of which nodes.
+    /// Nodes that the layer reads.
     pub inputs: Vec<NodeId>,
-    /// Shape of the result; of a tensor its sizes, filled up with ones.
+    /// Shape of the result; for a tensor its sizes, padded with ones.
     pub shape: Shape,
 }
 
-/// Nodes in an order in which every node's inputs come before it.
+/// A list of nodes in which every node comes after its inputs.
 #[derive(Debug, Clone, Default)]
 pub struct Graph {
     nodes: Vec<Node>,
@@ -40,22 +41,22 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// An empty graph.
+    /// Creates an empty graph.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Every node.
+    /// Returns all nodes.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
     }
 
-    /// One of them.
+    /// Returns the node `id`.
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.0]
     }
 
-    /// Every node's handle, in order.
+    /// Yields the handles of all nodes, in order.
     pub fn ids(&self) -> impl DoubleEndedIterator<Item = NodeId> + use<> {
         (0..self.nodes.len()).map(NodeId)
     }
@@ -65,16 +66,18 @@ impl Graph {
         NodeId(self.nodes.len() - 1)
     }
 
-    /// What comes from outside.
+    /// Adds an input of the graph.
     pub fn input(&mut self, label: impl Into<String>, shape: Shape) -> NodeId {
         self.push(label.into(), Layer::Input, &[], shape)
     }
 
-    /// A tensor that is learned. The same name is the same node, which is how layers share one.
+    /// Adds a learned tensor. A name that exists already returns the existing node, so that layers can share
+    /// a tensor.
     ///
     /// # Errors
     ///
-    /// [`ShapeError`] if it is empty or too large to index, or of another size than the one of that name.
+    /// [`ShapeError`] if the tensor is empty or too large to index, or if its size differs from that of the
+    /// existing tensor of that name.
     pub fn tensor(&mut self, state: State, start: Initial) -> Result<NodeId, ShapeError> {
         let name = state.tensors[0].name.clone();
         let sizes = state.shape();
@@ -88,11 +91,11 @@ impl Graph {
         Ok(id)
     }
 
-    /// `layer` over `inputs`.
+    /// Adds `layer` over `inputs`.
     ///
     /// # Errors
     ///
-    /// [`ShapeError`] if their shapes do not fit it.
+    /// [`ShapeError`] if the shapes of the inputs do not fit the layer.
     pub fn add(&mut self, layer: impl Into<Layer>, inputs: &[NodeId]) -> Result<NodeId, ShapeError> {
         let layer = layer.into();
         let shapes: Vec<&Shape> = inputs.iter().map(|id| &self.nodes[id.0].shape).collect();
@@ -100,18 +103,18 @@ impl Graph {
         Ok(self.push(format!("{}.{}", layer.op().name(), self.nodes.len()), layer, inputs, shape))
     }
 
-    /// Every tensor node with what it stands for.
+    /// Yields every tensor node with its parameter.
     pub fn parameters(&self) -> impl Iterator<Item = (NodeId, &Parameter)> {
         let all = self.nodes.iter().enumerate();
         all.filter_map(|(i, node)| if let Layer::Tensor(parameter) = &node.layer { Some((NodeId(i), parameter)) } else { None })
     }
 
-    /// Every tensor that the net learns, by name and shape.
+    /// Yields every tensor that the net learns, by name and shape.
     pub fn tensors(&self) -> impl Iterator<Item = &Named> {
         self.parameters().flat_map(|(_, parameter)| &parameter.state.tensors)
     }
 
-    /// Nodes that read the result of `id`.
+    /// Yields the nodes that read the result of `id`.
     pub fn readers(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
         self.ids().filter(move |reader| self.node(*reader).inputs.contains(&id))
     }

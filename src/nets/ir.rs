@@ -1,4 +1,4 @@
-//! The residual unit that face recognisers are made of: the "IR" unit of ArcFace's ResNets.
+//! The residual unit of face recognisers: the "IR" unit of ArcFace's ResNets.
 
 use super::graph::{Graph, NodeId};
 use super::layer::{AddLayer, ConvolutionLayer, MeanPoolLayer, NormLayer, PoolWindows, Statistics};
@@ -6,9 +6,10 @@ use super::parameter::Initial;
 use crate::record::State;
 use crate::tensor::ShapeError;
 
-/// Norm - convolution - norm - PReLU - convolution of `stride` - norm, plus a shortcut: every `stride`-th pixel, or if the number of channels
-/// changes a 1x1 convolution of `stride` and a norm. No activation after the sum. Tensors are called `<name>.{bn1, conv1, bn2, prelu,
-/// conv2, bn3, shortcut, shortcut_bn}`.
+/// Adds a residual unit: norm, convolution, norm, PReLU, convolution with `stride`, norm, plus a shortcut.
+/// The shortcut takes every `stride`-th pixel or, if the number of channels changes, a 1x1 convolution with
+/// `stride` and a norm. There is no activation after the sum. Tensors are called
+/// `<name>.{bn1, conv1, bn2, prelu, conv2, bn3, shortcut, shortcut_bn}`.
 ///
 /// # Errors
 ///
@@ -31,14 +32,14 @@ pub fn unit(g: &mut Graph, name: &str, x: NodeId, out: u32, stride: u32, statist
     g.add(AddLayer, &[y, shortcut])
 }
 
-/// A `k x k` convolution without bias, padded so that `stride` 1 keeps the size.
+/// Adds a `k x k` convolution without bias, padded so that `stride` 1 keeps the size.
 fn convolution(g: &mut Graph, name: &str, x: NodeId, out: u32, k: u32, stride: u32) -> Result<NodeId, ShapeError> {
     let shape = [out, g.node(x).shape.c(), k, k].map(|size| size as usize);
     let weight = g.tensor(State::plain(format!("{name}.weight"), shape), Initial::Weight { slope: None })?;
     g.add(ConvolutionLayer { stride, padding: k / 2, groups: 1 }, &[x, weight])
 }
 
-/// Batch norm, with a PReLU of that name behind it.
+/// Adds a batch norm, followed by a PReLU named `prelu` if there is one.
 fn norm(g: &mut Graph, name: &str, x: NodeId, prelu: Option<&str>, statistics: Statistics) -> Result<NodeId, ShapeError> {
     let c = g.node(x).shape.c() as usize;
     let mut tensor = |name: String, start: Initial| g.tensor(State::plain(name, [c]), start);
@@ -60,12 +61,13 @@ mod tests {
     use super::*;
     use crate::tensor::Shape;
 
-    /// Shape of a batch of `n` pictures of `side` pixels.
+    /// Returns the shape of a batch of `n` images of `c` channels and `side x side` pixels.
     fn pictures(n: u32, c: u32, side: u32) -> Shape {
         Shape::new([n, c, side, side]).expect("a valid shape")
     }
 
-    /// Parameters of a unit by the specification: `2i + 9 i d + 2d + d + 9 d² + 2d`, and `i d + 2d` of a shortcut.
+    /// Number of parameters of a unit by the specification: `2i + 9 i d + 2d + d + 9 d² + 2d`, and `i d + 2d`
+    /// for a shortcut.
     #[test]
     fn a_unit_has_the_parameters_and_the_shape_of_the_specification() {
         for (i, d, stride) in [(4, 4, 1), (4, 4, 2), (4, 8, 2)] {

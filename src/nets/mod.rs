@@ -1,4 +1,5 @@
-//! Nets as graphs: their layers, forward and backward, and the nets of the cascade with those that they are compared with.
+//! Nets as graphs: the layers with their forward and backward passes, the nets of the cascade, and the nets
+//! that they are compared with.
 
 mod cascade;
 mod cost;

@@ -7,38 +7,38 @@ use crate::record::{Named, Packing, State};
 use crate::tensor::{Shape, ShapeError};
 use crate::weights::WeightsError;
 
-/// What follows convolutions and dense layers.
+/// Activation after convolutions and dense layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Nonlinearity {
-    /// With one learned slope per output.
+    /// PReLU with one learned slope per output.
     PRelu,
-    /// `max(0, x)`.
+    /// ReLU, `max(0, x)`.
     Relu,
 }
 
-/// A net.
+/// Description of a net.
 #[derive(Debug, Clone, Copy)]
 pub struct Net {
-    /// First part of its tensors' names.
+    /// First part of the names of the net's tensors.
     pub name: &'static str,
     /// Side of the input it was trained on, px.
     pub side: u32,
-    /// After every convolution and dense layer.
+    /// Activation after every convolution and dense layer.
     pub activation: Nonlinearity,
-    /// Adds all but the heads to a graph, over the picture `[n, 3, side, side]`.
+    /// Adds all layers except the heads to a graph, over the image `[n, 3, side, side]`.
     pub trunk: fn(&mut Blocks<'_>, NodeId) -> Result<NodeId, ShapeError>,
-    /// Names and outputs of its heads, in the order of its outputs.
+    /// Names and numbers of outputs of the heads, in the order of the net's outputs.
     pub heads: &'static [(&'static str, u32)],
 }
 
-/// Nets are told apart by their names and heads.
+/// Nets are compared by their names and heads.
 impl PartialEq for Net {
     fn eq(&self, other: &Self) -> bool {
         (self.name, self.heads) == (other.name, other.heads)
     }
 }
 
-/// Why a net cannot be recorded.
+/// Error for a net that cannot be recorded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NetError {
@@ -53,23 +53,24 @@ pub enum NetError {
 /// A net's graph.
 #[derive(Debug, Clone)]
 pub struct NetGraph {
-    /// All nodes.
+    /// Graph with all nodes.
     pub graph: Graph,
-    /// The picture.
+    /// Node of the input image.
     pub input: NodeId,
-    /// What the heads are fed.
+    /// Node that the heads read.
     pub trunk: NodeId,
-    /// Outputs of the heads side by side.
+    /// Node with the outputs of all heads side by side.
     pub output: NodeId,
 }
 
 impl Net {
-    /// Outputs of one item or cell.
+    /// Returns the number of outputs for one item or cell.
     pub fn outputs(self) -> u32 {
         self.heads.iter().map(|(_, out)| out).sum()
     }
 
-    /// Its graph for `n` items of the side it was trained on. A training pass drops the share `dropout` of hidden neurons.
+    /// Creates the net's graph for `n` items of the side it was trained on. A training pass drops the share
+    /// `dropout` of hidden neurons.
     ///
     /// # Errors
     ///
@@ -83,26 +84,27 @@ impl Net {
         Ok(NetGraph { graph, input, trunk, output })
     }
 
-    /// Name and shape of every tensor that the net learns.
+    /// Returns name and shape of every tensor that the net learns.
     ///
     /// # Errors
     ///
-    /// [`ShapeError`] never, for the nets as they are.
+    /// [`ShapeError`] if the side is too small for the layers, which does not occur for the nets of this
+    /// program.
     pub fn tensors(self) -> Result<Vec<Named>, ShapeError> {
         Ok(self.graph(1, 0.0)?.graph.tensors().cloned().collect())
     }
 }
 
-/// Adds the usual layers to a graph, with tensors called `<net>.<layer>.{weight, bias, slope}`.
+/// Adds common layers to a graph, with tensors called `<net>.<layer>.{weight, bias, slope}`.
 pub struct Blocks<'g> {
-    /// Where they go.
+    /// Graph that receives the layers.
     pub graph: &'g mut Graph,
     net: Net,
     dropout: f64,
 }
 
 impl Blocks<'_> {
-    /// Valid convolution to `out` channels, activation.
+    /// Adds a valid convolution to `out` channels and an activation.
     ///
     /// # Errors
     ///
@@ -113,7 +115,7 @@ impl Blocks<'_> {
         self.graph.add(PreluLayer, &[&[z], &slope[..]].concat())
     }
 
-    /// The same with max pooling in windows of `pool x pool`, two apart, behind it.
+    /// Adds a valid convolution, an activation, and max pooling with windows of `pool x pool` and stride 2.
     ///
     /// # Errors
     ///
@@ -124,20 +126,22 @@ impl Blocks<'_> {
         self.graph.add(PreluPoolLayer { k: pool }, &[&[z], &slope[..]].concat())
     }
 
-    /// Fully connected layer of `out` outputs, dropout, activation.
+    /// Adds a fully connected layer with `out` outputs, dropout and an activation.
     ///
     /// # Errors
     ///
-    /// [`ShapeError`] if it is too large to index.
+    /// [`ShapeError`] if the layer is too large to index.
     pub fn dense(&mut self, x: NodeId, name: &str, out: u32) -> Result<NodeId, ShapeError> {
         let z = self.connected(x, &[(name, out)], Some(self.slope()), self.dropout)?;
         let slope = self.slopes(name, out, DenseLayer::OUTPUT)?;
         self.graph.add(PreluLayer, &[&[z], &slope[..]].concat())
     }
 
-    /// Linear outputs side by side, each with its own tensors: a 1x1 convolution, or of single values a dense layer.
+    /// Adds linear heads side by side, each with its own tensors: 1x1 convolutions, or dense layers after a
+    /// dense layer.
     fn heads(&mut self, x: NodeId, heads: &[(&str, u32)]) -> Result<NodeId, ShapeError> {
-        // P-Net is trained on windows that leave one cell, and slides over larger pictures: its heads are convolutions all the same.
+        // P-Net is trained on windows with a single output cell but slides over larger images, so its heads
+        // are always convolutions.
         let dense = self.graph.node(x).inputs.first().is_some_and(|z| matches!(self.graph.node(*z).layer, super::Layer::Dense(_)));
         let joined = matches!(self.graph.node(x).layer, super::Layer::Join(_));
         if dense || joined { self.connected(x, heads, None, 0.0) } else { self.convolution(x, heads, 1, None) }
@@ -173,12 +177,12 @@ impl Blocks<'_> {
         self.graph.tensor(state, start)
     }
 
-    /// Slope of the activation before anything is learned.
+    /// Returns the initial slope of the activation.
     fn slope(&self) -> f32 {
         if self.net.activation == Nonlinearity::PRelu { 0.25 } else { 0.0 }
     }
 
-    /// The slopes of a PReLU; a ReLU has none.
+    /// Returns the slopes of a PReLU; empty for a ReLU.
     fn slopes(&mut self, name: &str, out: u32, packing: Packing) -> Result<Vec<NodeId>, ShapeError> {
         match self.net.activation {
             Nonlinearity::PRelu => Ok(vec![self.tensor(&[(name, out)], "slope", &[], packing, Initial::Constant(self.slope()))?]),
@@ -186,11 +190,11 @@ impl Blocks<'_> {
         }
     }
 
-    /// The trunk of another net over `x`, with tensors of its own.
+    /// Adds the trunk of another net over `x`, with tensors of its own.
     ///
     /// # Errors
     ///
-    /// [`ShapeError`] if `x` is not of its side.
+    /// [`ShapeError`] if `x` does not have the side of that net.
     pub fn trunk_of(&mut self, net: Net, x: NodeId) -> Result<NodeId, ShapeError> {
         let mut blocks = Blocks { graph: self.graph, net, dropout: self.dropout };
         (net.trunk)(&mut blocks, x)

@@ -2,36 +2,36 @@
 
 use crate::record::State;
 
-/// What a tensor is before anything is learned.
+/// Initial value of a tensor.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Initial {
-    /// Random: a kernel or matrix, which weight decay applies to. With the slope of the PReLU or ReLU behind it, if there is one.
+    /// A kernel or matrix, drawn at random, to which weight decay applies.
     Weight {
-        /// 0 of a ReLU.
+        /// Slope of the PReLU or ReLU after it, which is 0 for a ReLU; `None` without an activation.
         slope: Option<f32>,
     },
-    /// Every element the same: biases, slopes.
+    /// The same value for every element: biases, slopes.
     Constant(f32),
-    /// Every element the same, and no gradient ever changes it: running statistics.
+    /// The same value for every element of a tensor without gradient: running statistics.
     Running(f32),
 }
 
 /// A tensor that a net learns, or several side by side in one slot.
 #[derive(Debug, Clone)]
 pub struct Parameter {
-    /// Names, shapes, and how kernels read them.
+    /// Names, shapes and packing.
     pub state: State,
-    /// Before anything is learned.
+    /// Initial value.
     pub start: Initial,
 }
 
 impl Parameter {
-    /// Whether it has a gradient.
+    /// Returns whether the tensor has a gradient.
     pub fn can_learn(&self) -> bool {
         !matches!(self.start, Initial::Running(_))
     }
 
-    /// Whether weight decay applies to it.
+    /// Returns whether weight decay applies to the tensor.
     pub fn is_weight(&self) -> bool {
         matches!(self.start, Initial::Weight { .. })
     }

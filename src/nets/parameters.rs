@@ -1,4 +1,4 @@
-//! The tensors of graphs as slots of a recording: learned ones with gradients, or constants.
+//! The tensors of graphs as slots of a recording: either learned, with gradients, or constant.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -13,18 +13,18 @@ use crate::weights::{Weights, WeightsError};
 /// A tensor that learns.
 #[derive(Debug, Clone)]
 pub struct Learned {
-    /// Names, shapes, and how kernels read them.
+    /// Names, shapes and packing.
     pub state: State,
-    /// Its value.
+    /// Slot of the value.
     pub value: Slot,
-    /// Its gradient, laid out alike; zero in the padding.
+    /// Slot of the gradient, in the layout of the value; zero in the padding.
     pub gradient: Slot,
-    /// Weight decay applies to it.
+    /// Whether weight decay applies to the tensor.
     pub is_weight: bool,
 }
 
-/// The tensors of one or more graphs in a recording. Values of those that learn lie in one arena, their gradients in another, in the same
-/// places: what weight decay applies to comes first.
+/// The tensors of one or more graphs in a recording. Values of learned tensors lie in one arena and their
+/// gradients in another, at the same offsets; tensors with weight decay come first.
 #[derive(Debug)]
 pub struct Parameters {
     values: BTreeMap<String, Slot>,
@@ -33,7 +33,8 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// States in `recording` for every tensor of `graphs`; those that `learns` says so learn, the others are frozen.
+    /// Creates states in `recording` for every tensor of `graphs`. Tensors for which `learns` returns true
+    /// are learned, the others are frozen.
     pub fn states<'g>(recording: &mut Recording, graphs: impl IntoIterator<Item = &'g Graph>, learns: impl Fn(&Parameter) -> bool) -> Self {
         let mut all: Vec<&Parameter> = Vec::new();
         for (_, parameter) in graphs.into_iter().flat_map(Graph::parameters) {
@@ -59,7 +60,7 @@ impl Parameters {
         Self { values, arenas: (!learned.is_empty()).then_some(arenas), learned }
     }
 
-    /// Constants in `recording` for every tensor of `graph`, with the values of `weights`.
+    /// Creates constants in `recording` for every tensor of `graph`, with the values of `weights`.
     ///
     /// # Errors
     ///
@@ -73,28 +74,28 @@ impl Parameters {
         Ok(Self { values, learned: Vec::new(), arenas: None })
     }
 
-    /// The slot of the tensor node `id` of one of the graphs.
+    /// Returns the slot of the tensor node `id` of one of the graphs.
     pub fn value(&self, graph: &Graph, id: NodeId) -> Slot {
         self.values[&graph.node(id).label]
     }
 
-    /// What learns of the tensor node `id`, if it does.
+    /// Returns the learned tensor of the tensor node `id`, or `None` if it is frozen.
     pub fn learned(&self, graph: &Graph, id: NodeId) -> Option<&Learned> {
         self.learned.iter().find(|learned| first_name(&learned.state) == graph.node(id).label)
     }
 
-    /// Every tensor that learns, in the order of the arenas.
+    /// Returns every learned tensor, in the order of the arenas.
     pub fn all_learned(&self) -> &[Learned] {
         &self.learned
     }
 
-    /// Arenas of the values and the gradients; `None` if nothing learns.
+    /// Returns the arenas of values and gradients; `None` if nothing learns.
     pub fn arenas(&self) -> Option<[Slot; 2]> {
         self.arenas
     }
 
-    /// Ranges of the arenas that a device can bind, with whether weight decay applies to them: if `apart`, what it applies to and what it does
-    /// not are never in one.
+    /// Returns ranges of the arenas that a device can bind, and whether weight decay applies to each. If
+    /// `apart`, no range contains both tensors with and tensors without weight decay.
     pub fn ranges(&self, recording: &Recording, device: DeviceFacts, apart: bool) -> Vec<(Range<usize>, bool)> {
         let most = (device.binding_bytes.min(DeviceFacts::DEFAULT_BINDING_BYTES) / 4) as usize;
         let mut ranges: Vec<(Range<usize>, bool)> = Vec::new();
@@ -109,7 +110,7 @@ impl Parameters {
         ranges
     }
 
-    /// Appends the clearing of every gradient.
+    /// Appends steps that clear every gradient.
     pub fn clear(&self, recording: &mut Recording, device: DeviceFacts) {
         let Some([_, gradients]) = self.arenas else { return };
         let most = (device.binding_bytes.min(DeviceFacts::DEFAULT_BINDING_BYTES) / 4) as usize;
@@ -121,12 +122,12 @@ impl Parameters {
     }
 }
 
-/// What a parameter goes by.
+/// Returns the name that identifies a parameter.
 fn first_name(state: &State) -> &str {
     &state.tensors[0].name
 }
 
-/// The elements of a slot for `state` from `weights`.
+/// Returns the elements of a slot for `state`, taken from `weights`.
 pub(super) fn packed(state: &State, weights: &Weights) -> Result<Vec<f32>, WeightsError> {
     for tensor in &state.tensors {
         weights.tensor(&tensor.name, &tensor.shape)?;

@@ -1,4 +1,4 @@
-//! [`Pass`]: a graph recorded forward, and backward as far as something learns.
+//! [`Pass`]: records a graph forward, and backward as far as tensors learn.
 
 use super::graph::{Graph, NodeId};
 use super::layer::{Site, Taped, Value};
@@ -14,7 +14,7 @@ pub struct Pass<'a> {
     parameters: &'a Parameters,
     device: DeviceFacts,
     schedule: Option<Slot>,
-    /// By node.
+    /// Slots of the results, by node.
     values: Vec<Option<Slot>>,
     kept: Vec<Vec<Slot>>,
     gradients: Vec<Option<Slot>>,
@@ -22,7 +22,8 @@ pub struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    /// Of `graph`, with the slots of `parameters`, for `device`. Dropout follows `schedule`; without it there is none.
+    /// Creates a pass over `graph` with the slots of `parameters`, for `device`. Dropout follows `schedule`;
+    /// without it there is no dropout.
     pub fn new(graph: &'a Graph, parameters: &'a Parameters, device: DeviceFacts, schedule: Option<Slot>) -> Self {
         let nodes = graph.nodes().len();
         let mut values = vec![None; nodes];
@@ -32,16 +33,17 @@ impl<'a> Pass<'a> {
         Self { graph, parameters, device, schedule, values, kept: vec![Vec::new(); nodes], gradients: vec![None; nodes], is_spent: false }
     }
 
-    /// Says where the input `id` is.
+    /// Sets the slot of the input `id`.
     pub fn bind(&mut self, id: NodeId, slot: Slot) {
         self.values[id.index()] = Some(slot);
     }
 
-    /// Appends the computation of `wanted` and of what that needs, unless it is recorded already.
+    /// Appends the computation of `wanted` and of the nodes it depends on, except nodes that are recorded
+    /// already.
     ///
     /// # Panics
     ///
-    /// If an input that it needs is not bound: a mistake in the caller.
+    /// If a required input is not bound, which is a programming error of the caller.
     pub fn forward(&mut self, recording: &mut Recording, wanted: &[NodeId]) {
         let needed = self.ancestors(wanted);
         for id in self.graph.ids().filter(|id| needed[id.index()]) {
@@ -59,11 +61,11 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Where the result of `id` is.
+    /// Returns the slot of the result of `id`.
     ///
     /// # Panics
     ///
-    /// If it was not recorded: a mistake in the caller.
+    /// If the result was not recorded, which is a programming error of the caller.
     pub fn value(&self, id: NodeId) -> Slot {
         self.values[id.index()].unwrap_or_else(|| panic!("{:?} was not recorded", self.graph.node(id).label))
     }
@@ -72,18 +74,18 @@ impl<'a> Pass<'a> {
         Value { slot: self.value(id), shape: &self.graph.node(id).shape }
     }
 
-    /// The gradient of the result `id`, cleared, for losses to add to.
+    /// Returns a cleared gradient of the result `id`, for losses to add to.
     ///
     /// # Panics
     ///
-    /// If `id` is a tensor, whose gradient lies among the parameters': a mistake in the caller.
+    /// If `id` is a tensor, whose gradient belongs to the parameters: a programming error of the caller.
     pub fn gradient(&mut self, recording: &mut Recording, id: NodeId) -> Slot {
         assert!(self.parameters.learned(self.graph, id).is_none(), "{:?} is a tensor", self.graph.node(id).label);
         let known = self.gradients[id.index()];
         known.unwrap_or_else(|| self.fresh(recording, id, true))
     }
 
-    /// A gradient for `id`, which nothing was added to yet.
+    /// Creates a gradient for `id`, which is zero if `cleared`.
     fn fresh(&mut self, recording: &mut Recording, id: NodeId, cleared: bool) -> Slot {
         let node = self.graph.node(id);
         let slot = recording.scratch(format!("d{}", node.label), node.shape.elements() as usize);
@@ -94,12 +96,13 @@ impl<'a> Pass<'a> {
         slot
     }
 
-    /// Appends the backward pass from the nodes `losses`, whose gradients are there ([`Pass::gradient`]), into `into`: tensors, whose
-    /// gradients are added to, and inputs. Nodes on no path from `into` to a loss have no part in it. A pass goes backward once.
+    /// Appends the backward pass from the nodes `losses`, whose gradients must exist ([`Pass::gradient`]), to
+    /// the nodes `into`: inputs, and tensors, whose gradients are added to. Nodes that are on no path from
+    /// `into` to a loss are skipped. A pass goes backward once.
     ///
     /// # Panics
     ///
-    /// If a loss has no gradient, or the pass has gone backward before: mistakes in the caller.
+    /// If a loss has no gradient, or the pass has gone backward before: programming errors of the caller.
     pub fn backward(&mut self, recording: &mut Recording, losses: &[NodeId], into: &[NodeId]) {
         assert!(!std::mem::replace(&mut self.is_spent, true), "a pass goes backward once");
         losses.iter().for_each(|id| assert!(self.gradients[id.index()].is_some(), "{:?} has no gradient", self.graph.node(*id).label));
@@ -113,7 +116,7 @@ impl<'a> Pass<'a> {
             let node = self.graph.node(id);
             let Some(dy) = self.gradients[id.index()].filter(|_| reached[id.index()] && !node.layer.is_given()) else { continue };
             let overwrites = node.layer.op().overwrites();
-            // Where the layer writes a gradient that another has added to already.
+            // Set if the layer overwrites a gradient that another layer has already added to.
             let mut beside = None;
             let mut dx = Vec::with_capacity(node.inputs.len());
             for (i, &input) in node.inputs.iter().enumerate() {
@@ -138,7 +141,8 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Appends how running statistics follow what the forward pass saw, unless `status` has a fault by then.
+    /// Appends the update of running statistics from those of the forward pass, which is skipped if `status`
+    /// has a fault.
     pub fn track(&self, recording: &mut Recording, status: Slot) {
         for id in self.graph.ids().filter(|id| !self.graph.node(*id).layer.is_given() && self.values[id.index()].is_some()) {
             let node = self.graph.node(id);
@@ -148,7 +152,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// The gradient of `id` that is there already: a tensor's is cleared before the pass.
+    /// Returns the existing gradient of `id`; that of a tensor is cleared before the pass.
     fn target(&self, id: NodeId) -> Option<Slot> {
         self.gradients[id.index()].or_else(|| self.parameters.learned(self.graph, id).map(|learned| learned.gradient))
     }
@@ -157,13 +161,13 @@ impl<'a> Pass<'a> {
         self.graph.node(id).shape.elements() as usize
     }
 
-    /// Tensors of the graph that learn: what a backward pass usually goes into.
+    /// Returns the tensors of the graph that learn, the usual targets of a backward pass.
     pub fn learned(&self) -> Vec<NodeId> {
         let learns = |id: &NodeId| self.parameters.learned(self.graph, *id).is_some();
         self.graph.parameters().map(|(id, _)| id).filter(learns).collect()
     }
 
-    /// By node, whether one of `of` needs it.
+    /// Returns for every node whether one of `of` depends on it.
     fn ancestors(&self, of: &[NodeId]) -> Vec<bool> {
         let mut needed = vec![false; self.graph.nodes().len()];
         of.iter().for_each(|id| needed[id.index()] = true);

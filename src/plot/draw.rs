@@ -1,4 +1,4 @@
-//! Charts as SVG, by plotters.
+//! Rendering of charts as SVG with plotters.
 
 use plotters::chart::{ChartBuilder, ChartContext};
 use plotters::coord::Shift;
@@ -13,15 +13,17 @@ use plotters::style::{Color as _, FontDesc, FontFamily, FontStyle, RGBColor, Sha
 use super::ticks::{Ruler, value_label};
 use super::{Axis, BarChart, LineChart, PlotError, Reference, Series};
 
-/// The drawing's size in its own units.
+/// Size of the drawing in its own units.
 const SIZE: [u32; 2] = [800, 500];
-/// The library knows whole coordinates only, so it gets a larger sheet, which the viewBox brings back to size.
+/// The library supports integer coordinates only, so the sheet is enlarged by this factor and scaled back by
+/// the viewBox.
 const FINE: f64 = 8.0;
 
 const INK: RGBColor = RGBColor(32, 32, 32);
 const FAINT: RGBColor = RGBColor(110, 110, 110);
 const GRID: RGBColor = RGBColor(225, 225, 225);
-/// Told apart by people who do not see all colours, and in print (Okabe and Ito), darker where they would be faint on white.
+/// Colours that remain distinguishable with colour vision deficiency and in print (Okabe and Ito), darkened
+/// where they would be faint on white.
 const COLOURS: [RGBColor; 8] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
@@ -35,10 +37,11 @@ const COLOURS: [RGBColor; 8] = [
 
 type Sheet<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Plane<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<Along, Along>>;
-/// What the library may say; of little use but as text.
+/// Result of a drawing call; errors of the library are only used as text.
 type Drawn<T> = Result<T, Box<dyn std::error::Error>>;
 
-/// A [`Ruler`] as the library wants it. Which marks to write at is settled: it is not asked for fewer.
+/// Adapter of a [`Ruler`] to the library's interface. The marks are fixed, whatever number the library asks
+/// for.
 struct Along {
     ruler: Ruler,
     marked: bool,
@@ -68,7 +71,7 @@ impl ValueFormatter<f64> for Along {
     }
 }
 
-/// `value` in the drawing's units as a coordinate of the sheet.
+/// Converts `value` from the drawing's units to a coordinate of the sheet.
 fn fine(value: f64) -> i32 {
     (value * FINE).round() as i32
 }
@@ -90,7 +93,7 @@ fn text(sheet: &Sheet, text: &str, style: &TextStyle, [x, y]: [f64; 2], (horizon
     Ok(sheet.draw_text(text, &style.pos(Pos::new(horizontal, vertical)), (fine(x), fine(y)))?)
 }
 
-/// Width of `text` in the drawing's units.
+/// Returns the width of `text` in the drawing's units.
 fn width(sheet: &Sheet, text: &str, style: &TextStyle) -> Drawn<f64> {
     Ok(f64::from(sheet.estimate_text_size(text, style)?.0) / FINE)
 }
@@ -111,7 +114,7 @@ fn document(title: &str, draw: impl FnOnce(&Sheet) -> Drawn<()>) -> Result<Strin
     Ok(svg.replacen(&coarse(size), &coarse(SIZE), 1))
 }
 
-/// The chart `chart`.
+/// Renders the line chart `chart`.
 ///
 /// # Errors
 ///
@@ -133,7 +136,7 @@ pub fn lines(chart: &LineChart) -> Result<String, PlotError> {
     })
 }
 
-/// The chart `chart`.
+/// Renders the bar chart `chart`.
 ///
 /// # Errors
 ///
@@ -146,7 +149,7 @@ pub fn bars(chart: &BarChart) -> Result<String, PlotError> {
         let top = heading(sheet, &chart.title, &chart.note)?;
         let keys: Vec<_> = chart.bars.iter().map(|bars| (bars.name.as_str(), false)).collect();
         let right = legend(sheet, top, &keys, true)?;
-        // Names of lines stand left of the bars.
+        // Names of reference lines stand left of the bars.
         let mut names = 0f64;
         for line in &chart.references {
             names = names.max(width(sheet, &line.name, &font(10.0, INK))? + 8.0);
@@ -179,7 +182,7 @@ pub fn bars(chart: &BarChart) -> Result<String, PlotError> {
     })
 }
 
-/// Title and note at the top left; returns where they end.
+/// Draws title and note at the top left; returns their lower end.
 fn heading(sheet: &Sheet, title: &str, note: &str) -> Drawn<f64> {
     let mut y = 14.0;
     let mut line = |words: &str, size: f64, ink| -> Drawn<()> {
@@ -206,7 +209,8 @@ fn heading(sheet: &Sheet, title: &str, note: &str) -> Drawn<f64> {
     Ok(y + 8.0)
 }
 
-/// Names of the series at the right, below `top`; returns the room that they take. None for a chart of one thing.
+/// Draws the names of the series at the right, below `top`; returns the width they take. A chart with one
+/// series has no legend.
 fn legend(sheet: &Sheet, top: f64, keys: &[(&str, bool)], filled: bool) -> Drawn<f64> {
     const SWATCH: f64 = 24.0;
     if keys.len() < 2 {
@@ -233,7 +237,7 @@ fn legend(sheet: &Sheet, top: f64, keys: &[(&str, bool)], filled: bool) -> Drawn
     Ok(room)
 }
 
-/// Axes, marks and grid between `top` and the bottom of the sheet.
+/// Draws axes, marks and grid between `top` and the bottom of the sheet.
 fn plane<'a, 'b>(
     sheet: &'a Sheet<'b>,
     [top, right]: [f64; 2],
@@ -268,14 +272,14 @@ fn plane<'a, 'b>(
     Ok(plane)
 }
 
-/// One curve; it is cut where a point cannot be shown.
+/// Draws one curve, which is interrupted at points that cannot be shown.
 fn curve(plane: &mut Plane, series: &Series, colour: RGBColor, [x, y]: [&Ruler; 2]) -> Drawn<()> {
     let places: Vec<(f64, f64)> = series.points.iter().map(|point| (x.position(point[0]), y.position(point[1]))).collect();
     for piece in places.split(|place| !(place.0.is_finite() && place.1.is_finite())) {
-        // The library draws beyond the axes, so cut at them.
+        // The curve is clipped here because the library draws beyond the axes.
         for run in inside(piece, x.ends, y.ends) {
             if run.len() == 1 {
-                // A dot, below.
+                // A single point is drawn as a dot, below.
             } else if series.dashed {
                 let style = stroke(colour, 1.3);
                 plane.draw_series([DashedPathElement::new(run.clone(), fine(5.0), fine(3.0), style)])?;
@@ -290,7 +294,8 @@ fn curve(plane: &mut Plane, series: &Series, colour: RGBColor, [x, y]: [&Ruler; 
     Ok(())
 }
 
-/// The parts of a polyline within the axes, with its segments cut where they cross them (Liang and Barsky).
+/// Returns the parts of a polyline within the axes; segments are clipped where they cross them (Liang and
+/// Barsky).
 fn inside(line: &[(f64, f64)], x: [f64; 2], y: [f64; 2]) -> Vec<Vec<(f64, f64)>> {
     let mut runs: Vec<Vec<(f64, f64)>> = Vec::new();
     if let [point] = line {
@@ -333,7 +338,7 @@ fn references(sheet: &Sheet, plane: &mut Plane, lines: &[Reference], y: &Ruler) 
         plane.draw_series([DashedPathElement::new([(from, at), (to, at)], fine(2.0), fine(3.0), stroke(INK, 1.0))])?;
         let (px, py) = plane.backend_coord(&(from, at));
         let place = [f64::from(px) / FINE + 6.0, f64::from(py) / FINE - 3.0];
-        // Legible over bars too.
+        // The name must be legible over bars too.
         let wide = width(sheet, &line.name, &font(10.0, INK))?;
         let corner = |dx: f64, dy: f64| (fine(place[0] + dx), fine(place[1] + dy));
         sheet.draw(&Rectangle::new([corner(-3.0, -12.0), corner(wide + 3.0, 1.0)], WHITE.mix(0.85).filled()))?;
@@ -342,7 +347,7 @@ fn references(sheet: &Sheet, plane: &mut Plane, lines: &[Reference], y: &Ruler) 
     Ok(())
 }
 
-/// Names under the groups of bars.
+/// Draws names under the groups of bars.
 fn group_names(sheet: &Sheet, plane: &Plane, groups: &[String], floor: f64) -> Drawn<()> {
     for (group, name) in groups.iter().enumerate() {
         let (px, py) = plane.backend_coord(&(group as f64 + 0.5, floor));

@@ -1,4 +1,4 @@
-//! From an SVG of ours to a PNG.
+//! Conversion of the program's own SVG to PNG.
 
 use std::io::Cursor;
 use std::sync::{Arc, LazyLock};
@@ -10,7 +10,7 @@ use resvg::usvg::{Options, Tree, fontdb};
 
 use super::PlotError;
 
-/// Pixels per unit of the drawing.
+/// Number of pixels per unit of the drawing.
 const PIXELS_PER_UNIT: f32 = 2.0;
 
 static FONTS: LazyLock<Arc<fontdb::Database>> = LazyLock::new(|| {
@@ -21,11 +21,11 @@ static FONTS: LazyLock<Arc<fontdb::Database>> = LazyLock::new(|| {
     Arc::new(fonts)
 });
 
-/// Renders `svg`.
+/// Renders `svg` as a PNG file.
 ///
 /// # Errors
 ///
-/// [`PlotError::Draw`] if it cannot be read back.
+/// [`PlotError::Draw`] if the SVG cannot be parsed.
 pub fn png(svg: &str) -> Result<Vec<u8>, PlotError> {
     let failed = |reason: String| PlotError::Draw { title: "PNG".to_owned(), reason };
     let options = Options { fontdb: FONTS.clone(), ..Options::default() };

@@ -90,7 +90,8 @@ fn a_curve_ends_at_the_axes() {
     let none = with(vec![]);
     assert_eq!(with(vec![[-1.0, 0.5], [-0.5, 9.0]]), none);
     assert_eq!(with(vec![[2.0, 2.0]]), none);
-    // In at the left edge and out at the top: the segment between (0, 0.5) and (0.5, 1).
+    // The line enters at the left edge and leaves at the top, so the segment between (0, 0.5) and (0.5, 1)
+    // remains.
     assert_eq!(with(vec![[-1.0, -0.5], [2.0, 2.5]]), with(vec![[0.0, 0.5], [0.5, 1.0]]));
 }
 
@@ -102,7 +103,7 @@ fn both_files_are_written_whole_or_not_at_all() {
     assert!(svg.ends_with("a.b.svg") && png.ends_with("a.b.png"));
     let picture = image::open(&png).unwrap().into_rgb8();
     assert_eq!(picture.dimensions(), (1600, 1000));
-    // Ink in the colour of the curve: the PNG is no white sheet.
+    // Pixels in the colour of the curve show that the PNG is not empty.
     assert!(picture.pixels().filter(|pixel| pixel.0 == [0, 114, 178]).count() > 500);
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 2);
     let missing = bar_chart().save(&folder.join("none/x"));

@@ -1,24 +1,26 @@
-//! Where the marks of an axis stand and what is written at them.
+//! Positions and labels of the marks on an axis.
 
 use super::{Axis, Scale};
 
-/// An axis with its ends and marks. Positions are values on an even axis and their decimal logarithms on the other.
+/// An axis with its ends and marks. Positions are values on a linear axis and decimal logarithms on a
+/// logarithmic one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ruler {
     scale: Scale,
-    /// Position of either end; the first is less.
+    /// Positions of both ends in ascending order.
     pub ends: [f64; 2],
-    /// Positions of the marks, between the ends.
+    /// Positions of the marks between the ends.
     pub marks: Vec<f64>,
-    /// Decimals needed to tell two marks of an even axis apart.
+    /// Number of decimals needed to distinguish the marks of a linear axis.
     decimals: usize,
 }
 
-/// About so many marks.
+/// Approximate number of marks.
 const MARKS: f64 = 6.0;
 
 impl Ruler {
-    /// Fits `axis` to `values`, of which those that cannot be shown are passed over. An axis `from_zero` is even and of bars, which begin at 0.
+    /// Fits `axis` to `values`, ignoring those that cannot be shown. If `from_zero`, a linear axis begins at
+    /// 0, as bars need.
     pub fn new(axis: &Axis, values: impl IntoIterator<Item = f64>, from_zero: bool) -> Self {
         let scale = axis.scale;
         let even = scale == Scale::Linear;
@@ -37,7 +39,7 @@ impl Ruler {
         let step = nice_step((high - low) / MARKS);
         let ends = match bounds {
             Some(_) => [low, high],
-            // To the next mark on an even axis; on the other a little further than the data.
+            // A linear axis extends to the next mark; a logarithmic one a little further than the data.
             None if even => [(low / step + 1e-9).floor() * step, (high / step - 1e-9).ceil() * step],
             None => [low - 0.04 * (high - low), high + 0.04 * (high - low)],
         };
@@ -45,12 +47,12 @@ impl Ruler {
         Self { scale, ends, marks, decimals: (-step.log10().floor()).clamp(0.0, 9.0) as usize }
     }
 
-    /// Where `value` lies; not finite if nowhere.
+    /// Returns the position of `value`; not finite if it cannot be shown.
     pub fn position(&self, value: f64) -> f64 {
         position(self.scale, value)
     }
 
-    /// What is written at a mark.
+    /// Returns the label of a mark.
     pub fn label(&self, mark: f64) -> String {
         match self.scale {
             Scale::Linear => even_label(mark, self.decimals),
@@ -67,7 +69,7 @@ fn position(scale: Scale, value: f64) -> f64 {
     }
 }
 
-/// `ends` with some room between them, even if they coincide or are huge.
+/// Returns `ends` with some distance between them, even if they coincide or are huge.
 fn apart([low, high]: [f64; 2]) -> [f64; 2] {
     let [low, high] = [low.max(-1e300), high.min(1e300)];
     let least = (low.abs().max(high.abs()) * 1e-9).max(1e-12);
@@ -78,7 +80,7 @@ fn apart([low, high]: [f64; 2]) -> [f64; 2] {
     [low - pad, high + pad]
 }
 
-/// The least of 1, 2, 5 times a power of ten that is not below `step`.
+/// Returns the smallest of 1, 2, 5 times a power of ten that is not below `step`.
 fn nice_step(step: f64) -> f64 {
     let power = 10f64.powf(step.log10().floor());
     [1.0, 2.0, 5.0].into_iter().map(|factor| factor * power).find(|nice| *nice >= step * (1.0 - 1e-9)).unwrap_or(10.0 * power)
@@ -90,7 +92,8 @@ fn even_marks([low, high]: [f64; 2], step: f64) -> Vec<f64> {
     (0..=count).map(|i| (first + i as f64) * step).collect()
 }
 
-/// Decades, thinned if there are many; with 2 and 5 times each, or all nine, if there are few.
+/// Returns the decades, thinned if there are many; with 2 and 5 times each, or further multiples, if there
+/// are few.
 fn log_marks([low, high]: [f64; 2]) -> Vec<f64> {
     let within = |position: &f64| (low - 1e-9..=high + 1e-9).contains(position);
     let factors: &[f64] = match high - low {
@@ -102,7 +105,7 @@ fn log_marks([low, high]: [f64; 2]) -> Vec<f64> {
     let decades = (low.floor() as i64..=high.floor() as i64).filter(|decade| decade.rem_euclid(every) == 0);
     let marks: Vec<f64> =
         decades.flat_map(|decade| factors.iter().map(move |factor| decade as f64 + factor.log10())).filter(within).collect();
-    // Less than a tenth of a decade may hold none.
+    // An axis of less than a tenth of a decade may contain no such mark.
     if marks.len() >= 2 { marks } else { vec![low, high] }
 }
 
@@ -114,7 +117,7 @@ fn even_label(mark: f64, decimals: usize) -> String {
     if text.trim_start_matches(['-', '0', '.']).is_empty() { text.trim_start_matches('-').to_owned() } else { thousands(&text) }
 }
 
-/// A number in as few digits as tell it, up to four.
+/// Formats a number with as few digits as needed, at most four.
 pub fn value_label(value: f64) -> String {
     if value != 0.0 && !(1e-4..1e7).contains(&value.abs()) {
         return format!("{value:.1e}");
@@ -124,7 +127,7 @@ pub fn value_label(value: f64) -> String {
     thousands(if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text })
 }
 
-/// `12345` as `12,345`; four digits stay together.
+/// Inserts thousands separators: `12345` becomes `12,345`; numbers of four digits have none.
 fn thousands(text: &str) -> String {
     let (sign, rest) = text.strip_prefix('-').map_or(("", text), |rest| ("-", rest));
     let (whole, fraction) = rest.find('.').map_or((rest, ""), |at| rest.split_at(at));

@@ -1,4 +1,5 @@
-//! The recipe of the cascade's nets: three tasks, mined apart from each other (spec sections 4.3 and 4.4).
+//! Training of the cascade's nets: three tasks, each with its own hard-sample mining (spec sections 4.3 and
+//! 4.4).
 
 use super::optimizer::Optimizer;
 use super::recipe::{Beat, Program, RING, Recipe, ReportSlots};
@@ -11,67 +12,71 @@ use crate::kernels::train::{
 use crate::nets::{Learned, Net, NetError, NetGraph, Parameters, Pass};
 use crate::record::{DeviceFacts, Part, Recording, Slot};
 
-/// What is minimised: `Σ_task weight · mean of the kept losses` (spec sections 4.3 and 4.4), tasks in the order of [`LossTask::ALL`].
+/// Objective to minimise: `Σ_task weight · mean of the kept losses` (spec sections 4.3 and 4.4), tasks in the
+/// order of [`LossTask::ALL`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Objective {
     /// Weight of each task.
     pub weights: [f32; 3],
-    /// Share of the samples with the task whose gradient counts, the hardest ones; 1 for all.
+    /// Share of the samples with the task whose gradient is kept, hardest first; 1 keeps all.
     pub keep: [f64; 3],
-    /// Share of O-Net's and R-Net's hidden neurons dropped in training.
+    /// Share of the hidden neurons of R-Net and O-Net that is dropped in training.
     pub dropout: f64,
 }
 
 impl Objective {
-    /// The paper's for `net`: task weights of spec section 4.3, the hardest 70 % for classification, dropout of 0.25 in O-Net.
+    /// Returns the paper's objective for `net`: the task weights of spec section 4.3, the hardest 70 % for
+    /// classification, dropout of 0.25 in O-Net.
     pub fn of(net: Net) -> Self {
         let onet = net.name == "onet";
         Self { weights: [1.0, 0.5, if onet { 1.0 } else { 0.5 }], keep: [0.7, 1.0, 1.0], dropout: if onet { 0.25 } else { 0.0 } }
     }
 }
 
-/// Samples of one step, as they go up.
+/// Samples of one step, as uploaded to the device.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Batch {
     /// `[n, side, side]` pixels of R, G, B and an unused byte.
     pub rgba: Vec<u8>,
     /// [`SampleBits`] of each sample.
     pub kinds: Vec<u32>,
-    /// Probability that each sample is a face, as its net should say: 0 or 1, or between by a teacher.
+    /// Target probability that each sample is a face: 0 or 1, or a value between them given by a teacher.
     pub faces: Vec<f32>,
-    /// `[n, 14]`: box offsets, then landmarks (spec section 4.2); of no meaning where the kind lacks the task.
+    /// Targets `[n, 14]`: box offsets, then landmarks (spec section 4.2); undefined for tasks that the kind
+    /// lacks.
     pub targets: Vec<f32>,
 }
 
 impl Batch {
-    /// Room for `n` crops of `side` pixels that have no task.
+    /// Creates a batch of `n` crops of `side` pixels without tasks.
     pub fn empty(n: u32, side: u32) -> Self {
         let (n, pixels) = (n as usize, (n * side * side) as usize);
         Self { rgba: vec![0; 4 * pixels], kinds: vec![0; n], faces: vec![0.0; n], targets: vec![0.0; n * TARGETS] }
     }
 
-    /// Makes the sample at `index` one of `kind`, without a teacher.
+    /// Gives the sample at `index` the kind `kind`, with the target probability of that kind.
     pub fn label(&mut self, index: usize, kind: SampleBits) {
         (self.kinds[index], self.faces[index]) = (kind.0, kind.probability());
     }
 }
 
-/// How one net of the cascade is trained.
+/// Training settings of one net of the cascade.
 #[derive(Debug, Clone)]
 pub struct NetRecipe {
     /// The net.
     pub net: Net,
-    /// Samples of a step.
+    /// Number of samples per step.
     pub batch: u32,
-    /// Samples at a time: a divisor of the batch. Fewer take less memory and compute the forward pass twice; what is mined is the same.
+    /// Number of samples per pass, a divisor of the batch. Smaller values need less memory but compute the
+    /// forward pass twice; mining still covers the whole batch.
     pub micro_batch: u32,
-    /// What is minimised.
+    /// Objective to minimise.
     pub objective: Objective,
-    /// By which rule.
+    /// Optimizer that updates the weights.
     pub optimizer: Optimizer,
 }
 
-/// Slots that the host writes before a micro-batch.
+/// Input slots that the host writes before each micro-batch.
 #[derive(Debug, Clone, Copy)]
 pub struct CropInputs {
     rgba: Slot,
@@ -82,23 +87,24 @@ pub struct CropInputs {
 }
 
 impl NetRecipe {
-    /// `net` on whole batches of `batch` samples.
+    /// Creates a recipe for `net` with undivided batches of `batch` samples.
     pub fn new(net: Net, batch: u32, objective: Objective, optimizer: Optimizer) -> Self {
         Self { net, batch, micro_batch: batch, objective, optimizer }
     }
 
-    /// The same, `micro_batch` samples at a time.
+    /// Returns the recipe with micro-batches of `micro_batch` samples.
     ///
     /// # Panics
     ///
-    /// If that does not divide the batch: a mistake in the caller.
+    /// If `micro_batch` does not divide the batch, which is a programming error of the caller.
     #[must_use]
     pub fn in_micro_batches(self, micro_batch: u32) -> Self {
         assert!(micro_batch > 0 && self.batch.is_multiple_of(micro_batch), "{micro_batch} does not divide {}", self.batch);
         Self { micro_batch, ..self }
     }
 
-    /// The same in the largest micro-batches of which `device` binds every buffer: whole batches, if it can be.
+    /// Returns the recipe with the largest micro-batches whose buffers `device` can bind; undivided batches
+    /// if possible.
     ///
     /// # Errors
     ///
@@ -120,7 +126,7 @@ impl NetRecipe {
         Ok(self)
     }
 
-    /// Tasks with the first of their outputs.
+    /// Returns the tasks, each with the index of its first output.
     fn heads(&self) -> Vec<(LossTask, u32)> {
         let (mut first, mut found) = (0, Vec::new());
         for &(name, out) in self.net.heads {
@@ -180,18 +186,18 @@ impl Recipe for NetRecipe {
     }
 }
 
-/// Rows over a whole batch that summing up and mining look at.
+/// Rows over a whole batch, which the summary and mining read.
 #[derive(Clone, Copy)]
 struct Rows {
-    /// `[tasks + 1, batch]`: losses, then who is told right.
+    /// `[tasks + 1, batch]`: losses, then whether each sample is classified correctly.
     figures: Slot,
-    /// `[batch]`.
+    /// `[batch]`: kinds of the samples.
     kinds: Slot,
-    /// `[tasks + 1, batch]`: scales of the losses' gradients, then who has the class task.
+    /// `[tasks + 1, batch]`: scales of the losses' gradients, then whether each sample has the class task.
     scales: Slot,
 }
 
-/// Writes the program of a recipe.
+/// Records the program of a recipe.
 struct ProgramWriter<'a> {
     recipe: &'a NetRecipe,
     recording: Recording,
@@ -228,7 +234,7 @@ impl<'a> ProgramWriter<'a> {
         ReportSlots { ring, status: self.slot(&format!("status of {of}"), Status::WORDS as u32), losses: heads.len(), meters }
     }
 
-    /// The net over the pixels of a micro-batch.
+    /// Records the net over the pixels of a micro-batch.
     fn forward(&mut self, dropout: bool) -> Pass<'a> {
         let NetGraph { graph, input, output, .. } = self.graph;
         let plane = self.recipe.net.side * self.recipe.net.side;
@@ -240,7 +246,7 @@ impl<'a> ProgramWriter<'a> {
         pass
     }
 
-    /// Figures of a micro-batch, into those of the whole batch.
+    /// Records the figures of a micro-batch, which are written to those of the whole batch.
     fn figures(&mut self, pass: &Pass<'_>, rows: Rows) {
         let (n, outputs, tasks, y) = (self.recipe.micro_batch, self.recipe.net.outputs(), self.tasks(), pass.value(self.graph.output));
         let own = if self.is_whole() { rows.figures } else { self.slot("figures of a micro-batch", (tasks + 1) * n) };
@@ -258,7 +264,7 @@ impl<'a> ProgramWriter<'a> {
         }
     }
 
-    /// Which samples of the whole batch count.
+    /// Records the selection of the samples of the whole batch that count.
     fn mine(&mut self, rows: Rows, keep: [f64; 3]) {
         let objective = &self.recipe.objective;
         let rules: Vec<MiningRule> = keep.into_iter().zip(objective.weights).map(|(keep, weight)| MiningRule::new(keep, weight)).collect();
@@ -267,7 +273,7 @@ impl<'a> ProgramWriter<'a> {
         self.recording.push(Mine::new(self.recipe.batch, tasks), &[rows.figures, rows.kinds, rules, rows.scales]);
     }
 
-    /// Gradients of the losses, and of everything behind them.
+    /// Records the gradients of the losses and the backward pass.
     fn backward(&mut self, pass: &mut Pass<'_>, rows: Rows) {
         let (n, outputs, tasks, output) = (self.recipe.micro_batch, self.recipe.net.outputs(), self.tasks(), self.graph.output);
         let y = pass.value(output);
@@ -292,7 +298,7 @@ impl<'a> ProgramWriter<'a> {
         pass.backward(&mut self.recording, &[output], &learned);
     }
 
-    /// Sums the step up, with the norms of `gradients`, an arena; without one in validation.
+    /// Records the summary of the step, with the norms of `gradients`, an arena; `None` in validation.
     fn summary(&mut self, rows: Rows, report: &ReportSlots, gradients: Option<Slot>) {
         let (norms, count) = match gradients {
             Some(gradients) => self.norms(gradients),
@@ -306,12 +312,12 @@ impl<'a> ProgramWriter<'a> {
         self.recording.push(kernel, &slots);
     }
 
-    /// Ranges of arenas that the device can bind, none of which cuts a tensor.
+    /// Returns ranges of the arenas that the device can bind; no range divides a tensor.
     fn pieces(&self) -> Vec<std::ops::Range<usize>> {
         self.parameters.ranges(&self.recording, self.device, false).into_iter().map(|(range, _)| range).collect()
     }
 
-    /// Adds the arena `from` to `to`.
+    /// Records the addition of the arena `from` to `to`.
     fn add(&mut self, from: Slot, to: Slot) {
         for range in self.pieces() {
             let [from, to] = [from, to].map(|arena| self.recording.range(arena, range.clone()));
@@ -319,7 +325,7 @@ impl<'a> ProgramWriter<'a> {
         }
     }
 
-    /// Squared norms of every learned tensor's gradient in an arena.
+    /// Records the squared norms of every learned tensor's gradient in an arena.
     fn norms(&mut self, gradients: Slot) -> (Slot, u32) {
         let place = |writer: &Self, slot: Slot| {
             let info = &writer.recording.slots()[slot.index()];
@@ -344,14 +350,14 @@ impl<'a> ProgramWriter<'a> {
         self.recipe.optimizer.record(&mut self.recording, self.parameters, gradients, self.device, [schedule, status]);
     }
 
-    /// Records `steps` as a part.
+    /// Records `steps` as a part of the recording.
     fn part<T>(&mut self, label: &str, steps: impl FnOnce(&mut Self) -> T) -> (Part, T) {
         let begun = self.recording.begin(label);
         let value = steps(self);
         (self.recording.end(begun), value)
     }
 
-    /// One step of training.
+    /// Records one training step.
     fn training(&mut self) -> (Vec<Beat>, ReportSlots, Vec<Learned>) {
         let (rows, report) = (self.rows("a step"), self.report("training"));
         let [_, gradients] = self.parameters.arenas().expect("a net learns something");
@@ -387,7 +393,8 @@ impl<'a> ProgramWriter<'a> {
             let mut pass = w.forward(true);
             w.backward(&mut pass, rows);
             pass.track(&mut w.recording, report.status);
-            // Each micro-batch sums apart, then is added once: its bits are the same whoever computes it.
+            // Each micro-batch is summed separately and then added once, so that the bits of its gradient do
+            // not depend on where it is computed.
             w.add(gradients, sums);
         });
         let (update, ()) = self.part("update", |w| {
@@ -403,7 +410,7 @@ impl<'a> ProgramWriter<'a> {
         (beats, report, learned.collect())
     }
 
-    /// The same without learning: nothing is dropped, nothing is mined.
+    /// Records the same without learning: no dropout and no mining.
     fn validation(&mut self) -> (Vec<Beat>, ReportSlots) {
         let (rows, report) = (self.rows("validation"), self.report("validation"));
         let (judge, ()) = self.part("judge for validation", |w| {

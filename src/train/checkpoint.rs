@@ -1,8 +1,9 @@
-//! Checkpoints: one safetensors file with everything that a run needs to go on as if it had never stopped.
+//! Checkpoints: one safetensors file with everything that a run needs to continue as if it had never stopped.
 //!
-//! Its tensors are the weights under the names of the weights store, so that it is a weights file too, and the optimizer's state as
-//! `optimizer.<what>.<weight>`. The rest is metadata, under a checksum of the whole. All randomness of training is a function of seed and
-//! step, so these two are the state of its random numbers.
+//! Its tensors are the weights, under the names of the weights store, so that it is a weights file too, and
+//! the optimizer's state as `optimizer.<moment>.<weight>`. The rest is metadata; a checksum covers
+//! everything. All randomness in training is a function of seed and step, so that no state of a random number
+//! generator is stored.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,111 +17,111 @@ use crate::files::write_whole;
 use crate::tensor::Tensor;
 use crate::weights::{Weights, WeightsError};
 
-/// What the names of tensors start with that are the optimizer's.
+/// Prefix of the names of the optimizer's tensors.
 pub const OPTIMIZER: &str = "optimizer.";
 
-/// The form of checkpoints that this program writes and reads.
+/// Version of the checkpoint format that this program writes and reads.
 const FORMAT: &str = "1";
 
-/// How far a run has come.
+/// Progress of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Progress {
-    /// Steps done.
+    /// Number of steps done.
     pub step: u64,
-    /// Epochs whose validation is done.
+    /// Number of epochs whose validation is done.
     pub validated: u64,
-    /// Least validation loss so far.
+    /// Lowest validation loss so far.
     pub best_loss: Option<f64>,
-    /// Step at which it was found.
+    /// Step at which the lowest validation loss was measured.
     pub best_step: Option<u64>,
-    /// Seconds of training so far.
+    /// Training time so far, s.
     pub seconds: f64,
 }
 
-/// A moment of a run.
+/// State of a run at one step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
-    /// The net that learns: `pnet`, `rnet` or `onet`.
+    /// Name of the net that learns: `pnet`, `rnet` or `onet`.
     pub net: String,
-    /// Its weights, the optimizer's state, and the weights of other nets that belong to it.
+    /// Weights of the net, the optimizer's state, and the weights of the other nets of the cascade.
     pub tensors: BTreeMap<String, Tensor>,
-    /// How far it has come.
+    /// Progress of the run.
     pub progress: Progress,
-    /// What all random numbers are drawn from, together with the step.
+    /// Seed of all random numbers, which also depend on the step.
     pub seed: u32,
     /// All settings, as TOML.
     pub config: String,
-    /// Hash of the crops that it learns from.
+    /// Hash of the crops used for training.
     pub data_hash: String,
 }
 
-/// Why a checkpoint cannot be used.
+/// Error for a checkpoint that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckpointError {
-    /// The file cannot be read, written, or is no safetensors file.
+    /// The file cannot be read or written, or is not a safetensors file.
     #[error(transparent)]
     File(#[from] WeightsError),
-    /// Weights, but no checkpoint.
+    /// The file holds weights but is not a checkpoint.
     #[error("{path:?} has no {key:?} in its metadata: it holds weights, but is no checkpoint of a training run")]
     Plain {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What is missing.
+        /// Metadata entry that is missing.
         key: &'static str,
     },
-    /// Written by another version of this program.
+    /// The file was written by another version of this program.
     #[error("{path:?} is a checkpoint of form {found:?}, this program reads form {FORMAT:?}; go on with the program that wrote it")]
     Version {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// Its form.
+        /// Format version of the file.
         found: String,
     },
-    /// The contents are not those that were written.
+    /// The contents differ from what was written.
     #[error("{path:?} is damaged: its contents have SHA-256 {found}, {want} was noted when it was written")]
     Damaged {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// Sum of what is there.
+        /// Checksum of the contents.
         found: String,
-        /// Sum of what was written.
+        /// Checksum stored in the file.
         want: String,
     },
-    /// Metadata that cannot be understood.
+    /// A metadata entry is invalid.
     #[error("{path:?} has {key} {value:?} in its metadata, which is not what this program writes")]
     Metadata {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// Which entry.
+        /// Name of the entry.
         key: &'static str,
-        /// What it says.
+        /// Value of the entry.
         value: String,
     },
     /// The folder cannot be used.
     #[error("cannot use the folder {path:?} for checkpoints; check your rights and the free space")]
     Folder {
-        /// The folder.
+        /// Path of the folder.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         #[source]
         source: io::Error,
     },
-    /// There are checkpoints, but not one can be read.
+    /// There are checkpoints, but none can be read.
     #[error("none of the {count} checkpoints in {folder:?} can be read; the newest: {newest}")]
     NoneReadable {
-        /// The folder.
+        /// Path of the folder.
         folder: PathBuf,
-        /// How many are there.
+        /// Number of checkpoints.
         count: usize,
-        /// What is wrong with the newest.
+        /// Error of the newest checkpoint.
         newest: Box<CheckpointError>,
     },
 }
 
 impl Checkpoint {
-    /// The bytes of the file.
+    /// Returns the contents of the file.
     fn to_bytes(&self) -> Result<Vec<u8>, WeightsError> {
         let progress = serde_json::to_string(&self.progress).expect("plain numbers");
         let entries = [
@@ -137,11 +138,11 @@ impl Checkpoint {
         Ok(weights.with_metadata("sha256", &sum).to_bytes())
     }
 
-    /// Writes the checkpoint to `path`, whole or not at all.
+    /// Writes the checkpoint to `path` atomically.
     ///
     /// # Errors
     ///
-    /// [`CheckpointError::File`] if the file system refuses.
+    /// [`CheckpointError::File`] if the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), CheckpointError> {
         Ok(write_whole(path, &self.to_bytes()?).map_err(WeightsError::from)?)
     }
@@ -150,7 +151,7 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
-    /// [`CheckpointError`], which says what is wrong with the file.
+    /// [`CheckpointError`], which describes the fault.
     pub fn load(path: &Path) -> Result<Self, CheckpointError> {
         let weights = Weights::load(path)?;
         let metadata = weights.metadata();
@@ -178,11 +179,11 @@ impl Checkpoint {
         })
     }
 
-    /// The weights alone, without the optimizer's state.
+    /// Returns the weights without the optimizer's state.
     ///
     /// # Errors
     ///
-    /// [`WeightsError::Length`], which tensors of a net do not give.
+    /// [`WeightsError::Length`], which does not occur for tensors of a net.
     pub fn weights(&self) -> Result<Weights, WeightsError> {
         let tensors = self.tensors.iter().filter(|(name, _)| !name.starts_with(OPTIMIZER));
         let metadata =
@@ -196,30 +197,31 @@ fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The checkpoints in the folder of a run: the last few, and the best.
+/// Checkpoints in the folder of a run: the last few, and the best.
 #[derive(Debug, Clone)]
 pub struct Checkpoints {
     folder: PathBuf,
     keep: usize,
 }
 
-/// The newest checkpoint that can be read.
+/// The newest readable checkpoint.
 #[derive(Debug)]
 pub struct Newest {
-    /// Where it is.
+    /// Path of the file.
     pub path: PathBuf,
-    /// What it holds.
+    /// Contents of the checkpoint.
     pub checkpoint: Checkpoint,
-    /// Newer ones that cannot be read, newest first.
+    /// Errors of newer checkpoints that cannot be read, newest first.
     pub unreadable: Vec<CheckpointError>,
 }
 
 impl Checkpoints {
-    /// Those in `folder`, which is made if it is not there; the last `keep` of them stay. What a killed run left half-written goes.
+    /// Opens the checkpoints in `folder`, which is created if missing. The last `keep` checkpoints are kept.
+    /// Partial files of a killed run are removed.
     ///
     /// # Errors
     ///
-    /// [`CheckpointError::Folder`] if the folder cannot be made or read.
+    /// [`CheckpointError::Folder`] if the folder cannot be created or read.
     pub fn open(folder: &Path, keep: usize) -> Result<Self, CheckpointError> {
         let failed = |source| CheckpointError::Folder { path: folder.into(), source };
         fs::create_dir_all(folder).map_err(failed)?;
@@ -232,12 +234,12 @@ impl Checkpoints {
         Ok(Self { folder: folder.into(), keep: keep.max(1) })
     }
 
-    /// Where the best one is, if there is one yet.
+    /// Returns the path of the best checkpoint, which may not exist yet.
     pub fn best(&self) -> PathBuf {
         self.folder.join("best.safetensors")
     }
 
-    /// Files by step, newest first.
+    /// Returns the files with their steps, newest first.
     fn files(&self) -> Result<Vec<(u64, PathBuf)>, CheckpointError> {
         let failed = |source| CheckpointError::Folder { path: self.folder.clone(), source };
         let mut files = Vec::new();
@@ -251,16 +253,16 @@ impl Checkpoints {
         Ok(files)
     }
 
-    /// Where the newest file is, readable or not.
+    /// Returns the path of the newest file, readable or not.
     pub fn newest_path(&self) -> Option<PathBuf> {
         self.files().ok()?.into_iter().next().map(|(_, path)| path)
     }
 
-    /// Writes `checkpoint` under its step, then removes all but the last few.
+    /// Writes `checkpoint` to a file named after its step, then removes all but the last few.
     ///
     /// # Errors
     ///
-    /// [`CheckpointError::File`] if it cannot be written; those before it are then untouched.
+    /// [`CheckpointError::File`] if it cannot be written; earlier checkpoints are then untouched.
     pub fn save(&self, checkpoint: &Checkpoint) -> Result<PathBuf, CheckpointError> {
         let path = self.folder.join(format!("step-{:09}.safetensors", checkpoint.progress.step));
         checkpoint.save(&path)?;
@@ -272,11 +274,13 @@ impl Checkpoints {
         Ok(path)
     }
 
-    /// The newest checkpoint that can be read, with what is wrong with newer ones; `None` if there is no checkpoint at all.
+    /// Returns the newest readable checkpoint, with the errors of newer ones; `None` if there is no
+    /// checkpoint.
     ///
     /// # Errors
     ///
-    /// [`CheckpointError::NoneReadable`] if there are some, but none is good; [`CheckpointError::Folder`] if the folder cannot be read.
+    /// [`CheckpointError::NoneReadable`] if no checkpoint is readable; [`CheckpointError::Folder`] if the
+    /// folder cannot be read.
     pub fn newest(&self) -> Result<Option<Newest>, CheckpointError> {
         let files = self.files()?;
         let mut unreadable = Vec::new();

@@ -1,4 +1,4 @@
-//! Every setting of training, read from TOML over the defaults of `defaults.toml`, which is also their documentation.
+//! Settings of training, read from TOML on top of the defaults in `defaults.toml`, which also documents them.
 
 mod check;
 mod data;
@@ -14,10 +14,10 @@ use super::schedule::Schedule;
 
 pub use data::{CropConfig, DataConfig, Lesson, Source, SourceFormat, TeacherConfig, Uses, folder_of};
 
-/// The defaults, with a comment on every key: what `mtcmcn train config` prints.
+/// Defaults with a comment on every key, as printed by `mtcmcn train config`.
 pub const DEFAULTS: &str = include_str!("defaults.toml");
 
-/// The tables that give settings of one net, after `net`, which gives those of all.
+/// Tables with settings of one net. They override those of the table `net`, which apply to all nets.
 const NETS: [&str; 3] = ["pnet", "rnet", "onet"];
 
 /// Settings of a run. Each field is described in [`DEFAULTS`].
@@ -34,7 +34,7 @@ pub struct TrainConfig {
     pub run: RunConfig,
 }
 
-/// Settings of the training of one net.
+/// Training settings of one net.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs, reason = "defaults.toml says what each key means")]
@@ -55,7 +55,7 @@ pub struct NetConfig {
     pub augment: AugmentConfig,
 }
 
-/// A number for each of the three tasks.
+/// One number for each of the three tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs, reason = "the fields are the tasks")]
@@ -65,7 +65,7 @@ pub struct Tasks {
     pub landmarks: f64,
 }
 
-/// What moves the weights.
+/// Settings of the optimizer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs, reason = "defaults.toml says what each key means")]
@@ -79,19 +79,19 @@ pub struct OptimizerConfig {
     pub weight_decay: f64,
 }
 
-/// Which rule moves them.
+/// Kind of optimizer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OptimizerKind {
-    /// Kingma and Ba 2015; weight decay is added to the gradient.
+    /// Adam (Kingma and Ba 2015); weight decay is added to the gradient.
     Adam,
-    /// Loshchilov and Hutter 2019; weight decay apart from the gradient.
+    /// AdamW (Loshchilov and Hutter 2019); weight decay is applied separately from the gradient.
     AdamW,
     /// Stochastic gradient descent with momentum.
     Sgd,
 }
 
-/// What happens to a crop each time it is drawn (spec section 4.7).
+/// Augmentation of a crop each time it is drawn (spec section 4.7).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs, reason = "defaults.toml says what each key means")]
@@ -112,7 +112,7 @@ pub struct AugmentConfig {
     pub rotation_degrees: f64,
 }
 
-/// How a run goes on.
+/// Settings of the training loop.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs, reason = "defaults.toml says what each key means")]
@@ -126,47 +126,47 @@ pub struct RunConfig {
     pub tensorboard: bool,
 }
 
-/// Why settings cannot be used.
+/// Error for settings that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainConfigError {
-    /// The file cannot be read.
+    /// The settings file cannot be read.
     #[error("cannot read the settings in {path:?}; check that it is there and that you may read it")]
     Read {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         #[source]
         source: std::io::Error,
     },
-    /// Not TOML.
+    /// The text is not valid TOML.
     #[error("{origin} is not TOML: line {line}: {message}")]
     Syntax {
-        /// File or option.
+        /// File or option that contains the text.
         origin: String,
-        /// Where, from 1.
+        /// Line number, from 1.
         line: usize,
-        /// What is wrong there.
+        /// Description of the fault.
         message: String,
     },
-    /// A key that does not exist, or a value of the wrong kind.
+    /// A key does not exist, or its value has the wrong type.
     #[error("{origin}: {key}: {message} (`mtcmcn train config` lists every key)")]
     Key {
-        /// File or option.
+        /// File or option that contains the key.
         origin: String,
-        /// Where in the settings.
+        /// Path of the key in the settings.
         key: String,
-        /// What is wrong with it.
+        /// Description of the fault.
         message: String,
     },
-    /// A number outside its range.
+    /// A number is outside its range.
     #[error("{key} is {value}, but must be {range}")]
     Range {
-        /// Where in the settings.
+        /// Path of the key in the settings.
         key: String,
-        /// What was given.
+        /// Value given.
         value: String,
-        /// What is allowed, in words.
+        /// Description of the allowed values.
         range: &'static str,
     },
 }
@@ -178,13 +178,15 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
-    /// The defaults, changed by the file at `path` if there is one, then by `settings`, each a line of TOML such as `onet.batch = 256`.
+    /// Loads the defaults, overridden by the file at `path` if there is one, then by `settings`, each a line
+    /// of TOML such as `onet.batch = 256`.
     ///
-    /// Paths in the file are relative to its folder, those of sources to `data` if it is given, and absolute afterwards.
+    /// Paths in the file are relative to its folder, except that paths of sources are relative to `data` if
+    /// it is given. All paths are absolute in the result.
     ///
     /// # Errors
     ///
-    /// [`TrainConfigError`], which names the key.
+    /// [`TrainConfigError`], which names the faulty key.
     pub fn load(path: Option<&Path>, settings: &[String], data: Option<&Path>) -> Result<Self, TrainConfigError> {
         let mut layers = Layers::defaults()?;
         if let Some(path) = path {
@@ -203,23 +205,24 @@ impl TrainConfig {
         layers.finish()
     }
 
-    /// The defaults, changed by `text`, which is called `origin` in errors.
+    /// Reads `text` on top of the defaults; errors refer to it as `origin`.
     ///
     /// # Errors
     ///
-    /// As [`TrainConfig::load`].
+    /// As for [`TrainConfig::load`].
     pub fn from_toml(text: &str, origin: &str) -> Result<Self, TrainConfigError> {
         let mut layers = Layers::defaults()?;
         layers.add(&parse(text, origin)?, origin)?;
         layers.finish()
     }
 
-    /// All settings as TOML, which [`TrainConfig::from_toml`] reads back.
+    /// Returns all settings as TOML that [`TrainConfig::from_toml`] can read.
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("settings are tables of plain values")
     }
 
-    /// Settings of the net called `name`: `pnet`, `rnet` or `onet`. The nets that they are compared with have the same.
+    /// Returns the settings of the net `name`: `pnet`, `rnet` or `onet`, or a rival net, which has the
+    /// settings of its counterpart.
     pub fn net(&self, name: &str) -> Option<&NetConfig> {
         match name {
             "pnet" | "net12" => Some(&self.pnet),
@@ -229,7 +232,7 @@ impl TrainConfig {
         }
     }
 
-    /// As [`TrainConfig::net`], to be changed.
+    /// Returns the settings of the net `name` as [`TrainConfig::net`] does, to be modified.
     pub fn net_mut(&mut self, name: &str) -> Option<&mut NetConfig> {
         match name {
             "pnet" => Some(&mut self.pnet),
@@ -240,7 +243,7 @@ impl TrainConfig {
     }
 }
 
-/// Settings read so far, the later over the earlier.
+/// Settings read so far; later values override earlier ones.
 struct Layers(Table);
 
 impl Layers {
@@ -264,7 +267,7 @@ impl Layers {
         }
     }
 
-    /// Puts `table` over what is there, if the result can be read.
+    /// Merges `table` into the settings, if the result is valid.
     fn add(&mut self, table: &Table, origin: &str) -> Result<(), TrainConfigError> {
         self.merge(table.clone());
         self.read(origin).map(drop).map_err(|error| match error {
@@ -288,7 +291,7 @@ impl Layers {
     }
 }
 
-/// `message` without the names of Rust's types.
+/// Returns `message` with Rust type names replaced by plain words.
 fn plain(message: &str) -> String {
     let whole = ["u32", "u64", "usize"]
         .iter()
@@ -296,7 +299,8 @@ fn plain(message: &str) -> String {
     whole.replace("expected f64", "expected a number").replace("expected f32", "expected a number")
 }
 
-/// `key` under the name that `table` gives it: what was written for all nets is not called after one of them.
+/// Returns `key` as it is written in `table`: a key in the table `net` is not reported under the name of one
+/// net.
 fn as_written(key: String, table: &Table) -> String {
     let Some((net, rest)) = key.split_once('.').filter(|(net, _)| NETS.contains(net)) else { return key };
     let first = rest.split(['.', '[']).next().unwrap_or_default();
@@ -304,7 +308,7 @@ fn as_written(key: String, table: &Table) -> String {
     if has("net") && !has(net) { format!("net.{rest}") } else { key }
 }
 
-/// Puts `new` in the place of `old`, tables key by key.
+/// Replaces `old` by `new`; tables are merged key by key.
 fn merge(old: &mut Value, new: Value) {
     match (old, new) {
         (Value::Table(old), Value::Table(new)) => {
@@ -327,7 +331,8 @@ fn parse(text: &str, origin: &str) -> Result<Table, TrainConfigError> {
     })
 }
 
-/// `key = value`; a value that is no TOML is taken as text, so that a shell needs no quotes within quotes.
+/// Parses `key = value`. A value that is not valid TOML is taken as a string, so that nested quotes are not
+/// needed in a shell.
 fn parse_setting(setting: &str, origin: &str) -> Result<Table, TrainConfigError> {
     parse(setting, origin).or_else(|error| match setting.split_once('=') {
         Some((key, value)) => parse(&format!("{key} = {value:?}", value = value.trim()), origin),
@@ -335,7 +340,7 @@ fn parse_setting(setting: &str, origin: &str) -> Result<Table, TrainConfigError>
     })
 }
 
-/// Makes the paths of sources, relative to `data`, and of the teacher, relative to `folder`, absolute.
+/// Makes paths absolute: those of sources relative to `data`, that of the teacher relative to `folder`.
 fn resolve_paths(table: &mut Table, folder: &Path, data: &Path) {
     if let Some(Value::String(path)) = table.get_mut("teacher").and_then(|teacher| teacher.get_mut("weights")) {
         *path = folder.join(&*path).to_string_lossy().into_owned();

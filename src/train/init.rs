@@ -1,4 +1,4 @@
-//! Weights to start from.
+//! Initial weights.
 
 use std::collections::BTreeMap;
 
@@ -7,19 +7,22 @@ use crate::record::Named;
 use crate::tensor::{Tensor, noise};
 use crate::weights::Weights;
 
-/// Where weights start. Both draw evenly from `±√(3 · variance)`.
+/// Distribution of the initial weights; each is uniform in `±√(3 · variance)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "toolkit", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "lowercase"))]
 pub enum Initialization {
-    /// Glorot and Bengio 2010: variance `2 / (inputs + outputs)`, windows counted.
+    /// Glorot and Bengio 2010: variance `2 / (inputs + outputs)`, where each position of a window counts as
+    /// an input.
     Xavier,
-    /// He et al. 2015, equation 15: variance `2 / ((1 + slope²) inputs)` before a PReLU or ReLU, which keeps the variance of activations from
-    /// layer to layer, and `1 / inputs` in the heads, which have none.
+    /// He et al. 2015, equation 15: variance `2 / ((1 + slope²) inputs)` before a PReLU or ReLU, which
+    /// preserves the variance of activations from layer to layer, and `1 / inputs` in the heads, which have
+    /// no activation.
     He,
 }
 
 impl Initialization {
-    /// Largest weight of a tensor `[outputs, inputs, window...]`, before a PReLU of `slope` or none.
+    /// Returns the largest weight of a tensor `[outputs, inputs, window...]`, before a PReLU with `slope` or
+    /// no activation.
     fn bound(self, shape: &[usize], slope: Option<f32>) -> f64 {
         let window: usize = shape[2..].iter().product();
         let (outputs, inputs) = ((shape[0] * window) as f64, (shape[1] * window) as f64);
@@ -31,17 +34,17 @@ impl Initialization {
         (3.0 * variance).sqrt()
     }
 
-    /// Random weights of all three nets, landmark heads of P- and R-Net included: biases 0, PReLU slopes 0.25 (spec section 2.3). The same
-    /// for the same `seed`.
+    /// Draws weights of all three nets, including landmark heads of P-Net and R-Net, with biases of 0 and
+    /// PReLU slopes of 0.25 (spec section 2.3). The same `seed` gives the same weights.
     ///
     /// # Errors
     ///
-    /// [`NetError`] never, for the nets as they are.
+    /// [`NetError`] if a side is too small for the layers, which does not occur for the nets of this program.
     pub fn weights(self, seed: u64) -> Result<Weights, NetError> {
         draw(&[PNET_WITH_LANDMARKS, RNET_WITH_LANDMARKS, ONET], seed, self)
     }
 
-    /// Random weights of `net` alone, by the same rules.
+    /// Draws weights of `net` by the same rules.
     ///
     /// # Errors
     ///
@@ -51,16 +54,16 @@ impl Initialization {
     }
 }
 
-/// Random weights of all three nets, as [`Initialization::Xavier`] draws them.
+/// Draws weights of all three nets by [`Initialization::Xavier`].
 ///
 /// # Errors
 ///
-/// [`NetError`] never, for the nets as they are.
+/// [`NetError`] if a side is too small for the layers, which does not occur for the nets of this program.
 pub fn initial_weights(seed: u64) -> Result<Weights, NetError> {
     Initialization::Xavier.weights(seed)
 }
 
-/// Weights of `nets` as `initialization` says.
+/// Draws weights of `nets` by `initialization`.
 fn draw(nets: &[Net], seed: u64, initialization: Initialization) -> Result<Weights, NetError> {
     let mut tensors = BTreeMap::new();
     let mut stream = seed.wrapping_mul(1_000_003);
@@ -110,8 +113,8 @@ mod tests {
         has_variance(&weights, "net48.class.weight", 1.0 / 256.0);
     }
 
-    /// Mean and variance of a tensor, each within five standard errors: `σ / √n` of a mean; for a variance `σ² √((κ - 1) / n)`, where an even
-    /// distribution has kurtosis κ = 9/5.
+    /// Checks that mean and variance of a tensor are within five standard errors: `σ / √n` for the mean, and
+    /// `σ² √((κ - 1) / n)` for the variance, where a uniform distribution has kurtosis κ = 9/5.
     fn has_variance(weights: &Weights, name: &str, want: f64) {
         let data = &weights.tensors()[name].data;
         let n = data.len() as f64;

@@ -1,4 +1,4 @@
-//! A [`Trainer`] of one net as the run loop knows it.
+//! Adapter of a [`Trainer`] of one net to the interface of the training loop.
 
 use std::collections::BTreeMap;
 
@@ -10,16 +10,16 @@ use crate::nets::rivals::{NET12, NET24, NET24_WITH_12, NET48, NET48_WITH_24};
 use crate::nets::{Net, ONET, PNET_WITH_LANDMARKS, RNET_WITH_LANDMARKS};
 use crate::tensor::Tensor;
 
-/// Steps whose losses the device holds; asked for in time, none is missed.
+/// Number of steps after which losses are read: the device holds them for a limited number of steps.
 const UNREAD: u64 = 200;
 
-/// The cascade's nets, whose first weights are drawn one after the other.
+/// The cascade's nets, whose initial weights are drawn one after the other.
 const OURS: [Net; 3] = [PNET_WITH_LANDMARKS, RNET_WITH_LANDMARKS, ONET];
 
-/// The nets that learn: ours, and those that they are compared with.
+/// The nets that can be trained: ours, and those that they are compared with.
 const NETS: [Net; 8] = [OURS[0], OURS[1], OURS[2], NET12, NET24, NET24_WITH_12, NET48, NET48_WITH_24];
 
-/// One net that learns on an engine.
+/// One net in training on an engine.
 pub struct NetLearner {
     net: Net,
     trainer: Trainer<NetRecipe>,
@@ -28,11 +28,12 @@ pub struct NetLearner {
 }
 
 impl NetLearner {
-    /// The net called `name`, with first weights by the settings' seed, for batches of `batch` samples.
+    /// Creates a learner for the net `name` with initial weights by the settings' seed, for batches of
+    /// `batch` samples.
     ///
     /// # Errors
     ///
-    /// [`RunError::Learner`] if there is no such net, or the device cannot hold it.
+    /// [`RunError::Learner`] if the name is unknown or the device cannot hold the net.
     pub fn new(engine: &Engine, name: &str, config: &TrainConfig, batch: u32) -> Result<Self, RunError> {
         let unknown = || RunError::Learner { net: name.into(), source: "no net of that name can be trained".into() };
         let net = NETS.into_iter().find(|net| net.name == name).ok_or_else(unknown)?;

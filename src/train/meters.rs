@@ -1,8 +1,8 @@
-//! [`Meters`]: named figures added up over samples.
+//! [`Meters`]: named figures summed over samples.
 
 use std::collections::BTreeMap;
 
-/// Sums over samples by name, with the number of samples in each.
+/// Sums over samples by name, with the number of samples of each sum.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Meters(BTreeMap<String, (f64, u64)>);
 
@@ -14,39 +14,40 @@ impl Meters {
         own.1 += count;
     }
 
-    /// Adds what `other` counted.
+    /// Adds all figures of `other`.
     pub fn add(&mut self, other: &Self) {
         other.0.iter().for_each(|(name, (sum, count))| self.count(name, *sum, *count));
     }
 
-    /// Sum and samples of a figure; zeros if it was never counted.
+    /// Returns sum and number of samples of a figure; zeros if it was never counted.
     pub fn get(&self, name: &str) -> (f64, u64) {
         self.0.get(name).copied().unwrap_or_default()
     }
 
-    /// Mean of a figure over its samples; `None` without a sample.
+    /// Returns the mean of a figure over its samples; `None` without samples.
     pub fn mean(&self, name: &str) -> Option<f64> {
         let (sum, count) = self.get(name);
         (count > 0).then(|| sum / count as f64)
     }
 
-    /// Every figure's name and mean.
+    /// Yields name and mean of every figure.
     pub fn means(&self) -> impl Iterator<Item = (&str, Option<f64>)> {
         self.0.keys().map(|name| (name.as_str(), self.mean(name)))
     }
 
-    /// Sum of means by their weights; a figure without a sample adds nothing (spec section 4.3). `None` if none has one.
+    /// Returns the weighted sum of means, in which figures without samples count 0 (spec section 4.3); `None`
+    /// if no figure has samples.
     pub fn total<'a>(&self, weights: impl IntoIterator<Item = (&'a str, f64)>) -> Option<f64> {
         let terms = weights.into_iter().filter_map(|(name, weight)| Some(self.mean(name)? * weight));
         terms.fold(None, |sum, term| Some(sum.unwrap_or(0.0) + term))
     }
 
-    /// The first figure whose sum is NaN or infinite.
+    /// Returns the name of the first figure whose sum is NaN or infinite.
     pub fn broken(&self) -> Option<&str> {
         self.0.iter().find(|(_, (sum, _))| !sum.is_finite()).map(|(name, _)| name.as_str())
     }
 
-    /// Most samples that any figure counts.
+    /// Returns the largest number of samples of any figure.
     pub fn samples(&self) -> u64 {
         self.0.values().map(|(_, count)| *count).max().unwrap_or(0)
     }

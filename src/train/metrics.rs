@@ -1,7 +1,7 @@
-//! What a run measured: JSON lines for programs and TensorBoard's event files for people.
+//! Measurements of a run: JSON lines for programs and TensorBoard's event files for people.
 //!
-//! `metrics.jsonl` has one object a line, see [`Record`]. Both files only ever grow by whole records in order of their step. A resumed
-//! run cuts off what lies behind its checkpoint and goes on, so that no step is there twice.
+//! `metrics.jsonl` has one object per line, see [`Record`]. Both files grow by whole records only, in order
+//! of their step. A resumed run removes records after its checkpoint, so that no step occurs twice.
 
 mod events;
 
@@ -17,46 +17,47 @@ use events::Events;
 /// Name of the file of JSON lines in the folder of a run.
 pub const FILE: &str = "metrics.jsonl";
 
-/// Which samples a record is about.
+/// Set of samples that a record describes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// Those learned from since the record before; of mined tasks only the samples kept.
+    /// Samples used for training since the previous record; for mined tasks only the samples kept.
     Train,
     /// All validation samples.
     Validation,
 }
 
-/// One line of `metrics.jsonl`. Losses are means over samples and `null` where no sample had the task.
+/// One line of `metrics.jsonl`. Losses are means over samples, and `null` if no sample had the task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// Which samples.
+    /// Set of samples.
     pub kind: Kind,
-    /// Steps done so far.
+    /// Number of steps done so far.
     pub step: u64,
-    /// Epochs done so far, with a fraction.
+    /// Number of epochs done so far, with a fraction.
     pub epoch: f64,
-    /// Sum of the losses by their weights.
+    /// Weighted sum of the losses.
     pub loss: Option<f64>,
-    /// Means by name: `class`, cross entropy of face and non-face; `box`, squared error of the four offsets; `landmarks`, of the ten
-    /// coordinates; `accuracy`, share of faces and non-faces told apart at a probability of 0.5.
+    /// Means by name: `class`, cross entropy of face and non-face; `box`, squared error of the four offsets;
+    /// `landmarks`, squared error of the ten coordinates; `accuracy`, share of faces and non-faces classified
+    /// correctly at a probability of 0.5.
     #[serde(flatten)]
     pub figures: BTreeMap<String, Option<f64>>,
     /// Learning rate of the last step.
     pub learning_rate: f64,
-    /// Samples a second since the record before.
+    /// Samples per second since the previous record.
     pub samples_per_second: f64,
-    /// Seconds of training so far, over all resumed runs.
+    /// Training time so far over all resumed runs, s.
     pub seconds: f64,
 }
 
 impl Record {
-    /// Mean of the figure `name`, or the whole `loss`; `None` where no sample had it.
+    /// Returns the mean of the figure `name`, or the total for `loss`; `None` if no sample had it.
     pub fn get(&self, name: &str) -> Option<f64> {
         if name == "loss" { self.loss } else { self.figures.get(name).copied().flatten() }
     }
 
-    /// Names and values of the curves that the record is a point of.
+    /// Yields names and values of the curves that the record contributes to.
     fn scalars(&self) -> impl Iterator<Item = (String, f64)> {
         let kind = match self.kind {
             Kind::Train => "train",
@@ -71,34 +72,34 @@ impl Record {
     }
 }
 
-/// Why measurements cannot be kept or read.
+/// Error for measurements that cannot be written or read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MetricsError {
-    /// The file system refused.
+    /// A file cannot be read or written.
     #[error("cannot {verb} the measurements in {path:?}; check the folder, your rights and the free space")]
     File {
-        /// `read` or `write`.
+        /// Failed operation: `read` or `write`.
         verb: &'static str,
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         #[source]
         source: io::Error,
     },
-    /// A line that no run wrote.
+    /// A line is not a valid record.
     #[error("{path:?}: line {line} is no measurement: {message}")]
     Line {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// Which line, from 1.
+        /// Line number, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// Description of the fault.
         message: String,
     },
 }
 
-/// The files of one run, open to be written.
+/// The files of one run, opened for writing.
 #[derive(Debug)]
 pub struct Metrics {
     path: PathBuf,
@@ -107,11 +108,12 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Opens or makes the files in `folder` for a run that goes on after `step` steps: records behind that step are cut off.
+    /// Opens or creates the files in `folder` for a run that continues after `step` steps; records after that
+    /// step are removed.
     ///
     /// # Errors
     ///
-    /// [`MetricsError::File`] if the file system refuses.
+    /// [`MetricsError::File`] if a file cannot be opened or written.
     pub fn open(folder: &Path, step: u64, tensorboard: bool) -> Result<Self, MetricsError> {
         let path = folder.join(FILE);
         let failed = |source| MetricsError::File { verb: "write", path: path.clone(), source };
@@ -122,11 +124,11 @@ impl Metrics {
         Ok(Self { path, lines, events })
     }
 
-    /// Appends `record`, at once.
+    /// Appends `record` without delay.
     ///
     /// # Errors
     ///
-    /// [`MetricsError::File`] if the file system refuses.
+    /// [`MetricsError::File`] if a file cannot be written.
     pub fn write(&mut self, record: &Record) -> Result<(), MetricsError> {
         let mut line = serde_json::to_vec(record).expect("numbers and fixed names");
         line.push(b'\n');
@@ -134,22 +136,23 @@ impl Metrics {
         self.events.as_mut().map_or(Ok(()), |events| events.write(record.step, record.scalars()))
     }
 
-    /// Makes what was written last: before a checkpoint, so that a resumed run has all of it.
+    /// Flushes the files to disk. Called before a checkpoint, so that a resumed run has all records.
     ///
     /// # Errors
     ///
-    /// [`MetricsError::File`] if the file system refuses.
+    /// [`MetricsError::File`] if a file cannot be written.
     pub fn sync(&mut self) -> Result<(), MetricsError> {
         let synced = self.lines.sync_data().map_err(|source| MetricsError::File { verb: "write", path: self.path.clone(), source });
         synced.and_then(|()| self.events.as_mut().map_or(Ok(()), Events::sync))
     }
 }
 
-/// Records of the run in `folder`. A last line that is cut short, by a run that was killed or is being written, is left out.
+/// Reads the records of the run in `folder`. A truncated last line, from a run that was killed or is still
+/// writing, is ignored.
 ///
 /// # Errors
 ///
-/// [`MetricsError::File`] if the file cannot be read, [`MetricsError::Line`] if a line is not what [`Metrics`] writes.
+/// [`MetricsError::File`] if the file cannot be read, [`MetricsError::Line`] if a line is not a valid record.
 pub fn read(folder: &Path) -> Result<Vec<Record>, MetricsError> {
     let path = folder.join(FILE);
     let text = std::fs::read(&path).map_err(|source| MetricsError::File { verb: "read", path: path.clone(), source })?;
@@ -163,7 +166,8 @@ pub fn read(folder: &Path) -> Result<Vec<Record>, MetricsError> {
         .collect()
 }
 
-/// Where the whole records up to `step` end; 0 in what is no file (a pipe, a device), which may have no end.
+/// Returns the end of the whole records up to `step`; 0 if it is not a regular file (a pipe, a device), which
+/// may be endless.
 fn end_of_lines(file: &File, step: u64) -> io::Result<u64> {
     if !file.metadata()?.is_file() {
         return Ok(0);
@@ -181,7 +185,8 @@ fn end_of_lines(file: &File, step: u64) -> io::Result<u64> {
     Ok(end)
 }
 
-/// Shortens `file` to `end` and goes on there. What can be no longer (a pipe, a device) is left as it is.
+/// Truncates `file` to `end` and continues there. Anything that cannot be longer (a pipe, a device) is left
+/// unchanged.
 fn cut(file: &mut File, end: u64) -> io::Result<()> {
     if file.metadata()?.is_file() {
         file.set_len(end)?;

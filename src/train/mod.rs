@@ -1,4 +1,4 @@
-//! Training of the nets: one step is one recording, and one submission on a GPU (spec section 4).
+//! Training of the nets; one step is one recording, and one submission on a GPU (spec section 4).
 
 mod cascade;
 #[cfg(feature = "toolkit")]

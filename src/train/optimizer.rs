@@ -4,23 +4,25 @@ use crate::kernels::train::{Adam, Sgd};
 use crate::nets::Parameters;
 use crate::record::{DeviceFacts, Recording, Slot};
 
-/// How parameters follow their gradient. Weight decay applies to kernels and matrices, not to biases and slopes.
+/// Rule by which parameters are updated. Weight decay applies to kernels and matrices, not to biases and
+/// slopes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Optimizer {
-    /// Adam (Kingma and Ba 2015), decay added to the gradient; with `decoupled`, AdamW (Loshchilov and Hutter 2019).
+    /// Adam (Kingma and Ba 2015), with decay added to the gradient; with `decoupled`, AdamW (Loshchilov and
+    /// Hutter 2019).
     Adam {
         /// Decay rates of the first and second moment.
         betas: [f64; 2],
-        /// Added to the denominator.
+        /// Constant added to the denominator.
         epsilon: f64,
         /// Weight decay.
         decay: f64,
-        /// Takes decay off the weights instead of adding it to the gradient.
+        /// Whether decay is subtracted from the weights instead of being added to the gradient.
         decoupled: bool,
     },
     /// Stochastic gradient descent with momentum.
     Sgd {
-        /// Share of the last step's velocity that is kept.
+        /// Share of the previous step's velocity that is kept.
         momentum: f64,
         /// Weight decay, added to the gradient.
         decay: f64,
@@ -34,7 +36,7 @@ impl Default for Optimizer {
 }
 
 impl Optimizer {
-    /// Names of the moments that it keeps for each parameter.
+    /// Returns the names of the moments that the optimizer keeps for each parameter.
     pub fn moments(&self) -> &'static [&'static str] {
         match self {
             Self::Adam { .. } => &["m", "v"],
@@ -42,7 +44,7 @@ impl Optimizer {
         }
     }
 
-    /// Decay rates for [`Schedule`](crate::kernels::train::Schedule); of no meaning without moments.
+    /// Returns the decay rates for [`Schedule`](crate::kernels::train::Schedule); unused without moments.
     pub(super) fn betas(&self) -> [f64; 2] {
         match self {
             Self::Adam { betas, .. } => *betas,
@@ -50,7 +52,8 @@ impl Optimizer {
         }
     }
 
-    /// Appends the update of all that `parameters` has learning, by the arena `gradients`, with a state for each moment.
+    /// Appends the update of all learned tensors in `parameters` by the arena `gradients`, with a state for
+    /// each moment.
     pub(super) fn record(
         &self,
         recording: &mut Recording,
@@ -86,7 +89,7 @@ impl Optimizer {
         }
     }
 
-    /// Whether weight decay is anything.
+    /// Returns whether weight decay is greater than zero.
     fn decays(&self) -> bool {
         match *self {
             Self::Adam { decay, .. } | Self::Sgd { decay, .. } => decay != 0.0,
@@ -94,10 +97,10 @@ impl Optimizer {
     }
 }
 
-/// What the names of the optimizer's states start with.
+/// Prefix of the names of the optimizer's states.
 pub const OPTIMIZER: &str = "optimizer.";
 
-/// What the names of the states of `moment` start with.
+/// Returns the prefix of the names of the states of `moment`.
 pub(super) fn prefix(moment: &str) -> String {
     format!("{OPTIMIZER}{moment}.")
 }

@@ -1,70 +1,70 @@
-//! A training run as data: a [`Recipe`] makes a [`Program`], which a [`Trainer`](super::Trainer) plays.
+//! Training as data: a [`Recipe`] creates a [`Program`], which a [`Trainer`](super::Trainer) plays.
 
 use super::optimizer::Optimizer;
 use crate::engine::Session;
 use crate::nets::{Learned, NetError};
 use crate::record::{DeviceFacts, Part, Recording, Slot};
 
-/// Entries of a report that the device keeps until the host reads them.
+/// Number of report entries that the device keeps until the host reads them.
 pub const RING: u32 = 256;
 
-/// A part and how often it is played.
+/// A part of the recording, and how often it is played per step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Beat {
-    /// For every micro-batch.
+    /// Played once for every micro-batch.
     Each(Part),
-    /// Once.
+    /// Played once per step.
     Once(Part),
 }
 
-/// What the device says of the steps: a ring of entries, and the first fault.
+/// Reports of the device on its steps: a ring of entries, and the first fault.
 #[derive(Debug, Clone)]
 pub struct ReportSlots {
-    /// Entries by [`Summary`](crate::kernels::train::Summary).
+    /// Ring of entries, written by [`Summary`](crate::kernels::train::Summary).
     pub ring: Slot,
-    /// A [`Status`](crate::kernels::train::Status).
+    /// Slot of a [`Status`](crate::kernels::train::Status).
     pub status: Slot,
-    /// Name of each figure of an entry.
+    /// Names of the figures of an entry.
     pub meters: Vec<String>,
-    /// So many of the first are losses of tasks.
+    /// Number of figures that are losses of tasks; these come first.
     pub losses: usize,
 }
 
 /// Everything that a trainer plays.
 pub struct Program {
-    /// All steps.
+    /// Recording with all steps.
     pub recording: Recording,
-    /// Micro-batches of a batch.
+    /// Number of micro-batches per batch.
     pub micro_batches: u32,
-    /// Samples of each.
+    /// Number of samples per micro-batch.
     pub samples: u32,
-    /// One step of training.
+    /// Beats of one training step.
     pub step: Vec<Beat>,
-    /// What comes of it.
+    /// Report of a training step.
     pub report: ReportSlots,
-    /// The same of a batch without learning.
+    /// Beats of one validation batch, without learning.
     pub validation: Vec<Beat>,
-    /// What comes of that.
+    /// Report of a validation batch.
     pub validation_report: ReportSlots,
-    /// The input with the step's [`StepInputs`](crate::kernels::train::StepInputs).
+    /// Input slot of the step's [`StepInputs`](crate::kernels::train::StepInputs).
     pub schedule: Slot,
-    /// What learns, in the order in which gradients are numbered.
+    /// Learned tensors, in the order in which gradients are numbered.
     pub learned: Vec<Learned>,
-    /// By which rule.
+    /// Optimizer that updates the learned tensors.
     pub optimizer: Optimizer,
 }
 
-/// How something is trained.
+/// Description of what is trained, and how.
 pub trait Recipe {
     /// Samples of one step.
     type Batch;
-    /// Slots that [`Recipe::write`] writes.
+    /// Slots written by [`Recipe::write`].
     type Inputs;
 
-    /// What is trained, for people: `onet`.
+    /// Returns the name of what is trained, such as `onet`.
     fn name(&self) -> &'static str;
 
-    /// Records everything for `device`.
+    /// Records the program for `device`.
     ///
     /// # Errors
     ///

@@ -1,7 +1,9 @@
-//! The loop of a training run: batches made ahead, one submission a step, losses read now and then, validation, checkpoints.
+//! Training loop: prefetches batches, submits one step at a time, reads losses now and then, validates, and
+//! writes checkpoints.
 //!
-//! It knows a net that learns as a [`Learner`] and crops as [`Batches`], and nothing of engines or images. A run that is stopped, killed
-//! or fails is gone on with by the same call: the newest good checkpoint in its folder decides where it begins.
+//! It accesses the net through [`Learner`] and the crops through [`Batches`], and is independent of engines
+//! and images. A run that was stopped, killed or failed is resumed by the same call: it continues from the
+//! newest valid checkpoint in its folder.
 
 mod folder;
 mod session;
@@ -20,44 +22,45 @@ use crate::weights::{Weights, WeightsError};
 
 pub use folder::Folder;
 
-/// Any other crate's or module's error.
+/// An error of another crate or module.
 pub type Cause = Box<dyn Error + Send + Sync>;
 
-/// A net that learns.
+/// A net in training.
 pub trait Learner {
-    /// Crops with what is to be said of them, a fixed number; fewer are filled up with ones that have no task.
+    /// A fixed number of crops with their targets; missing crops are filled up with ones without tasks.
     type Batch: Send;
 
-    /// Learns from `batch` at learning rate `rate`: one submission, and nothing is read back. Equal steps from equal states give equal bits.
+    /// Trains on `batch` at learning rate `rate`, in one submission and without reading back. Equal steps
+    /// from equal states give equal bits.
     ///
     /// # Errors
     ///
     /// [`RunError::Learner`] if the device fails.
     fn step(&mut self, batch: &Self::Batch, rate: f64) -> Result<(), RunError>;
 
-    /// What was lost and told right in the steps since this was last asked.
+    /// Returns the losses and hits of the steps since the last call.
     ///
     /// # Errors
     ///
-    /// [`RunError::NotFinite`] if any step since the start had a loss or gradient that is NaN or infinite, [`RunError::Learner`] if the
-    /// device fails.
+    /// [`RunError::NotFinite`] if any step since the start had a loss or gradient that is NaN or infinite,
+    /// [`RunError::Learner`] if the device fails.
     fn losses(&mut self) -> Result<Meters, RunError>;
 
-    /// Losses of all samples of `batch`, mined or not, and hits, without learning.
+    /// Returns the losses of all samples of `batch`, mined or not, and the hits, without learning.
     ///
     /// # Errors
     ///
     /// [`RunError::Learner`] if the device fails.
     fn evaluate(&mut self, batch: &Self::Batch) -> Result<Meters, RunError>;
 
-    /// All weights by their names, and the optimizer's state as `optimizer.<what>.<weight>`.
+    /// Returns all weights by name, and the optimizer's state as `optimizer.<moment>.<weight>`.
     ///
     /// # Errors
     ///
     /// [`RunError::Learner`] if the device fails.
     fn export(&mut self) -> Result<BTreeMap<String, Tensor>, RunError>;
 
-    /// Takes the place of a learner that [`Learner::export`]ed `tensors` after `step` steps.
+    /// Restores the state that [`Learner::export`] returned as `tensors` after `step` steps.
     ///
     /// # Errors
     ///
@@ -65,108 +68,109 @@ pub trait Learner {
     fn import(&mut self, tensors: &BTreeMap<String, Tensor>, step: u64) -> Result<(), RunError>;
 }
 
-/// Where crops come from. Every batch is a function of its number alone, so that a run can begin anywhere.
+/// A source of batches. Every batch is a function of its number alone, so that a run can start at any step.
 pub trait Batches: Sync {
-    /// What [`Learner`] takes.
+    /// Type of batch that the [`Learner`] takes.
     type Batch: Send;
 
-    /// Samples of a batch.
+    /// Returns the number of samples per batch.
     fn size(&self) -> u32;
 
-    /// Steps of an epoch, at least 1.
+    /// Returns the number of steps per epoch, at least 1.
     fn per_epoch(&self) -> u64;
 
-    /// The batch for the step after `step` others.
+    /// Returns the batch for the step after `step` others.
     ///
     /// # Errors
     ///
     /// [`RunError::Data`] if crops cannot be read.
     fn batch(&self, step: u64) -> Result<Self::Batch, RunError>;
 
-    /// How many batches all validation samples make.
+    /// Returns the number of validation batches.
     fn validation_batches(&self) -> u64;
 
-    /// One of them: never augmented, every validation sample in just one.
+    /// Returns the validation batch `index`. Validation samples are never augmented, and each is in exactly
+    /// one batch.
     ///
     /// # Errors
     ///
     /// [`RunError::Data`] if crops cannot be read.
     fn validation_batch(&self, index: u64) -> Result<Self::Batch, RunError>;
 
-    /// Names the contents: equal crops have equal hashes.
+    /// Returns a hash of the contents: equal crops have equal hashes.
     fn hash(&self) -> &str;
 }
 
-/// Why a run ended early.
+/// Error that ended a run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
     /// A checkpoint cannot be read or written.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// Measurements cannot be kept.
+    /// Measurements cannot be written.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
     /// Weights cannot be read or written.
     #[error(transparent)]
     Weights(#[from] WeightsError),
-    /// Crops cannot be had.
+    /// Crops cannot be read.
     #[error("crops cannot be read")]
     Data(#[source] Cause),
     /// The net or its device failed.
     #[error("training of {net} failed")]
     Learner {
-        /// The net.
+        /// Name of the net.
         net: String,
-        /// Why.
+        /// Cause of the error.
         #[source]
         source: Cause,
     },
     /// A loss or gradient is NaN or infinite.
     #[error("the {what} of {net} is not finite in step {step}: the learning rate is too high, or crops or weights are broken; {kept}")]
     NotFinite {
-        /// The net.
+        /// Name of the net.
         net: String,
-        /// In which step, from 1.
+        /// Number of the step, from 1.
         step: u64,
-        /// The loss of which task, or whose gradient.
+        /// Task whose loss, or tensors whose gradient, is not finite.
         what: String,
-        /// Which checkpoint is left.
+        /// Checkpoint that remains.
         kept: Kept,
     },
-    /// What the run learns from is not what it began with.
+    /// The training data or settings differ from those the run began with.
     #[error("{folder:?} began with {what} {began}, now it is {now}; go on with the old, or begin in another folder")]
     Changed {
-        /// The run.
+        /// Folder of the run.
         folder: PathBuf,
-        /// What has changed.
+        /// Name of what has changed.
         what: &'static str,
-        /// What it was.
+        /// Value at the beginning of the run.
         began: String,
-        /// What it is.
+        /// Current value.
         now: String,
     },
-    /// Another process trains in the folder.
+    /// Another process is training in the folder.
     #[error("another process is training in {folder:?}; wait for it or stop it, or use another folder")]
     Locked {
-        /// The run.
+        /// Folder of the run.
         folder: PathBuf,
     },
-    /// The folder of the run cannot be made or used.
+    /// The folder of the run cannot be created or used.
     #[error("cannot use the folder {path:?} for a training run; check your rights and the free space")]
     Folder {
-        /// The folder.
+        /// Path of the folder.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         #[source]
         source: std::io::Error,
     },
-    /// The thread that makes batches is gone without a word.
+    /// The thread that prepares batches ended without reporting an error.
     #[error("the thread that makes batches ended early; this is a mistake in the program")]
     Feed,
 }
 
-/// The checkpoint that a failed run leaves.
+/// The checkpoint that remains after a failed run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Kept(pub Option<PathBuf>);
 
@@ -179,65 +183,65 @@ impl std::fmt::Display for Kept {
     }
 }
 
-/// What happens in a run, for those who watch it.
+/// Progress of a run, as reported to an observer.
 #[derive(Debug)]
 pub enum Event<'a> {
-    /// It begins after `step` of `steps` steps.
+    /// The run begins after `step` of `steps` steps.
     Begin {
-        /// Steps done by earlier runs.
+        /// Number of steps done by earlier runs.
         step: u64,
-        /// Steps of the whole run.
+        /// Number of steps of the whole run.
         steps: u64,
-        /// Steps of an epoch.
+        /// Number of steps per epoch.
         per_epoch: u64,
-        /// Samples of a step.
+        /// Number of samples per step.
         batch: u32,
     },
-    /// A newer checkpoint could not be read; an older one is taken.
+    /// A newer checkpoint could not be read, so an older one is used.
     Unreadable(&'a CheckpointError),
-    /// Another step is done.
+    /// A step is done.
     Step,
-    /// Measurements.
+    /// A record of measurements was written.
     Measured(&'a Record),
     /// A checkpoint was written.
     Saved(&'a Path),
-    /// The last validation was the best so far.
+    /// The last validation loss is the lowest so far.
     Best,
 }
 
-/// How a run ended that did not fail.
+/// Outcome of a run that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// All epochs are done.
     Finished,
-    /// It was told to stop, has finished its step and saved.
+    /// The run was stopped on request, after completing its step and saving.
     Stopped,
 }
 
-/// One run: what learns, from what, how, and where it is kept.
+/// A training run: learner, data, settings and folder.
 pub struct Run<'a, L, B> {
-    /// `pnet`, `rnet` or `onet`.
+    /// Name of the net: `pnet`, `rnet` or `onet`.
     pub net: &'a str,
-    /// The net.
+    /// Net in training.
     pub learner: L,
-    /// Its crops.
+    /// Training and validation crops.
     pub batches: &'a B,
     /// All settings.
     pub config: &'a TrainConfig,
-    /// Where checkpoints, measurements and the final weights go.
+    /// Folder for checkpoints, measurements and the final weights.
     pub folder: &'a Folder,
-    /// Weights of the other nets, to be kept in each checkpoint so that `detect` can use it.
+    /// Weights of the other nets, stored in each checkpoint so that `detect` can use it.
     pub others: Option<&'a Weights>,
-    /// Set to true by anyone, it ends the run after the step at hand.
+    /// Ends the run after the current step once it is set to true by any thread.
     pub stop: &'a AtomicBool,
 }
 
 impl<L: Learner, B: Batches<Batch = L::Batch>> Run<'_, L, B> {
-    /// Trains to the end, from the newest good checkpoint in the folder if there is one.
+    /// Trains to the end, starting from the newest valid checkpoint in the folder if there is one.
     ///
     /// # Errors
     ///
-    /// [`RunError`]; the last good checkpoint is kept.
+    /// [`RunError`]; the last valid checkpoint is kept.
     pub fn run(self, mut watch: impl FnMut(&Event<'_>)) -> Result<End, RunError> {
         session::run(self, &mut watch)
     }

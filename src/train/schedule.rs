@@ -1,42 +1,44 @@
-//! Learning rates over the steps of a run: constant, in steps or along a cosine, each with a linear warm-up.
+//! Learning rate schedules: constant, in steps or along a cosine, each with a linear warm-up.
 
-/// How the learning rate goes on after the warm-up.
+/// Shape of the schedule after the warm-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "toolkit", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "lowercase"))]
 pub enum Decay {
-    /// It stays.
+    /// The rate is constant.
     Constant,
-    /// At the start of certain epochs it is multiplied by a factor.
+    /// The rate is multiplied by a factor at the start of certain epochs.
     Step,
-    /// It falls along half a cosine until the last step.
+    /// The rate follows half a cosine down to the last step.
     Cosine,
 }
 
-/// A learning rate for every step, relative to the optimizer's.
+/// Learning rate for every step, relative to the optimizer's.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "toolkit", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub struct Schedule {
-    /// What follows the warm-up.
+    /// Shape of the schedule after the warm-up.
     pub kind: Decay,
-    /// Steps over which the rate rises in a line; the first step has `1 / warmup_steps` of it.
+    /// Number of steps over which the rate rises linearly; the first step has `1 / warmup_steps` of the rate.
     pub warmup_steps: u64,
     /// [`Decay::Step`]: epochs (the first is 0) at whose start the rate is multiplied by `factor`.
     pub epochs: Vec<u64>,
-    /// [`Decay::Step`]: that factor.
+    /// [`Decay::Step`]: factor by which the rate is multiplied.
     pub factor: f64,
-    /// [`Decay::Cosine`]: the share that is left at the last step.
+    /// [`Decay::Cosine`]: share of the rate at the last step.
     pub end: f64,
 }
 
 impl Schedule {
-    /// Always the optimizer's own rate.
+    /// Creates a schedule that always uses the optimizer's own rate.
     pub fn constant() -> Self {
         Self { kind: Decay::Constant, warmup_steps: 0, epochs: Vec::new(), factor: 1.0, end: 1.0 }
     }
 
-    /// The share of the optimizer's rate for `step` (from 0) of `steps` in all, `per_epoch` of them an epoch.
+    /// Returns the share of the optimizer's rate for `step` (from 0) of `steps` in total, with `per_epoch`
+    /// steps per epoch.
     ///
-    /// The cosine (Loshchilov and Hutter 2017, without restarts) runs from the end of the warm-up to the last step, which has `end`.
+    /// The cosine (Loshchilov and Hutter 2017, without restarts) runs from the end of the warm-up to the last
+    /// step, at which the share is `end`.
     pub fn share(&self, step: u64, steps: u64, per_epoch: u64) -> f64 {
         if step < self.warmup_steps {
             return (step + 1) as f64 / self.warmup_steps as f64;

@@ -1,4 +1,4 @@
-//! [`Trainer`]: plays the beats of a recipe's program. It knows no net.
+//! [`Trainer`]: plays the beats of a recipe's program. It is independent of the net.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -12,27 +12,28 @@ use crate::record::{Part, Slot, State, StateError};
 use crate::tensor::Tensor;
 use crate::weights::WeightsError;
 
-/// Why training stopped.
+/// Error that stopped training.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
     /// The weights do not fit the net, or the batch is too large to index.
     #[error(transparent)]
     Net(#[from] NetError),
-    /// A tensor to start from or to go on with is missing or misshapen.
+    /// A tensor to start from or to restore is missing or misshapen.
     #[error(transparent)]
     State(#[from] StateError),
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// A loss or gradient is NaN or infinite. The parameters are those before that step: no later step changed them.
+    /// A loss or gradient is NaN or infinite. The parameters are those before that step; no later step has
+    /// changed them.
     #[error("the {what} of {net} is not finite in step {step}; lower the learning rate, or look for broken samples")]
     NotFinite {
-        /// Which net.
+        /// Name of the net.
         net: &'static str,
-        /// Which loss; or whose gradient, with the tasks that had a part in it.
+        /// Name of the loss; or of the tensors whose gradient it is, with the tasks that contributed to it.
         what: String,
-        /// Steps before that one.
+        /// Number of steps before that one.
         step: u32,
     },
 }
@@ -43,46 +44,47 @@ impl From<WeightsError> for TrainError {
     }
 }
 
-/// A step in numbers.
+/// Figures of one step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepReport {
-    /// Steps before it.
+    /// Number of steps before this one.
     pub step: u32,
     /// L2 norm of all gradients.
     pub gradient_norm: f64,
-    /// Losses and the like.
+    /// Losses and other figures.
     pub meters: Meters,
 }
 
-/// Submissions that the host may be ahead of the device: while one runs, the next waits for it with its batch.
+/// Number of submissions by which the host may be ahead of the device: while one runs, the next is queued
+/// with its batch.
 const AHEAD: usize = 2;
 
-/// Trains by a recipe: parameters and optimizer state stay on the device.
+/// Trains by a recipe; parameters and optimizer state stay on the device.
 pub struct Trainer<R: Recipe> {
     recipe: R,
     inputs: R::Inputs,
     session: Session,
-    /// Everything but the recording, which the session has.
+    /// The program without its recording, which the session owns.
     program: Program,
     /// Submissions of a step, and of a validation batch.
     plays: [Vec<Submission>; 2],
     seed: u32,
     step: u32,
-    /// Validation batches so far.
+    /// Number of validation batches so far.
     validated: u32,
-    /// Steps whose reports were handed out.
+    /// Number of steps whose reports have been returned.
     told: u32,
-    /// Submissions that the device has not been waited for, oldest first.
+    /// Submissions that have not been waited for, oldest first.
     under_way: VecDeque<Flight>,
 }
 
-/// Parts that are submitted together, for one micro-batch or for none in particular.
+/// Parts that are submitted together, for one micro-batch, or independent of micro-batches.
 struct Submission {
     parts: Vec<Part>,
     micro_batch: Option<u32>,
 }
 
-/// `beats` as submissions: what one micro-batch or none needs goes together.
+/// Groups `beats` into submissions; without micro-batches, all parts form one submission.
 fn plays(beats: &[Beat], micro_batches: u32) -> Vec<Submission> {
     if micro_batches == 1 {
         let parts = beats.iter().map(|beat| match beat {
@@ -101,12 +103,13 @@ fn plays(beats: &[Beat], micro_batches: u32) -> Vec<Submission> {
 }
 
 impl<R: Recipe> Trainer<R> {
-    /// A trainer by `recipe` on `engine`, from the tensors `start`, whose optimizer has seen no step. Dropout follows `seed`.
+    /// Creates a trainer by `recipe` on `engine`, starting from the tensors `start` with an optimizer in its
+    /// initial state. Dropout follows `seed`.
     ///
     /// # Errors
     ///
-    /// [`TrainError::State`] if a tensor is missing or misshapen, [`TrainError::Net`] if a batch is too large to index,
-    /// [`TrainError::Engine`] if the device cannot hold a batch or compile a kernel.
+    /// [`TrainError::State`] if a tensor is missing or misshapen, [`TrainError::Net`] if a batch is too large
+    /// to index, [`TrainError::Engine`] if the device cannot hold a batch or compile a kernel.
     pub fn new(engine: &Engine, recipe: R, start: &BTreeMap<String, Tensor>, seed: u32) -> Result<Self, TrainError> {
         let (mut program, inputs) = recipe.program(engine.facts())?;
         let session = engine.load(std::mem::take(&mut program.recording))?;
@@ -117,16 +120,17 @@ impl<R: Recipe> Trainer<R> {
         Ok(trainer)
     }
 
-    /// Goes on after `step` steps from `states`, which [`Trainer::states`] gave then.
+    /// Restores `states`, as returned by [`Trainer::states`] after `step` steps, and continues from there.
     ///
     /// # Errors
     ///
-    /// [`TrainError::State`] if a tensor is missing or misshapen, [`TrainError::Net`] if one is not finite; nothing has changed then.
+    /// [`TrainError::State`] if a tensor is missing or misshapen, [`TrainError::Net`] if one is not finite;
+    /// the trainer is then unchanged.
     pub fn restore(&mut self, step: u32, states: &BTreeMap<String, Tensor>) -> Result<(), TrainError> {
         self.begin(step, states, false)
     }
 
-    /// `fresh` moments are zero.
+    /// Loads `states` after `step` steps; if `fresh`, moments start at zero.
     fn begin(&mut self, step: u32, states: &BTreeMap<String, Tensor>, fresh: bool) -> Result<(), TrainError> {
         let mut states = states.clone();
         let broken = states.iter().find_map(|(name, tensor)| {
@@ -149,35 +153,37 @@ impl<R: Recipe> Trainer<R> {
             self.land()?;
         }
         self.session.set(&states)?;
-        // A fault of before is forgotten.
+        // Clears an earlier fault.
         self.session.write(self.program.report.status, bytemuck::bytes_of(&Status::default()));
         (self.step, self.told) = (step, step);
         Ok(())
     }
 
-    /// How it trains.
+    /// Returns the recipe.
     pub fn recipe(&self) -> &R {
         &self.recipe
     }
 
-    /// Steps done.
+    /// Returns the number of steps done.
     pub fn steps(&self) -> u32 {
         self.step
     }
 
-    /// Positions of the recording's steps that one step of training plays, once for each time that it plays them.
+    /// Returns the positions of the recording's steps that one training step plays, each as often as it is
+    /// played.
     pub fn dispatches(&self) -> Vec<usize> {
         let parts = self.plays[0].iter().flat_map(|play| &play.parts);
         parts.flat_map(|part| self.session.recording().steps_of(*part)).collect()
     }
 
-    /// The recording with its memory, for tests and benches.
+    /// Returns the recording with its memory, for tests and benchmarks.
     pub fn session(&mut self) -> &mut Session {
         &mut self.session
     }
 
-    /// Plays one step on `batch` at learning rate `rate`. On a GPU this is one submission, or some for each micro-batch, which are not
-    /// waited for: the host may prepare the next batch meanwhile. What came of it is told by [`Trainer::reports`].
+    /// Plays one step on `batch` at learning rate `rate`. On a GPU this is one submission, or several per
+    /// micro-batch, and the call does not wait for them: the host may prepare the next batch meanwhile.
+    /// Results are returned by [`Trainer::reports`].
     ///
     /// # Errors
     ///
@@ -206,7 +212,7 @@ impl<R: Recipe> Trainer<R> {
         Ok(())
     }
 
-    /// Waits for the oldest play under way.
+    /// Waits for the oldest submission in flight.
     fn land(&mut self) -> Result<(), TrainError> {
         if let Some(flight) = self.under_way.pop_front() {
             self.session.collect(flight)?;
@@ -214,11 +220,12 @@ impl<R: Recipe> Trainer<R> {
         Ok(())
     }
 
-    /// Waits for the steps so far and tells of those not told before, at most the last 256.
+    /// Waits for all steps and returns the reports that have not been returned yet, at most the last 256.
     ///
     /// # Errors
     ///
-    /// [`TrainError::NotFinite`] if one of them met a NaN or infinity, [`TrainError::Engine`] if the device failed.
+    /// [`TrainError::NotFinite`] if one of the steps produced NaN or infinity, [`TrainError::Engine`] if the
+    /// device failed.
     pub fn reports(&mut self) -> Result<Vec<StepReport>, TrainError> {
         let first = self.told.max(self.step.saturating_sub(RING));
         let reports = self.read(&self.program.report.clone(), first..self.step)?;
@@ -226,11 +233,11 @@ impl<R: Recipe> Trainer<R> {
         Ok(reports)
     }
 
-    /// Losses of all samples of `batch` without learning.
+    /// Returns the losses of all samples of `batch`, without learning.
     ///
     /// # Errors
     ///
-    /// As [`Trainer::reports`]; the step is that at which it is asked.
+    /// As for [`Trainer::reports`]; the step is the current one.
     pub fn evaluate(&mut self, batch: &R::Batch) -> Result<Meters, TrainError> {
         let at = self.validated;
         self.validated += 1;
@@ -271,7 +278,8 @@ impl<R: Recipe> Trainer<R> {
         Err(TrainError::NotFinite { net: self.recipe.name(), what, step: status.step })
     }
 
-    /// The gradient at `place` in words, with the tasks that were learned in its step: what lies before the heads is shared by all.
+    /// Describes the gradient at `place`, with the tasks that were trained in its step, since all tasks share
+    /// the layers before the heads.
     fn gradient(&self, report: &ReportSlots, step: &StepReport, place: usize) -> String {
         let prefix = format!("{}.", self.recipe.name());
         let names = self.program.learned.get(place).map_or(&[][..], |learned| &learned.state.tensors);
@@ -280,7 +288,8 @@ impl<R: Recipe> Trainer<R> {
         format!("gradient of {} ({})", names.join(" and "), tasks.collect::<Vec<_>>().join(", "))
     }
 
-    /// Every state by name: parameters, and the optimizer's moments as `optimizer.<moment>.<tensor>`. This is what a checkpoint keeps.
+    /// Returns every state by name: parameters, and the optimizer's moments as `optimizer.<moment>.<tensor>`,
+    /// as stored in a checkpoint.
     ///
     /// # Errors
     ///
@@ -289,7 +298,7 @@ impl<R: Recipe> Trainer<R> {
         Ok(self.session.states()?)
     }
 
-    /// The trained tensors by name.
+    /// Returns the trained tensors by name.
     ///
     /// # Errors
     ///
@@ -300,7 +309,7 @@ impl<R: Recipe> Trainer<R> {
         Ok(states)
     }
 
-    /// Gradients of the last step, by the names of the tensors.
+    /// Returns the gradients of the last step, by name of the tensor.
     ///
     /// # Errors
     ///

@@ -1,4 +1,5 @@
-//! Crops cut out of pictures that the test makes up: the same whatever the number of threads, what is wrong is named, no half file.
+//! Crops cut out of synthetic images: results do not depend on the number of threads, faults are named, and
+//! no partial file is left.
 
 use std::collections::HashMap;
 use std::fs;
@@ -16,7 +17,8 @@ use mtcmcn::train::initial_weights;
 use mtcmcn::train::run::{Batches as _, Cause};
 use mtcmcn::{Config, Detector, Engine, Frame, Weights};
 
-/// A folder with a list of pictures, which goes with the test. The pictures are made when they are read.
+/// A folder with a list of images, removed at the end of the test. The images are generated when they are
+/// read.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -32,7 +34,7 @@ impl Scratch {
         self.0.join(name)
     }
 
-    /// A list of `count` pictures, each with a face and some with two.
+    /// Creates a list of `count` images with one or two faces each.
     fn with_list(count: usize) -> Self {
         let scratch = Self::new();
         let lines: Vec<String> = (0..count).map(line).collect();
@@ -44,7 +46,7 @@ impl Scratch {
         self.config_with(settings, "")
     }
 
-    /// With more settings of the crops.
+    /// Returns settings with additions to those of the crops.
     fn config_with(&self, settings: &str, crops: &str) -> TrainConfig {
         let sources = format!("[[data.sources]]\nformat = 'json'\nannotations = {:?}\n", self.path("list.ndjson"));
         let less = "[data.crops]\nnegatives_per_image = 8\ntries_per_face = 8\nlandmark_crops = 3\n";
@@ -69,7 +71,7 @@ impl Scratch {
         prepare(&CropJob { net, config, earlier, teacher: None, read, stop }, &self.path(out), &mut |_| {})
     }
 
-    /// Files that a listing shows, hidden ones too.
+    /// Returns the names of all files in the folder, including hidden ones.
     fn names(&self) -> Vec<String> {
         let mut names: Vec<String> =
             fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -84,7 +86,7 @@ impl Drop for Scratch {
     }
 }
 
-/// Left, top and side of the faces of a picture.
+/// Returns left, top and side of the faces of an image.
 fn faces(number: usize) -> Vec<[f64; 3]> {
     let first = [10.0 + (number % 7) as f64 * 5.0, 12.0 + (number % 5) as f64 * 4.0, 40.0];
     if number.is_multiple_of(3) { vec![first, [110.0, 60.0, 44.0]] } else { vec![first] }
@@ -99,7 +101,7 @@ fn line(number: usize) -> String {
     format!("{{\"path\": \"{number}.png\", \"faces\": [{}]}}\n", faces.join(", "))
 }
 
-/// Noise with a bright square for each face.
+/// Creates an image of noise with a bright square for each face.
 fn picture(path: &Path) -> Result<Frame, Cause> {
     let number: usize = path.file_stem().unwrap().to_str().unwrap().parse()?;
     let (width, height) = (170 + (number % 2) as u32 * 10, 120);
@@ -150,7 +152,7 @@ fn no_image_is_in_two_parts_and_the_report_counts_what_is_there() {
     assert!(shard.notes().contains("\"net\":\"pnet\""), "{}", shard.notes());
 }
 
-/// Faces are bright and flat, the rest is noise: a crop's pixels say whether its label is right.
+/// Faces are bright and flat and the rest is noise, so the pixels of a crop show whether its label is right.
 #[test]
 fn pixels_belong_to_their_labels() {
     let scratch = Scratch::with_list(30);
@@ -160,7 +162,8 @@ fn pixels_belong_to_their_labels() {
         let pixels = shard.pixels(i);
         let bright = pixels.chunks_exact(3).filter(|pixel| pixel[0] > 205 && pixel[2] < 205).count() as f64 / 144.0;
         match record.sample {
-            // An overlap of 0.3 of the union is at most so much of a window of the same or a larger size; a smaller one may lie in a face.
+            // The limit of 0.3 on the overlap does not bound the bright share: a window smaller than a face
+            // may lie within it.
             SampleKind::Negative => assert!(bright <= 1.0),
             SampleKind::Positive | SampleKind::Landmarks => assert!(bright > 0.45, "crop {i}: {bright}"),
             SampleKind::Part => assert!(bright > 0.3, "crop {i}: {bright}"),
@@ -169,7 +172,7 @@ fn pixels_belong_to_their_labels() {
             let [x1, y1, x2, y2] = [0, 1, 2, 3].map(|k| f64::from(record.targets.values[k]));
             let inside = (x2 + 1.0).min(1.0) - x1.max(0.0);
             let share = inside * ((y2 + 1.0).min(1.0) - y1.max(0.0));
-            // Two faces may be in one window; a pixel of 144 on each edge of the face may be mixed.
+            // A window may contain two faces, and a pixel on each edge of the face may be mixed (one of 144).
             assert!(bright > share - 0.34, "crop {i}: {bright} bright, {share} of it is face");
         }
     }
@@ -196,7 +199,7 @@ fn what_the_earlier_nets_find_is_what_the_cascade_would_show_the_next() {
         for (found, score) in found.iter().flat_map(|found| &found.boxes) {
             assert!((0.4..=1.0).contains(score));
             assert!([found.x1, found.y1, found.x2, found.y2].iter().all(|edge| edge.fract() == 0.0), "{found:?}");
-            // Truncation toward zero makes what reaches beyond 0 smaller, and the rest larger.
+            // Truncation toward zero shrinks a side that begins below 0 and enlarges others.
             assert!((found.width() - found.height()).abs() <= 2.0, "{found:?}");
         }
     }
@@ -223,7 +226,7 @@ fn images_that_cannot_be_read_and_faces_outside_are_named_counted_and_skipped() 
     assert!(named(["list.ndjson:8:", "7.png", "a torn file", "skipped"]), "{text:?}");
     assert!(named(["list.ndjson:21:", "20.png", "(900, 900)", "outside"]), "{text:?}");
     assert!(named(["list.ndjson:22:", "", "", "skipped"]), "{text:?}");
-    // Strictly, the first of them ends it, and no file is left.
+    // In strict mode the first fault ends the work, and no file is left.
     fs::remove_file(scratch.path("p.shard")).unwrap();
     fs::write(scratch.path("list.ndjson"), (0..20).map(line).collect::<String>()).unwrap();
     let error = scratch.prepare_with(&scratch.config("data.strict = true"), "pnet", None, "p.shard", &read, &never).unwrap_err();
@@ -288,7 +291,7 @@ fn a_kind_that_the_data_lacks_is_named_when_batches_are_made() {
     assert_eq!((used.len(), used.iter().filter(|kind| **kind == 0).count()), (32, 0));
 }
 
-/// Has a teacher of first weights label the pictures of `scratch`.
+/// Labels the images of `scratch` with a teacher that has random weights.
 fn labelled(scratch: &Scratch, settings: &str, engine: &Engine) -> Result<Option<TrainConfig>, CropsError> {
     let weights = initial_weights(4).unwrap();
     let (config, folder) = (scratch.config(settings), scratch.path("labels"));
@@ -305,7 +308,7 @@ fn pool(config: &TrainConfig) -> Vec<Photo> {
 #[test]
 fn a_teacher_that_agrees_with_nobody_leaves_labels_and_parts_as_they_are() {
     let scratch = Scratch::with_list(23);
-    // Nothing overlaps that much, and nothing is that sure.
+    // No overlap and no score reaches these limits.
     let settings = "[teacher]\noverlap = 1.0\naccept = 1.0\nignore = 1.0";
     let config = labelled(&scratch, settings, &Engine::cpu()).unwrap().unwrap();
     let (was, is) = (pool(&scratch.config(settings)), pool(&config));

@@ -1,4 +1,4 @@
-//! Readers and writers of annotations and detections: what they read, and what they say about files that are wrong.
+//! Readers and writers of annotations and detections: their results, and their messages about faulty files.
 
 #[cfg(feature = "toolkit")]
 mod aflw;
@@ -22,12 +22,12 @@ use std::path::Path;
 use mtcmcn::data::{DataError, Faults, FileFaults};
 use mtcmcn::geometry::BoundingBox;
 
-/// What `parse` makes of `text` where faults are collected, and the faults as `line: text`.
+/// Parses `text` in lenient mode; returns the result, and the faults as `line: text`.
 pub(crate) fn lenient<T>(text: &str, parse: impl Fn(&[u8], &mut FileFaults) -> Result<T, DataError>) -> (T, Vec<String>) {
     let mut faults = Faults::lenient();
     let found = parse(text.as_bytes(), &mut faults.of(Path::new("f"))).expect("faults are collected");
     assert_eq!(faults.list().len(), faults.skipped() + faults.noted());
-    // Strict reading stops exactly if there is a fault.
+    // Strict reading fails exactly if there is a fault.
     let strict = parse(text.as_bytes(), &mut Faults::strict().of(Path::new("f")));
     match (faults.list().first(), strict) {
         (None, Ok(_)) => {}
@@ -37,8 +37,8 @@ pub(crate) fn lenient<T>(text: &str, parse: impl Fn(&[u8], &mut FileFaults) -> R
     (found, faults.list().iter().map(|fault| format!("{}: {}", fault.line, fault.what)).collect())
 }
 
-/// What `parse` makes of a text without faults, which must also be what it makes of it with CRLF, a byte order mark, blank lines at the
-/// end, and without the last newline.
+/// Parses a text without faults. The result must be the same with CRLF, with a byte order mark, with blank
+/// lines at the end, and without the last newline.
 pub(crate) fn clean<T: PartialEq + std::fmt::Debug>(text: &str, parse: impl Fn(&[u8], &mut FileFaults) -> Result<T, DataError>) -> T {
     let (found, faults) = lenient(text, &parse);
     assert_eq!(faults, Vec::<String>::new());
@@ -53,7 +53,7 @@ pub(crate) fn edges(b: BoundingBox) -> [f32; 4] {
     [b.x1, b.y1, b.x2, b.y2]
 }
 
-/// That `found` are as many faults as `expected`, each beginning with its line and containing the words.
+/// Checks that there are as many faults as `expected`, each with the given line and words.
 #[track_caller]
 pub(crate) fn assert_faults(found: &[String], expected: &[(usize, &str)]) {
     assert_eq!(found.len(), expected.len(), "{found:#?}");

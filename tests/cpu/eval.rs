@@ -1,4 +1,5 @@
-//! Figures of every protocol against `tests/fixtures/golden_eval.json`, which `tools/golden_eval.py` computes by a second implementation.
+//! Results of every protocol, compared with `tests/fixtures/golden_eval.json`, which the second
+//! implementation in `tools/golden_eval.py` computes.
 
 use glam::Vec2;
 use mtcmcn::data::fddb::{Ellipse, Region, ScoredRegion};
@@ -12,7 +13,7 @@ use serde_json::Value;
 
 use crate::synthetic::{MadeUp, Sides, Stream, bounding_box, detections, faces, shifted};
 
-/// Sums of some thousand ratios in another order: each of the 1,000 terms of an area rounds once.
+/// Tolerance for sums in a different order: each of the 1,000 terms of an area is rounded once.
 const CLOSE: f64 = 1e-12;
 
 fn golden() -> Value {
@@ -40,7 +41,7 @@ fn found(kind: &str, seed: u64, boxes: &[Vec<Sides>]) -> Vec<Vec<Detection>> {
     boxes.iter().map(|boxes| detections(kind, &mut stream, boxes)).collect()
 }
 
-/// Average precision of one golden case of WIDER FACE.
+/// Checks the average precision of one golden case of WIDER FACE.
 fn wider_case(case: &Value, areas: &[Vec<BoundingBox>], counted: &[Vec<bool>], found: &[Vec<Detection>]) {
     let images: Vec<wider::WiderCase> =
         (0..areas.len()).map(|at| wider::WiderCase { faces: &areas[at], counted: &counted[at], detections: &found[at] }).collect();
@@ -167,7 +168,7 @@ fn five_landmarks_on_made_up_faces() {
     }
 }
 
-/// Of length 1, in single precision.
+/// Returns the vector scaled to length 1, in single precision.
 fn unit(vector: &[i64]) -> Vec<f32> {
     let length = vector.iter().map(|value| (*value as f64).powi(2)).sum::<f64>().sqrt();
     vector.iter().map(|value| (*value as f64 / length) as f32).collect()

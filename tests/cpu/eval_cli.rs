@@ -8,7 +8,7 @@ use crate::cli::{Ended, Scratch};
 use crate::cli_faces;
 use crate::data::{f32s, names, npy, npz};
 
-/// Two images, three faces: one heavily occluded, one flagged invalid.
+/// Two images with three faces, of which one is heavily occluded and one flagged invalid.
 const TRUTH: &str = "x/a.jpg
 3
 10 10 20 20 0 0 0 0 0 0
@@ -19,7 +19,7 @@ x/b.jpg
 0 0 0 0 0 0 0 0 0 0
 ";
 
-/// Both faces found, the invalid one too, and a false alarm between.
+/// All faces are found, including the invalid one, with a false alarm among them.
 const FOUND: &str = r#"{"path":"x/a.jpg","width":300,"height":200,"faces":[{"box":[10,10,30,30],"score":0.9},{"box":[200,10,240,50],"score":0.88},{"box":[50,10,90,50],"score":0.8}]}
 {"path":"x/b.jpg","faces":[{"box":[0,0,20,20],"score":0.85}]}
 "#;
@@ -31,7 +31,7 @@ fn files() -> Scratch {
     scratch
 }
 
-/// The one object that a run without faults prints.
+/// Returns the JSON object printed by a run without faults.
 fn figures(ended: &Ended) -> Value {
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{}", ended.stdout);
     let objects = ended.objects();
@@ -55,7 +55,7 @@ fn boxes_are_scored_from_json_lines_and_from_a_tree_alike() {
     let figures = figures(&found);
     let all = row(&figures, "all");
     assert_eq!(all["faces"], 2);
-    // Recall and precision: (1/2, 1), (1/2, 1/2), (1, 2/3).
+    // Recall and precision are (1/2, 1), (1/2, 1/2), (1, 2/3).
     assert_near(&all["ap_50"], 0.5 + 0.5 * 2.0 / 3.0);
     assert_near(&all["ap_30"], 0.5 + 0.5 * 2.0 / 3.0);
     assert_near(&all["recall_at_0"], 0.5);
@@ -68,7 +68,7 @@ fn boxes_are_scored_from_json_lines_and_from_a_tree_alike() {
     for name in ["precision_recall.svg", "precision_recall.png"] {
         assert!(fs::metadata(scratch.path("p").join(name)).unwrap().len() > 1000, "{name}");
     }
-    // The official tree that `eval wider` writes is read again to the same figures.
+    // The official folder structure written by `eval wider`, when read again, gives the same figures.
     let wider = |source: &[&str]| scratch.run(&[&["eval", "wider", "truth.txt", "--json"], source].concat());
     let first = wider(&["--detections", "found.ndjson", "--official", "tree"]);
     assert!(fs::read_to_string(scratch.path("tree/x/a.txt")).unwrap().starts_with("a\n3\n10 10 20 20 0.9\n"));
@@ -80,7 +80,7 @@ fn boxes_are_scored_from_json_lines_and_from_a_tree_alike() {
 fn wider_face_counts_the_flagged_face_neither_way() {
     let scratch = files();
     let figures = figures(&scratch.run(&["eval", "wider", "truth.txt", "--detections", "found.ndjson", "--json"]));
-    // Image b has no face, so its false alarm adds nothing: the protocol's own rule.
+    // Image b has no face, so by the protocol's rule its false alarm does not count.
     assert_eq!(row(&figures, "all"), &json!({"part": "all", "faces": 2, "ap": 1.0}));
 }
 
@@ -101,7 +101,8 @@ fn fddb_reads_and_writes_the_official_forms() {
     let names: Vec<&str> =
         first["curves"]["discrete_roc"]["series"].as_array().unwrap().iter().map(|series| series["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["measured", "MTCNN, published points", "MTCNN"]);
-    // Rate, false positives, threshold; the lowest threshold first, as the official program writes it.
+    // Columns are rate, false positives, threshold; the lowest threshold comes first, as in the official
+    // program.
     let curve = fs::read_to_string(scratch.path("out/DiscROC.txt")).unwrap();
     assert_eq!(curve.lines().collect::<Vec<_>>(), ["0.5 2 0.3", "0.5 1 0.7", "0.25 1 0.8", "0.25 0 0.9"]);
     assert_eq!(figures(&run("out", "again"))["rows"], first["rows"]);
@@ -154,7 +155,7 @@ fn verification_takes_every_form_of_pairs() {
             values.extend(vector);
         }
         called.push(format!("Q{fold}/Q{fold}_0001"));
-        // Of one fold the two persons look alike.
+        // In one fold the two persons have similar embeddings.
         values.extend(if fold == 4 { [1.0, 0.01] } else { [0.0, 1.0] });
     }
     let called: Vec<&str> = called.iter().map(String::as_str).collect();
@@ -171,7 +172,7 @@ fn verification_takes_every_form_of_pairs() {
     for args in [&["agedb.txt", "--form", "agedb"], &["calfw.txt", "--form", "calfw"]] {
         assert_eq!(figures(&run(args))["rows"], want["rows"], "{args:?}");
     }
-    // A pair without an embedding is named by its line; of CACD-VS, which has no list, none is left here.
+    // A pair without an embedding is reported by its line. CACD-VS has no list, so no pair is left.
     scratch.write("more.txt", lfw.replace("P7\t1\t2\n", "P7\t1\t3\n").as_bytes());
     let ended = run(&["more.txt"]);
     assert_eq!(ended.code, Some(2));
@@ -181,7 +182,8 @@ fn verification_takes_every_form_of_pairs() {
     assert!(ended.stderr.contains("no pair of CACD-VS has both its embeddings in e.npz"), "{}", ended.stderr);
 }
 
-/// What a run says about `truth` or `found`, each named by file and line, where the other is as it should be.
+/// Checks the messages about a faulty `truth` or `found`, by file and line, with a valid file in the other
+/// place.
 fn complaints(truth: &[u8], found: &[u8], wants: &[&str]) {
     let scratch = files();
     scratch.write("truth.txt", truth);
@@ -248,7 +250,7 @@ fn line_ends_do_not_matter_and_an_empty_file_of_detections_is_told() {
     }
 }
 
-/// Runs on the images of [`cli_faces::scratch`] with its noise weights, four faces in each.
+/// Runs the search on the images of [`cli_faces::scratch`] with its noise weights; each image has four faces.
 fn search(scratch: &Scratch, args: &[&str]) -> Ended {
     let common =
         ["eval", "boxes", "truth.txt", "--images", ".", "--weights", "noise.safetensors", "--device", "cpu", "--thresholds", "0,0,0"];
@@ -271,7 +273,8 @@ fn finished_images_are_not_searched_again() {
     }
     let kept = figures(&search(&scratch, &["--json", "--keep", "kept.ndjson"]));
     assert_eq!(kept, whole);
-    // Killed while it wrote the third image: two are known, and the file is whole again after.
+    // The run was killed while it wrote the third image: two are complete, and the resumed run completes the
+    // file.
     let text = fs::read_to_string(scratch.path("kept.ndjson")).unwrap();
     let half = text.trim_end().rfind('\n').unwrap() + 40;
     scratch.write("kept.ndjson", &text.as_bytes()[..half]);
@@ -280,10 +283,10 @@ fn finished_images_are_not_searched_again() {
     }
     assert_eq!(figures(&search(&scratch, &["--json", "--keep", "kept.ndjson"])), whole);
     assert_eq!(fs::read_to_string(scratch.path("kept.ndjson")).unwrap(), text);
-    // It is also a file of detections, and says what made it.
+    // The file is also a valid file of detections, and states how it was made.
     let again = figures(&scratch.run(&["eval", "boxes", "truth.txt", "--detections", "kept.ndjson", "--json"]));
     assert_eq!((&again["rows"], &again["setting"]), (&whole["rows"], &whole["setting"]));
-    // Another setting is refused, and so is a file that is not ours.
+    // Other settings are refused, and so is a foreign file.
     let other = search(&scratch, &["--keep", "kept.ndjson", "--min-face", "24"]);
     assert_eq!((other.code, other.stdout.as_str()), (Some(2), ""));
     assert!(other.stderr.contains("line 1 has min face 20 and not 24") && other.stderr.contains("--redo"), "{}", other.stderr);

@@ -1,4 +1,4 @@
-//! A short run of every fuzz target: mutations of `fuzz/seeds`, the same every time.
+//! A short run of every fuzz target with mutations of `fuzz/seeds`, the same in every run.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use crate::fuzz_targets::{TARGETS, run};
 use crate::synthetic::Stream;
 
-/// Mutations of each seed.
+/// Number of mutations of each seed.
 const ROUNDS: usize = 400;
 
-/// What readers of numbers stumble over.
+/// Inputs that are difficult for readers of numbers.
 const PROVOCATIONS: [&str; 16] = [
     "-1",
     "0",
@@ -40,14 +40,14 @@ fn seeds(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
     files.into_iter().map(|file| (file.clone(), fs::read(file).unwrap())).collect()
 }
 
-/// A place in `bytes`, or at their end.
+/// Draws a position in `bytes` or at their end.
 fn place(stream: &mut Stream, bytes: &[u8]) -> usize {
     stream.pick(bytes.len() as i64 + 1) as usize
 }
 
 fn span(stream: &mut Stream, bytes: &[u8]) -> std::ops::Range<usize> {
     let (a, b) = (place(stream, bytes), place(stream, bytes));
-    // Mostly short, so that the rest stays what it was.
+    // Ranges are mostly short, so that most of the input is unchanged.
     let (from, to) = (a.min(b), a.max(b));
     from..if stream.pick(4) > 0 { to.min(from + 8) } else { to }
 }

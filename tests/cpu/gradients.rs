@@ -1,7 +1,8 @@
-//! Every backward kernel's twin against central differences of the forward twin it belongs to.
+//! Every backward kernel's twin, compared with central differences of the corresponding forward twin.
 //!
-//! With `L = Σ r_i y_i` for random `r`, the gradient for `dy = r` is `dL/dx`, which `(L(x + h) - L(x - h)) / 2h` approaches. Where `y` is
-//! linear in what is varied, this is exact but for rounding, however large `h` is.
+//! With `L = Σ r_i y_i` for random `r`, the gradient for `dy = r` is `dL/dx`, which
+//! `(L(x + h) - L(x - h)) / 2h` approximates. Where `y` is linear in the varied input, the difference is
+//! exact except for rounding, for any `h`.
 
 mod elementwise;
 mod norm;
@@ -39,13 +40,14 @@ fn weighted(y: &[f32], r: &[f32]) -> f64 {
     y.iter().zip(r).map(|(y, r)| f64::from(*y) * f64::from(*r)).sum()
 }
 
-/// Some places of a slot: the first, the last, and some between.
+/// Returns some positions in a slot: the first, the last, and some between.
 fn places(len: usize) -> Vec<usize> {
     let step = (len / 23).max(1);
     (0..len).step_by(step).chain([len - 1]).collect()
 }
 
-/// Compares `gradient` with differences of `loss` over `x`. `tolerance` covers the rounding of `y` to f32 and, where `y` is curved, h².
+/// Compares `gradient` with differences of `loss` over `x`. `tolerance` covers the rounding of `y` to f32
+/// and, if `y` is not linear, an error of order h².
 fn compare(name: &str, x: &[f32], gradient: &[f32], h: f32, tolerance: f64, loss: impl Fn(&[f32]) -> f64) {
     for i in places(x.len()) {
         let [more, less] = [h, -h].map(|h| {
@@ -59,8 +61,8 @@ fn compare(name: &str, x: &[f32], gradient: &[f32], h: f32, tolerance: f64, loss
     }
 }
 
-/// As [`compare`], with differences of fourth order, which err by h⁴/30 of the fifth derivative: for what is
-/// curved.
+/// Compares as [`compare`] does, but with differences of fourth order, whose error is h⁴/30 times the fifth
+/// derivative, for functions that are not linear.
 fn compare_curved(name: &str, x: &[f32], gradient: &[f32], h: f32, tolerance: f64, loss: impl Fn(&[f32]) -> f64) {
     for i in places(x.len()) {
         let difference = |h: f32| {
@@ -77,14 +79,16 @@ fn compare_curved(name: &str, x: &[f32], gradient: &[f32], h: f32, tolerance: f6
     }
 }
 
-/// What rounding every `y` to f32 may do to a difference of `Σ r y` with step `h`, and the gradient's own rounding.
+/// Returns the tolerance for rounding every `y` to f32 in a difference of `Σ r y` with step `h`, and for the
+/// gradient's own rounding.
 fn rounding(y: &[f32], r: &[f32], h: f32) -> f64 {
     let magnitude: f64 = y.iter().zip(r).map(|(y, r)| f64::from((y * r).abs())).sum();
     let random_walk = magnitude / (y.len() as f64).sqrt();
     f64::from(f32::EPSILON) * (4.0 * random_walk / f64::from(h) + 4.0 * magnitude.sqrt() + 1.0)
 }
 
-/// Items, channels, rows, columns, output channels, kernel side: one element, odd sizes, beyond a group of 16 channels.
+/// Items, channels, rows, columns, output channels, kernel side: includes one element, odd sizes, and more
+/// than a group of 16 channels.
 const CONVS: [[u32; 6]; 6] =
     [[1, 1, 1, 1, 1, 1], [2, 3, 5, 7, 10, 3], [3, 17, 4, 4, 18, 2], [2, 33, 1, 1, 6, 1], [1, 2, 33, 6, 17, 3], [2, 3, 8, 6, 17, 5]];
 
@@ -137,7 +141,7 @@ fn dense() {
     }
 }
 
-/// The convolution of any sizes: `[n, c, h, w]` and `[out, k, stride, padding, groups]`; the last has several slabs.
+/// General convolutions: `[n, c, h, w]` and `[out, k, stride, padding, groups]`; the last has several slabs.
 const SIZES: [([u32; 4], [u32; 5]); 12] = [
     ([1, 1, 1, 1], [1, 1, 1, 0, 1]),
     ([2, 3, 5, 7], [10, 3, 1, 1, 1]),
@@ -177,7 +181,7 @@ fn convolution_of_any_sizes() {
     }
 }
 
-/// Values no closer to 0 than 1/8, so that a step of 1/16 stays on its side.
+/// Creates values that are at least 1/8 away from 0, so that a step of 1/16 does not change their sign.
 fn off_zero(len: usize, seed: u64) -> Vec<f32> {
     noise(len, seed).into_iter().map(|v| v + 0.125_f32.copysign(v)).collect()
 }
@@ -204,7 +208,8 @@ fn prelu_and_max_pool() {
         let z_shape = Shape::new(shape).unwrap();
         let (forward, y_shape) = PreluPool::new(&z_shape, k).unwrap();
         let (len, h) = (z_shape.elements() as usize, 0.0625);
-        // Positive activations all different by more than the step; and few of them, so that negative ones win windows too.
+        // All positive activations differ by more than the step; there are few of them, so that some windows
+        // have a negative maximum.
         let mut order: Vec<usize> = (0..len).collect();
         let keys = noise(len, 1);
         order.sort_by(|a, b| keys[*a].total_cmp(&keys[*b]));
@@ -226,11 +231,12 @@ fn prelu_and_max_pool() {
 fn normalization() {
     for shape in [[1, 1, 1, 1], [2, 3, 5, 7], [3, 20, 1, 3], [1, 64, 5, 5]] {
         let shape = Shape::new(shape).unwrap();
-        // Large enough for the divisor to matter.
+        // The values are large enough for the divisor to have an effect.
         let x: Vec<f32> = noise(shape.elements() as usize, 1).iter().map(|v| 400.0 * v).collect();
         let (r, h) = (noise(x.len(), 2), 1.0);
         let y = |x: &[f32]| twin(&Lrn::new(&shape), &[x], 0.0).remove(0);
-        // The third derivative of each of the nine results that an element has a part in is under 1e-4: 5 alpha, of lengths of 1 / sqrt(alpha).
+        // Each element affects nine results, whose third derivatives are below 1e-4: 5 alpha, for lengths of
+        // 1 / sqrt(alpha).
         let tolerance = rounding(&y(&x), &r, h) + 9.0 * 1e-4 * f64::from(h * h) / 6.0;
         let dx = twin(&LrnBackward::new(&shape), &[&x, &r], 0.0).remove(0);
         compare("input", &x, &dx, h, tolerance, |x| weighted(&y(x), &r));
@@ -257,8 +263,8 @@ fn gradients_accumulate() {
     assert_eq!(twin(&ConvolutionBackwardBias::new(&sizes), &[&[2.0]], 3.0)[0], [5.0]);
 }
 
-/// Every kernel whose updated slots are gradients, at its samples: whatever was there before stays in the
-/// sum.
+/// Checks every kernel whose updated slots are gradients, at its samples: the previous contents of the slots
+/// are included in the sums.
 #[test]
 fn gradients_of_general_layers_accumulate() {
     fn check<K: Samples>() {
@@ -281,7 +287,8 @@ fn gradients_of_general_layers_accumulate() {
     all!(ArgMaxPoolBackward, ChannelPoolBackward, UpsampleBackward, UnitRowsBackward);
 }
 
-/// Weighted losses of `n` samples as `mine` weighs them, all of them kept, and the gradient of one task.
+/// Compares the weighted losses of `n` samples, with all of them kept by `mine`, with the gradient of one
+/// task.
 #[test]
 fn losses() {
     for n in [1, 5, 70] {
@@ -289,12 +296,13 @@ fn losses() {
         let (y, targets) = (noise(n * outputs, 1), noise(n * TARGETS, 2));
         let all = [SampleBits::POSITIVE, SampleBits::NEGATIVE, SampleBits::PART, SampleBits::LANDMARKS];
         let kinds = words(&(0..n).map(|i| all[i % 4].0).collect::<Vec<_>>());
-        // Labels, and what a teacher may say of them.
+        // Includes labels and targets as given by a teacher.
         let faces: Vec<f32> = (0..n).map(|i| [1.0, 0.0, 0.3, 0.9][i / 4 % 4]).collect();
         let rules = words(&MiningRule::words(&[MiningRule::new(1.0, 0.5); 3]));
         let n = n as u32;
         for (task, first) in [(LossTask::Class, 0), (LossTask::Box, 2), (LossTask::Landmarks, 6)] {
-            // Rows of the three tasks, and of who is told right: of the other tasks they are zero.
+            // There are rows for the three tasks and for correct classification; those of the other tasks are
+            // zero.
             let figures = |y: &[f32]| {
                 let mut rows = match task {
                     LossTask::Class => twin(&CrossEntropy::new(n, 16, 3), &[y, &kinds, &faces], 0.0).remove(0),
@@ -308,7 +316,8 @@ fn losses() {
                 LossTask::Class => twin(&CrossEntropyBackward::new(n, 16), &[&y, &faces, &scales], 0.0).remove(0),
                 task => twin(&SquaredErrorBackward::new(task, n, 16, first), &[&y, &targets, &scales], 0.0).remove(0),
             };
-            // The third derivative of ln(1 + eˣ) is under 0.1: the difference errs by a sixtieth of h².
+            // The third derivative of ln(1 + eˣ) is below 0.1, so the error of the difference is at most h² /
+            // 60.
             let h = 0.015_625;
             let tolerance = rounding(&figures(&y), &scales[..3 * n as usize], h) + f64::from(h * h) / 60.0;
             compare(task.name(), &y, &gradient, h, tolerance, |y| weighted(&figures(y), &scales));

@@ -1,4 +1,5 @@
-//! Every kernel's native body against its twin, at every sample, with every set of vector instructions that this machine has.
+//! Every kernel's native implementation against its twin, at every sample, with every set of vector
+//! instructions of this machine.
 
 use mtcmcn::engine::compare::{first_difference, replay};
 use mtcmcn::engine::{Engine, Simd};
@@ -22,7 +23,7 @@ fn check<K: Samples>(engines: &[Engine]) {
     }
 }
 
-/// Tests beside this one may run with a set that it chose; what they assert holds for all.
+/// Tests that run concurrently may use the instruction set chosen here; their assertions hold for all sets.
 #[test]
 fn every_kernel_matches_its_twin_with_every_instruction_set_and_on_any_number_of_threads() {
     let engines = [1, 3].map(|threads| Engine::cpu_with_threads(threads).unwrap());

@@ -1,4 +1,4 @@
-//! Who may use whom under `src/`: the arrows of ARCHITECTURE.md, checked.
+//! Checks the dependencies between layers under `src/` against the arrows of ARCHITECTURE.md.
 
 use std::fs;
 use std::path::Path;
@@ -25,10 +25,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("doctor", &["cascade", "nets", "weights", "kernels", "engine", "record", "tensor", "geometry"]),
 ];
 
-/// The package that only one folder may name.
+/// A package with the only folder that may name it.
 const ONLY_IN: (&str, &str) = ("wgpu", "engine/gpu");
 
-/// What `path` (below `src/`, with `/`) does that its layer may not, line by line.
+/// Returns the uses in `path` (below `src/`, with `/`) that are forbidden in its layer, line by line.
 fn violations(path: &str, source: &str) -> Vec<String> {
     let mut found = Vec::new();
     let code = code_lines(source);
@@ -38,7 +38,8 @@ fn violations(path: &str, source: &str) -> Vec<String> {
         }
     }
     let layer = path.split(['/', '.']).next().unwrap_or_default();
-    // The root names every layer; the program has a crate of its own, so that `crate::` is itself and the compiler keeps the rest private.
+    // The crate root names every layer. The program is a crate of its own, so `crate::` refers to itself, and
+    // the compiler keeps the rest private.
     let program = ["lib", "main", "cli"].contains(&layer);
     let Some((_, allowed)) = MAY_USE.iter().find(|(name, _)| *name == layer) else {
         if !program {
@@ -58,7 +59,7 @@ fn violations(path: &str, source: &str) -> Vec<String> {
     found
 }
 
-/// Names at the root of the crate with the layer they come from: what `lib.rs` re-exports, and the exported macros.
+/// Returns the names at the root of the crate with their layers: re-exports of `lib.rs`, and exported macros.
 fn exports(lib: &str) -> Vec<(String, String)> {
     let mut found: Vec<(String, String)> =
         [("uniform", "record"), ("for_each_kernel", "kernels")].map(|(name, owner)| (name.to_owned(), owner.to_owned())).into();
@@ -69,13 +70,14 @@ fn exports(lib: &str) -> Vec<(String, String)> {
     found
 }
 
-/// What a line uses of the crate's root, also by way of `super`, which from the top of a layer is the root.
+/// Returns the names of the crate root that a line uses, including those by way of `super`, which at the top
+/// of a layer is the root.
 fn used_by(line: &str) -> Vec<String> {
     let through_super = line.split("super::").skip(1).flat_map(names).filter(|name| MAY_USE.iter().any(|(layer, _)| layer == name));
     line.split("crate::").skip(1).flat_map(names).chain(through_super).collect()
 }
 
-/// What is imported right after `crate::`: one name, or the first names of a list in braces.
+/// Returns the names imported right after `crate::`: one name, or the first segments of a list in braces.
 fn names(rest: &str) -> Vec<String> {
     let name = |text: &str| text.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
     let Some(list) = rest.strip_prefix('{') else { return vec![name(rest)] };
@@ -97,7 +99,7 @@ fn words(line: &str) -> impl Iterator<Item = &str> {
     line.split(|c: char| !(c.is_alphanumeric() || c == '_'))
 }
 
-/// Lines of code with their numbers: without comments, and with a `use` of several lines joined to one.
+/// Returns the lines of code with their numbers, without comments and with each `use` joined to one line.
 pub fn code_lines(source: &str) -> Vec<(usize, String)> {
     let mut lines: Vec<(usize, String)> = Vec::new();
     let mut open = false;
@@ -113,7 +115,7 @@ pub fn code_lines(source: &str) -> Vec<(usize, String)> {
     lines
 }
 
-/// Every file under `root` with its path below it, with `/`, in order.
+/// Returns every file under `root` in order, with its path relative to `root`, with `/`.
 pub fn sources(root: &Path) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut folders = vec![root.to_owned()];

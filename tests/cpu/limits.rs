@@ -1,4 +1,5 @@
-//! Every recording that ships keeps within what WebGPU promises of any device, so that no GPU is needed to know that it fits one.
+//! Checks every recording of the program against the limits that WebGPU guarantees on any device, without a
+//! GPU.
 
 use mtcmcn::cascade::recording;
 use mtcmcn::kernels::nn::Add;
@@ -15,10 +16,10 @@ const MOST_BUFFER_BYTES: usize = 256 << 20;
 const MOST_GROUPS: u32 = 65_535;
 const MOST_STORAGE_BUFFERS: usize = 8;
 
-/// Adapters with the default limits, both kinds.
+/// Both kinds of adapters, with the default limits.
 const DEVICES: [DeviceFacts; 2] = [DeviceFacts::adapter(false), DeviceFacts::adapter(true)];
 
-/// What of `recording` is more than every device has.
+/// Returns the items of `recording` that exceed the limits of some device.
 fn excess(recording: &Recording) -> Vec<String> {
     let mut found = Vec::new();
     for info in recording.slots().iter().filter(|info| info.range.is_none() && info.len * 4 > MOST_BUFFER_BYTES) {
@@ -61,7 +62,7 @@ fn the_cascade_fits_every_device_from_vga_to_4k() {
     }
 }
 
-/// Samples of a step as `train` has them by default.
+/// Returns the default number of samples per step in `train`.
 #[cfg(feature = "toolkit")]
 fn batch(net: Net) -> u32 {
     let config = mtcmcn::train::config::TrainConfig::default();
@@ -76,7 +77,7 @@ fn training_fits_every_device_at_the_default_batch() {
             let recipe = NetRecipe::new(net, batch(net), Objective::of(net), Optimizer::default());
             check(&format!("training of {}", net.name), &recipe.program(device).unwrap().0.recording);
         }
-        // A batch that no binding holds at once is cut.
+        // A batch that no single binding holds is divided.
         let recipe = NetRecipe::new(ONET, 512, Objective::of(ONET), Optimizer::default()).in_micro_batches(128);
         check("training of O-Net in micro-batches", &recipe.program(device).unwrap().0.recording);
     }
@@ -117,7 +118,7 @@ fn an_excess_is_found() {
     let found = sum((1 << 25) + 1);
     assert_eq!(found.len(), 3, "one binding each: {found:?}");
     assert!(sum((1 << 26) + 1).iter().any(|line| line.starts_with("slot")), "a buffer");
-    // O-Net's first activations on a batch of 512 take 132 MiB.
+    // O-Net's first activations for a batch of 512 take 132 MiB.
     let whole = NetRecipe::new(ONET, 512, Objective::of(ONET), Optimizer::default());
     let found = excess(&whole.program(DeviceFacts::adapter(true)).unwrap().0.recording);
     assert!(found.iter().any(|line| line.contains("conv")), "{found:?}");

@@ -1,14 +1,16 @@
-//! Every type has one name: two types of one name cannot both be what a reader takes it for.
+//! Checks that type names are unique, so that a name always means the same type.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::layers::sources;
 
-/// Names that still stand for several types, each with how many. Nothing is added here: a new type takes a name of its own.
+/// Names that are still shared by several types, with the number of types. Nothing is added here: a new type
+/// has a unique name.
 const SEVERAL: &[(&str, usize)] = &[];
 
-/// The type that a line of code declares. An associated type is none: it is told from an alias by standing inside something.
+/// Returns the type that a line of code declares. Associated types are not included; they are recognised by
+/// their indentation.
 fn declared(line: &str) -> Option<&str> {
     let inside = line.starts_with(char::is_whitespace);
     let mut words = line.split_whitespace().skip_while(|word| word.starts_with("pub") || *word == "unsafe" || word.ends_with(')'));
@@ -21,7 +23,7 @@ fn declared(line: &str) -> Option<&str> {
     (end > 0).then(|| &name[..end])
 }
 
-/// Types by name, with the places where they are declared, of files with their paths.
+/// Returns types by name, with the places where they are declared, for files given with their paths.
 fn declarations<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> BTreeMap<String, Vec<String>> {
     let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (path, source) in files {
@@ -35,7 +37,7 @@ fn declarations<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> BTre
     found
 }
 
-/// What is wrong, one line each: a name that more types have than `allowed` says, or fewer.
+/// Returns a line for each name that belongs to more or fewer types than `allowed` states.
 fn shared(found: &BTreeMap<String, Vec<String>>, allowed: &[(&str, usize)]) -> Vec<String> {
     let may = |name: &str| allowed.iter().find(|(known, _)| *known == name).map_or(1, |(_, count)| *count);
     let mut wrong: Vec<String> = found

@@ -1,4 +1,4 @@
-//! The nets on the engines of the host against golden numbers.
+//! The nets on the CPU engine and the twin against golden numbers.
 
 use mtcmcn::Engine;
 

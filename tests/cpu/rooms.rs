@@ -1,31 +1,33 @@
-//! Inside the rooms of `src/`: files and folders of one folder use each other in one direction only.
+//! Checks that files and folders within one folder of `src/` ("rooms") depend on each other without cycles.
 //!
-//! What a folder's door (`mod.rs`, or the file beside it of its name) only passes on counts as used where it is written. What the door itself
-//! declares lies below its folder, so that using it makes no circle.
+//! A re-export in a folder's root module (`mod.rs`, or the file beside the folder with its name) counts as a
+//! use of the module where the item is declared. Items declared in the root module itself count as below the
+//! folder, so that using them makes no cycle.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::layers::{code_lines, sources};
 
-/// Names from the crate's root down.
+/// Path segments from the crate root.
 type ModulePath = Vec<String>;
 
-/// A file as this test sees it.
+/// A source file, prepared for this test.
 struct File<'a> {
     path: &'a str,
     module: ModulePath,
     lines: Vec<(usize, String)>,
 }
 
-/// Module of the file `path` below `src/`; both roots are the root.
+/// Returns the module of the file `path` below `src/`; both `lib` and `main` are the root.
 fn module(path: &str) -> ModulePath {
     let stem = path.strip_suffix(".rs").unwrap_or(path);
     let parts = stem.split('/').filter(|part| !["mod", "lib", "main"].contains(part));
     parts.map(str::to_owned).collect()
 }
 
-/// Paths that begin at `rest`, with the braces of a list multiplied out; where one has `as`, its new name stands behind it.
+/// Returns the paths that begin at `rest`, with lists in braces expanded; in a path with `as`, the new name
+/// is the last segment.
 fn tree(rest: &mut &str, begun: &[String], found: &mut Vec<ModulePath>) {
     let mut path = begun.to_vec();
     loop {
@@ -46,7 +48,7 @@ fn tree(rest: &mut &str, begun: &[String], found: &mut Vec<ModulePath>) {
         }
         let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
         if end == 0 {
-            // A star, or something that is no path: do not stand still.
+            // Skip one character of a glob or of anything that is not a path, so that the loop ends.
             *rest = rest.get(rest.chars().next().map_or(0, char::len_utf8)..).unwrap_or_default();
             break;
         }
@@ -62,7 +64,7 @@ fn tree(rest: &mut &str, begun: &[String], found: &mut Vec<ModulePath>) {
     }
 }
 
-/// Paths in a line of code that begin with `crate`, `super` or `self`; of a `use` every path.
+/// Returns the paths in a line of code that begin with `crate`, `super` or `self`; for a `use`, every path.
 fn paths(line: &str) -> Vec<ModulePath> {
     let mut found = Vec::new();
     if let Some((before, mut rest)) = line.split_once("use ")
@@ -84,13 +86,13 @@ fn paths(line: &str) -> Vec<ModulePath> {
     found
 }
 
-/// All modules with what they pass on: name and the path that it stands for.
+/// All modules with their re-exports: names and the paths that they stand for.
 type Modules = BTreeMap<ModulePath, BTreeMap<String, ModulePath>>;
 
 fn modules(files: &[File<'_>]) -> Modules {
     let mut found = Modules::new();
     for file in files {
-        // A folder is a module whether or not its door is among the files.
+        // A folder is a module even if its root module is not among the files.
         (0..file.module.len()).for_each(|end| _ = found.entry(file.module[..end].to_vec()).or_default());
         let passed_on = found.entry(file.module.clone()).or_default();
         for (_, line) in file.lines.iter().filter(|(_, line)| line.starts_with("pub") && line.contains("use ")) {
@@ -100,7 +102,8 @@ fn modules(files: &[File<'_>]) -> Modules {
     found
 }
 
-/// The module in which what `path`, seen from `from`, names is written; `None` if that is another crate.
+/// Returns the module that declares the target of `path` as seen from `from`; `None` if it is in another
+/// crate.
 fn resolved(modules: &Modules, from: &[String], path: &[String], depth: u32) -> Option<ModulePath> {
     let mut at = from.to_vec();
     let mut rest = path;
@@ -136,7 +139,8 @@ fn resolved(modules: &Modules, from: &[String], path: &[String], depth: u32) -> 
     Some(at)
 }
 
-/// By room and then by what lies in it: what else of the room that uses, with a place where it does.
+/// Dependencies by room and by item of the room: the other items of the room that it uses, with a place of
+/// each use.
 type Uses = BTreeMap<ModulePath, BTreeMap<String, BTreeMap<String, String>>>;
 
 fn uses(files: &[File<'_>]) -> Uses {
@@ -158,7 +162,7 @@ fn uses(files: &[File<'_>]) -> Uses {
     found
 }
 
-/// A way from `at` back to `goal`, as the places on it.
+/// Returns a path of dependencies from `at` back to `goal`, as places of use.
 fn way_back(room: &BTreeMap<String, BTreeMap<String, String>>, at: &str, goal: &str, seen: &mut BTreeSet<String>) -> Option<Vec<String>> {
     for (next, place) in room.get(at)? {
         if next == goal {
@@ -174,9 +178,10 @@ fn way_back(room: &BTreeMap<String, BTreeMap<String, String>>, at: &str, goal: &
     None
 }
 
-/// The circles among files with their sources: one for each file or folder that is in one.
+/// Returns the cycles among files given with their sources: one for each file or folder that is part of a
+/// cycle.
 fn circles<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<String> {
-    // A folder's tests may use all of it.
+    // Tests of a folder may use all of it.
     let files = files.into_iter().filter(|(path, _)| !path.ends_with("tests.rs"));
     let files = files.map(|(path, source)| {
         let code = source.split("\nmod tests {").next().unwrap_or_default();
@@ -203,12 +208,12 @@ fn a_circle_is_found() {
     let propose = ("cascade/propose.rs", "use super::plan::{Budget, Plan};\npub enum Depth {}");
     let count = |files: &[(&'static str, &'static str)]| circles(files.iter().copied()).len();
     assert_eq!(count(&[("cascade/plan.rs", "use super::propose::Depth;"), propose]), 2);
-    // Within a body, by way of the door, and through a list in braces.
+    // Cycles within a function body, by way of the root module, and through a list in braces.
     assert_eq!(count(&[("cascade/plan.rs", "fn f(_: crate::cascade::propose::Depth) {}"), propose]), 2);
     let door = ("cascade/mod.rs", "mod plan;\nmod propose;\npub use propose::{Depth,\n    Proposer};");
     assert_eq!(count(&[("cascade/plan.rs", "use super::Depth;"), propose, door]), 2);
     assert_eq!(count(&[("cascade/plan.rs", "use crate::{\n    files,\n    cascade::{Config, Depth as D},\n};"), propose, door]), 2);
-    // Between folders, over three files, between layers.
+    // Cycles between folders, over three files, and between layers.
     let crops = ("train/crops/search.rs", "use crate::train::run::Cause;");
     assert_eq!(count(&[crops, ("train/run.rs", "use super::crops::search::Found;")]), 2);
     let three = [("a/x.rs", "use super::y::Y;"), ("a/y.rs", "use super::z::Z;"), ("a/z.rs", "use super::x::X;")];

@@ -1,4 +1,5 @@
-//! WGSL against Rust, without a GPU: every file is a kernel's, both sides of a binding agree, and every backend's language can say it.
+//! Checks of WGSL against Rust without a GPU: every file belongs to a kernel, both sides of each binding
+//! agree, and every backend's language can express it.
 
 mod fxc;
 mod layout;
@@ -12,7 +13,7 @@ use mtcmcn::record::Kernel;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{Module, front::wgsl};
 
-/// Parses and validates WGSL as a device without optional features does.
+/// Parses and validates WGSL for a device without optional features.
 fn validate(source: &str) -> Result<(Module, ModuleInfo), String> {
     let module = wgsl::parse_str(source).map_err(|error| error.emit_to_string(source))?;
     let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
@@ -20,12 +21,12 @@ fn validate(source: &str) -> Result<(Module, ModuleInfo), String> {
     Ok((module, info))
 }
 
-/// A kernel's source as the GPU engine compiles it.
+/// Returns a kernel's source as the GPU engine compiles it.
 fn source<K: Kernel>() -> String {
     K::WGSL.join("\n")
 }
 
-/// One WGSL file: folder below `shaders/`, stem, text.
+/// One WGSL file: folder below `shaders/`, stem and text.
 struct File {
     folder: String,
     stem: String,
@@ -33,7 +34,7 @@ struct File {
 }
 
 impl File {
-    /// As a kernel's header and `wgsl!` name it.
+    /// Returns the path as written in a kernel's header and in `wgsl!`.
     fn path(&self) -> String {
         format!("{}/{}", self.folder, self.stem)
     }
@@ -52,7 +53,7 @@ fn files() -> Vec<File> {
     found
 }
 
-/// Every kernel of the list: its name and its sources.
+/// Returns the name and the sources of every kernel of the list.
 fn kernels() -> Vec<(&'static str, &'static [&'static str])> {
     let mut found: Vec<(&'static str, &'static [&'static str])> = Vec::new();
     macro_rules! visit {

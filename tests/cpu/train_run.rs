@@ -1,4 +1,4 @@
-//! Training runs on the CPU engine: resumed ones, spoiled ones, and crops that lack something.
+//! Training runs on the CPU engine: resumed runs, runs with damaged files, and runs with missing crops.
 
 use mtcmcn::Engine;
 use mtcmcn::kernels::train::SampleBits as Sample;

@@ -1,4 +1,4 @@
-//! Training on the engines of the host.
+//! Training on the CPU engine and the twin.
 
 use mtcmcn::Engine;
 

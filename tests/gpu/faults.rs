@@ -1,4 +1,4 @@
-//! GPU trouble is a value; and kernels that are wrong on purpose, which the comparison must catch.
+//! GPU errors are returned as values, and kernels that are wrong on purpose are detected by the comparison.
 
 use std::process::Command;
 
@@ -10,7 +10,7 @@ use mtcmcn::{Detector, Device, Engine, EngineError};
 
 use crate::engine;
 
-/// A device of its own, so that destroying it harms no other test.
+/// Creates a separate device, so that destroying it does not affect other tests.
 pub fn own_engine() -> Engine {
     let report = engine().gpu().expect("a GPU engine").report().clone();
     Engine::open(&Device::Named(report.to_string())).expect("what opened once opens again")
@@ -70,7 +70,8 @@ fn a_slot_beyond_the_devices_limit_is_named() {
     assert_eq!((slot.as_str(), bytes, limit), ("all and one", (most / 4 + 1) * 4, most));
 }
 
-/// Declares a kernel over `x: [2, 3]` whose twin triples channel 1 and copies the others, with the given WGSL body.
+/// Declares a kernel over `x: [2, 3]` whose twin triples channel 1 and copies the others, with the given WGSL
+/// body.
 macro_rules! planted {
     ($name:ident, $body:literal) => {
         mtcmcn::uniform! {
@@ -117,7 +118,7 @@ planted!(Forgetful, "if i != 4u { y[i] = select(x[i], 3.0 * x[i], i % p.channels
 planted!(NotANumber, "y[i] = select(x[i], 3.0 * x[i], i % p.channels == 1u) + bitcast<f32>(select(0u, 0x7fc00000u, i == 5u));");
 planted!(Broken, "y[i] = undeclared;");
 
-/// The first element that differs, over six values, outputs preset to NaN.
+/// Returns the position of the first of six values that differs; outputs start as NaN.
 fn first(kernel: impl Kernel + 'static) -> Result<Option<usize>, EngineError> {
     let mut recording = Recording::new();
     let (x, y) = (recording.slot("x", 6), recording.slot("y", 6));

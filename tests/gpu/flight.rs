@@ -1,4 +1,4 @@
-//! Several frames under way at once: the same faces as one by one, and errors instead of hangs.
+//! Several frames in flight: the same faces as one by one, and errors instead of hangs.
 
 use mtcmcn::cascade::DetectError;
 use mtcmcn::doctor::noise_frame;
@@ -7,7 +7,7 @@ use mtcmcn::{Detections, Detector, Engine, EngineError, Frame};
 use crate::engine;
 use crate::faults::{detector, own_engine};
 
-/// Frames that differ: noise, moved on by some bytes.
+/// Creates different frames of noise, each shifted by some bytes.
 pub fn frames(n: usize) -> Vec<Frame> {
     let first = noise_frame();
     let moved = |i: usize| {
@@ -22,7 +22,7 @@ pub fn one_by_one(detector: &mut Detector, frames: &[Frame]) -> Vec<Detections> 
     frames.iter().map(|frame| detector.detect(frame).expect("a result")).collect()
 }
 
-/// Frames in flight and frames in a batch on `engine` give what each gives alone.
+/// Checks that frames in flight and frames in a batch on `engine` give the same results as single frames.
 fn check(engine: &Engine) {
     let frames = frames(8);
     let mut detector = detector(engine.clone());
@@ -34,7 +34,7 @@ fn check(engine: &Engine) {
     for n in [0, 1, 3, 8] {
         assert_eq!(detector.detect_batch(&frames[..n]).expect("results"), want[..n], "a batch of {n} on {}", engine.name());
     }
-    // Out of order, with results left lying and tickets dropped.
+    // Results are collected out of order, some are not collected at once, and some tickets are dropped.
     let mut tickets: Vec<_> = frames.iter().map(|frame| detector.submit(frame).expect("room for it")).collect();
     drop(tickets.remove(3));
     let mut left = want.clone();
@@ -79,7 +79,7 @@ fn a_device_lost_with_frames_in_flight_fails_each_of_them() {
     let tickets: Vec<_> = frames.iter().map(|frame| detector.submit(frame).expect("the device is there")).collect();
     engine.gpu().expect("a GPU engine").destroy();
     for ticket in tickets {
-        // What the device had finished before it went may still arrive.
+        // Results that the device finished before it was lost may still arrive.
         match detector.collect(ticket) {
             Ok(found) => assert!(!found.faces.is_empty()),
             Err(error) => assert!(matches!(error, DetectError::Engine(EngineError::Lost { .. })), "{error}"),

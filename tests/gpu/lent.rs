@@ -1,4 +1,4 @@
-//! A frame that the caller put on the device: searched there as it lies.
+//! A frame that the caller has uploaded is searched on the device without a copy.
 
 use mtcmcn::Detections;
 use mtcmcn::engine::gpu::{Gpu, GpuFrame};
@@ -15,7 +15,7 @@ fn uploaded_frames_give_the_same_faces_in_any_order_with_others() {
     let want = one_by_one(&mut detector, &frames);
     let lent: Vec<_> = (0..3).map(|_| GpuFrame::new(gpu, frames[0].width(), frames[0].height()).expect("room")).collect();
     let before = engine.tally().bytes_up;
-    // Two of three are lent, and what was lent is not overwritten by the third.
+    // Two of three frames are uploaded by the caller and are not overwritten by the third.
     let mut got: Vec<Detections> = Vec::new();
     let mut tickets = std::collections::VecDeque::new();
     for (i, frame) in frames.iter().enumerate() {
@@ -50,7 +50,7 @@ fn a_frame_on_another_device_or_of_another_size_is_uploaded() {
     }
 }
 
-/// As a window does that draws with the device that it searches with.
+/// This is how a window uses the detector on the device that it draws with.
 #[test]
 fn a_device_of_the_caller_searches() {
     let name = own_engine().gpu().expect("a GPU engine").report().clone();
@@ -62,7 +62,7 @@ fn a_device_of_the_caller_searches() {
         Some((gpu, device))
     });
     let (gpu, device) = opened.expect("the adapter under test is among them");
-    // A mistake of the caller's is no fault of the engine.
+    // A usage error of the caller is not a fault of the engine.
     let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::STORAGE;
     let _ = device.create_buffer(&wgpu::BufferDescriptor { label: None, size: 4, usage, mapped_at_creation: false });
     let frames = frames(1);

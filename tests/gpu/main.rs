@@ -31,7 +31,8 @@ use std::sync::OnceLock;
 
 use mtcmcn::{Device, Engine};
 
-/// The adapter under test: `MTCMCN_TEST_DEVICE` and no other, else a software one if there is one, so that every machine agrees.
+/// Returns the adapter under test: the one named by `MTCMCN_TEST_DEVICE`, otherwise a software adapter if
+/// there is one, so that all machines agree.
 fn engine() -> Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
     let open = |name: &str| Engine::open(&name.parse().expect("any text names a device"));

@@ -1,4 +1,4 @@
-//! What is measured on the adapter: that it is there and adds up, not how long it took.
+//! Profiling on the adapter: checks that times exist and add up, not their length.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use mtcmcn::{Config, Detector, Device, Engine};
 
 use crate::engine;
 
-/// An engine whose tally no other test adds to.
+/// Creates an engine whose counters no other test changes.
 fn alone() -> Engine {
     let name = engine().gpu().expect("a GPU engine").report().to_string();
     Engine::open(&Device::Named(name)).expect("it opened before")

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::engine;
 
-/// A folder of its own with weights of noise.
+/// Creates a separate folder with noise weights.
 fn folder(name: &str) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::create_dir_all(&folder).expect("a folder");
@@ -30,7 +30,7 @@ fn text(bytes: &[u8]) -> String {
 #[test]
 fn a_frame_beyond_the_devices_largest_buffer_is_searched_on_the_cpu_and_says_so() {
     let (folder, adapter) = (folder("beyond"), engine().gpu().expect("a GPU engine").report().to_string());
-    // 35 million pixels of four bytes are more than the 128 MiB that a binding may have.
+    // An image of 35 million pixels of four bytes exceeds the 128 MiB of a binding.
     GrayImage::new(7000, 5000).save(folder.join("large.png")).expect("written");
     GrayImage::new(64, 64).save(folder.join("small.png")).expect("written");
     let run = detect(&folder, &adapter, &["--min-face", "2500", "large.png", "small.png"]);
@@ -40,7 +40,7 @@ fn a_frame_beyond_the_devices_largest_buffer_is_searched_on_the_cpu_and_says_so(
     assert!(lines.iter().all(|line| line["faces"].is_array()), "{lines:?}");
 }
 
-/// Drivers are found through these variables on Linux.
+/// On Linux these variables determine which drivers are found.
 #[cfg(target_os = "linux")]
 #[test]
 fn without_an_adapter_auto_runs_on_the_cpu_and_a_named_backend_is_refused() {

@@ -1,4 +1,4 @@
-//! What R- and O-Net would be shown, by an adapter and by the CPU engine.
+//! Inputs of R-Net and O-Net, as found by an adapter and by the CPU engine.
 
 use mtcmcn::cascade::{Depth, Proposals, Proposer};
 use mtcmcn::doctor::{noise_frame, noise_weights};
@@ -15,7 +15,8 @@ fn proposals(engine: Engine, depth: Depth) -> Proposals {
     found
 }
 
-/// Scores within what roundings of three nets' sums add up to; corners are truncated after them, so that one may be a pixel off.
+/// Compares scores within the accumulated rounding of three nets; corners are truncated afterwards, so they
+/// may differ by a pixel.
 fn alike(got: &Proposals, want: &Proposals) -> bool {
     let near = |(a, score): &(mtcmcn::geometry::BoundingBox, f32), (b, other): &(mtcmcn::geometry::BoundingBox, f32)| {
         let edges = [(a.x1, b.x1), (a.y1, b.y1), (a.x2, b.x2), (a.y2, b.y2)];

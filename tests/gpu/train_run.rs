@@ -1,4 +1,4 @@
-//! Training runs on the adapter under test: resumed ones, and one whose device goes.
+//! Training runs on the adapter under test: resumed runs, and a run whose device is lost.
 
 use std::sync::atomic::AtomicBool;
 

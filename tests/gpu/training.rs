@@ -47,7 +47,7 @@ fn a_batch_that_lacks_a_task_trains_the_others() {
     golden::check_thin_batches(&engine());
 }
 
-/// A step is one submission: the host writes, submits and goes on.
+/// A step is one submission, and the host continues without waiting.
 #[test]
 fn a_lost_device_is_told() {
     use mtcmcn::train::TrainError;

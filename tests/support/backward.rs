@@ -8,10 +8,10 @@ use mtcmcn::record::Recording;
 use mtcmcn::tensor::Extent;
 use mtcmcn::{Engine, Weights};
 
-/// What the golden numbers may be missed by, relative.
+/// Relative tolerance for the golden numbers.
 const RELATIVE: f64 = 1e-4;
 
-/// `v(c,y,x) = (((7c + 3y + 5x) mod 17) - 8) / 8`.
+/// Returns the golden input `v(c,y,x) = (((7c + 3y + 5x) mod 17) - 8) / 8`.
 pub fn input(Extent { h, w }: Extent) -> Vec<f32> {
     let plane = |c: u32| (0..h).flat_map(move |y| (0..w).map(move |x| ((7 * c + 3 * y + 5 * x) % 17) as f32));
     (0..3).flat_map(plane).map(|v| (v - 8.0) / 8.0).collect()
@@ -27,7 +27,8 @@ fn norm(data: &[f32]) -> f64 {
     data.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt()
 }
 
-/// Forward and backward pass over the golden input and its negative, label 1 and 0, box targets 0.1, landmark targets 0.5, all kept.
+/// Runs a forward and a backward pass over the golden input and its negative, with labels 1 and 0, box
+/// targets of 0.1 and landmark targets of 0.5, with all samples kept.
 pub fn gradients(engine: &Engine, net: Net, weights: &Weights) -> Gradients {
     let (n, outputs) = (2, net.outputs());
     let tasks = [(LossTask::Class, 0, 1.0), (LossTask::Box, 2, 0.5), (LossTask::Landmarks, 6, 1.0)];
@@ -82,7 +83,7 @@ pub fn gradients(engine: &Engine, net: Net, weights: &Weights) -> Gradients {
     }
 }
 
-/// Fails unless `got` is `want` but for a ten-thousandth; a NaN is not.
+/// Fails unless `got` equals `want` to within a ten-thousandth; NaN fails.
 pub fn close(what: &str, got: f64, want: f64) {
     let within = (got - want).abs() <= RELATIVE * want.abs();
     assert!(within, "{what}: got {got}, want {want}");

@@ -1,4 +1,5 @@
-//! The nets against `tests/fixtures/golden_nets.json`, on any engine. `tools/golden_nets.py` writes the file and says how weights are made.
+//! The nets on any engine against `tests/fixtures/golden_nets.json`. `tools/golden_nets.py` writes the file
+//! and documents how the weights are made.
 
 use mtcmcn::doctor::noise_weights;
 use mtcmcn::nets::{Fused, Net, ONET, PNET, RNET};
@@ -10,17 +11,17 @@ use serde_json::Value;
 
 use crate::backward::input;
 
-/// One input and what the net gives for it.
+/// One input with the expected output of the net.
 struct Golden {
     net: String,
     extent: Extent,
     sign: f32,
     shape: Vec<usize>,
-    /// `[channels, cells]`.
+    /// Expected output, `[channels, cells]`.
     output: Vec<f64>,
 }
 
-/// The golden file.
+/// Reads the golden file.
 fn fixture() -> Value {
     serde_json::from_str(include_str!("../fixtures/golden_nets.json")).expect("the fixture is JSON")
 }
@@ -43,7 +44,7 @@ fn cases(net: &str) -> Vec<Golden> {
     cases
 }
 
-/// Head channels of `net` for `input` of `shape`, in the layout of the recording.
+/// Returns the head channels of `net` for `input` of `shape`, in the layout of the recording.
 pub fn forward(engine: &Engine, net: Net, weights: &Weights, input: &[f32], shape: &Shape) -> Vec<f32> {
     let mut recording = Recording::new();
     let forward = Fused::whole(net, &mut recording, weights, engine.facts()).expect("the weights fit");
@@ -57,14 +58,15 @@ pub fn forward(engine: &Engine, net: Net, weights: &Weights, input: &[f32], shap
     data[..result.elements() as usize].to_vec()
 }
 
-/// Rounding errors of f32 sums of signed terms walk at random: ε √terms of the result, added up over the layers, which hand an error on
-/// about as large as it came (weights keep activations in size; `PReLU` and pooling do not stretch). In units of the largest output.
+/// Returns the tolerance relative to the largest output. Rounding errors of f32 sums of signed terms are a
+/// random walk, ε √terms of the result. They add up over the layers, which preserve the size of an error
+/// (weights preserve the magnitude of activations; PReLU and pooling do not increase it).
 fn relative_tolerance(net: &str) -> f64 {
     let layers = LAYERS.iter().filter(|entry| entry.net.name() == net);
     layers.map(|entry| ((entry.inputs * entry.side * entry.side) as f64).sqrt()).sum::<f64>() * f64::from(f32::EPSILON)
 }
 
-/// Where `got` is not `want`; a NaN is not.
+/// Describes where `got` differs from `want`; NaN differs from everything.
 fn difference(net: &str, got: &[f32], want: &[f64]) -> Option<String> {
     assert_eq!(got.len(), want.len(), "{net}: number of outputs");
     let tolerance = relative_tolerance(net) * want.iter().fold(0.0, |most: f64, value| most.max(value.abs()));
@@ -75,7 +77,7 @@ fn difference(net: &str, got: &[f32], want: &[f64]) -> Option<String> {
     Some(format!("{net}, output {at}: got {}, want {}, tolerance {tolerance:e}", got[at], want[at]))
 }
 
-/// R- or O-Net: its cases are one batch.
+/// Checks R-Net or O-Net, with all its cases as one batch.
 fn check_crops(engine: &Engine, net: Net, weights: &Weights) {
     let cases = cases(net.name);
     let extent = Extent { h: net.side, w: net.side };
@@ -87,7 +89,7 @@ fn check_crops(engine: &Engine, net: Net, weights: &Weights) {
     assert_eq!(difference(net.name, &got, &want), None, "on {}", engine.name());
 }
 
-/// P-Net: each case for itself, then all as the levels of one ragged plane.
+/// Checks P-Net with each case by itself, then with all cases as the levels of one ragged plane.
 fn check_levels(engine: &Engine, weights: &Weights) {
     let cases = cases(PNET.name);
     for case in &cases {
@@ -103,13 +105,13 @@ fn check_levels(engine: &Engine, weights: &Weights) {
     assert_eq!(difference(PNET.name, &got, &interleave(6, &outputs)), None, "all levels at once on {}", engine.name());
 }
 
-/// Levels `[channels, plane]` to one ragged plane: channel by channel, levels end to end.
+/// Combines levels `[channels, plane]` to one ragged plane: channel by channel, with levels end to end.
 fn interleave<T: Copy>(channels: usize, levels: &[(usize, Vec<T>)]) -> Vec<T> {
     let line = |channel: usize| levels.iter().flat_map(move |(plane, data)| &data[channel * plane..(channel + 1) * plane]);
     (0..channels).flat_map(line).copied().collect()
 }
 
-/// All three nets.
+/// Checks all three nets.
 pub fn check(engine: &Engine) {
     let weights = noise_weights();
     check_levels(engine, &weights);

@@ -1,4 +1,5 @@
-//! Graphs on any engine: residual units against golden numbers, and a made-up net with everything that a list of layers cannot say.
+//! Graphs on any engine: residual units against golden numbers, and a synthetic net with all features that a
+//! list of layers cannot express.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,7 @@ use mtcmcn::record::{Recording, Slot, State};
 use mtcmcn::tensor::{Shape, ShapeError, Tensor, noise};
 use serde_json::Value;
 
-/// What the golden numbers may be missed by, of the largest among them: sums of some hundred terms in f32.
+/// Tolerance for the golden numbers, relative to the largest: sums of some hundred terms in f32.
 const RELATIVE: f64 = 2e-5;
 
 fn tensor(value: &Value) -> Tensor {
@@ -37,7 +38,8 @@ fn close(what: &str, got: &[f32], want: &[f32]) {
     }
 }
 
-/// A residual unit forward and backward in training, then forward with the running statistics that this left.
+/// Checks a residual unit forward and backward in training, then forward with the resulting running
+/// statistics.
 pub fn check_units(engine: &Engine) {
     let fixture: Value = serde_json::from_str(include_str!("../fixtures/golden_units.json")).expect("the fixture is JSON");
     for case in fixture.as_array().expect("cases") {
@@ -106,14 +108,15 @@ pub fn check_units(engine: &Engine) {
     }
 }
 
-/// Items of the made-up net.
+/// Number of items of the synthetic net.
 const N: u32 = 4;
-/// Side of its pictures, and channels.
+/// Side of its images, and number of channels.
 const SIDE: u32 = 5;
 const C: u32 = 3;
 
-/// A frozen convolution, then two with one tensor between them, a skip around the second, and a head whose gradient is reversed on one of two
-/// ways: `y = head(reverse(s) + s')` with `s = sigmoid(shared(t)) + t`, `s' = shared(sigmoid(t))`, `t = frozen(x)`.
+/// A synthetic net: a frozen convolution, then two convolutions that share a tensor, with a skip connection
+/// around the second, and a head whose gradient is reversed on one of two paths: `y = head(reverse(s) + s')`
+/// with `s = sigmoid(shared(t)) + t`, `s' = shared(sigmoid(t))`, `t = frozen(x)`.
 struct MadeUp {
     graph: Graph,
     x: NodeId,
@@ -121,7 +124,7 @@ struct MadeUp {
 }
 
 impl MadeUp {
-    /// For `n` items; `reversed` says whether gradients are reversed or just halved.
+    /// Creates the net for `n` items; `scale` determines whether gradients are reversed or only scaled.
     fn new(n: u32, scale: ScaleLayer) -> Self {
         let mut g = Graph::new();
         let x = g.input("x", Shape::new([n, C, SIDE, SIDE]).expect("a shape"));
@@ -157,7 +160,8 @@ fn made_up_tensors() -> BTreeMap<String, Tensor> {
     named.into_iter().zip(1..).map(tensor).collect()
 }
 
-/// Loss `Σ r y` and gradients of what learns, in micro-batches of `micro` items whose gradients are added up one after the other.
+/// Returns the loss `Σ r y` and the gradients of learned tensors, in micro-batches of `micro` items whose
+/// gradients are added.
 fn gradients(engine: &Engine, tensors: &BTreeMap<String, Tensor>, micro: u32, scale: ScaleLayer) -> (f64, BTreeMap<String, Tensor>) {
     let net = MadeUp::new(micro, scale);
     let mut recording = Recording::new();
@@ -204,10 +208,12 @@ fn gradients(engine: &Engine, tensors: &BTreeMap<String, Tensor>, micro: u32, sc
     (loss, found)
 }
 
-/// Skips, a shared tensor and a frozen trunk: gradients are those of finite differences, whatever the micro-batch.
+/// Checks that gradients with skips, a shared tensor and a frozen trunk agree with finite differences, for
+/// any micro-batch.
 pub fn check_made_up(engine: &Engine) {
     let tensors = made_up_tensors();
-    // A gradient that is as it is can be told from differences of the loss; one that is reversed is checked against that.
+    // An unscaled gradient can be checked by differences of the loss; a reversed gradient is checked against
+    // it.
     let plain = ScaleLayer { forward: 1.0, backward: 1.0 };
     let (_, whole) = gradients(engine, &tensors, N, plain);
     assert!(!whole.contains_key("frozen.weight"));
@@ -220,7 +226,8 @@ pub fn check_made_up(engine: &Engine) {
                 gradients(&Engine::twin(), &moved, N, plain).0
             });
             let want = (more - less) / f64::from(2.0 * h);
-            // Losses of a few units, rounded to f32, over 2 h; and the third derivative of sigmoids, under h² / 6.
+            // The error covers losses of a few units, rounded to f32, over 2 h; and the third derivative of
+            // sigmoids, below h² / 6.
             let within = (f64::from(gradient.data[i]) - want).abs() <= 1e-3 * (1.0 + want.abs());
             assert!(within, "{name}[{i}] on {}: {} where differences say {want}", engine.name(), gradient.data[i]);
         }
@@ -238,7 +245,7 @@ pub fn check_made_up(engine: &Engine) {
     assert_ne!(reversed[shared], whole[shared]);
 }
 
-/// A residual connection and squeeze-and-excitation on blocks of the cascade.
+/// Adds a residual connection and squeeze-and-excitation to blocks of the cascade.
 fn excited(b: &mut Blocks<'_>, x: NodeId) -> Result<NodeId, ShapeError> {
     let a = b.conv(x, "conv1", 3, 8)?;
     let c = b.conv(a, "conv2", 1, 8)?;
@@ -246,7 +253,7 @@ fn excited(b: &mut Blocks<'_>, x: NodeId) -> Result<NodeId, ShapeError> {
     let means = b.graph.add(MeanPoolLayer(PoolWindows::Adaptive { bins: 1 }), &[sum])?;
     let gate = b.graph.add(ActivationLayer::Sigmoid, &[means])?;
     let y = b.graph.add(MultiplyLayer { over: Broadcast::Channels }, &[sum, gate])?;
-    // A PReLU that no convolution can take in, with a tensor of its own.
+    // This PReLU has a tensor of its own and cannot be fused into a convolution.
     let slope = b.graph.tensor(State::plain("excited.last.slope", [8]), Initial::Constant(0.25))?;
     let y = b.graph.add(PreluLayer, &[y, slope])?;
     b.dense(y, "fc3", 16)
@@ -254,7 +261,7 @@ fn excited(b: &mut Blocks<'_>, x: NodeId) -> Result<NodeId, ShapeError> {
 
 const EXCITED: Net = Net { name: "excited", side: 7, activation: Nonlinearity::PRelu, trunk: excited, heads: &[("class", 2)] };
 
-/// A graph fused for inference gives what the same graph gives in a pass.
+/// Checks that a graph fused for inference gives the same result as a pass over it.
 pub fn check_fused(engine: &Engine) {
     let (n, weights) = (3, EXCITED.noise_weights().expect("a valid net"));
     let shape = Shape::new([n, 3, EXCITED.side, EXCITED.side]).expect("a shape");

@@ -1,4 +1,5 @@
-//! The rival nets on any engine against the same nets written out here, from the formulas of spec section 5 alone.
+//! The rival nets on any engine, compared with an independent implementation that uses only the formulas of
+//! spec section 5.
 
 use mtcmcn::nets::rivals::{NET12, NET24_WITH_12, NET48_WITH_24};
 use mtcmcn::tensor::{Shape, noise};
@@ -6,7 +7,7 @@ use mtcmcn::{Engine, Weights};
 
 use crate::golden::forward;
 
-/// `[c, side, side]`.
+/// Feature map `[c, side, side]`.
 struct Map {
     c: usize,
     side: usize,
@@ -98,7 +99,7 @@ pub fn check(engine: &Engine) {
     for (net, side) in [(NET12, 12), (NET24_WITH_12, 24), (NET48_WITH_24, 48)] {
         let weights = net.noise_weights().expect("a valid net");
         let item = 3 * side * side;
-        // Large enough for the normalization to matter.
+        // The values are large enough for the normalization to have an effect.
         let input: Vec<f32> = noise(2 * item, 5).iter().map(|x| 40.0 * x).collect();
         let shape = Shape::new([2, 3, side as u32, side as u32]).expect("a valid shape");
         let got = forward(engine, net, &weights, &input, &shape);

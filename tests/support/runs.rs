@@ -1,4 +1,4 @@
-//! Training runs of real nets on made-up crops, on any engine.
+//! Training runs of real nets on synthetic crops, on any engine.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -16,18 +16,18 @@ use mtcmcn::train::learner::NetLearner;
 use mtcmcn::train::metrics::{self, Kind, Record};
 use mtcmcn::train::run::{Batches, End, Event, Folder, Run, RunError};
 
-/// Noise, brighter where it is a face. Batch and sample number decide everything.
+/// Crops of noise, brighter for faces; a function of batch and sample number alone.
 pub struct Crops {
     pub side: u32,
     pub n: u32,
     pub per_epoch: u64,
     pub validation: u64,
-    /// Taken in turn.
+    /// Kinds of samples, used in turn.
     pub kinds: Vec<Sample>,
 }
 
 impl Crops {
-    /// Of all kinds, for P-Net.
+    /// Creates crops of all kinds, for P-Net.
     pub fn pnet(n: u32) -> Self {
         Self { side: 12, n, per_epoch: 10, validation: 2, kinds: vec![Sample::NEGATIVE, Sample::POSITIVE, Sample::PART, Sample::LANDMARKS] }
     }
@@ -77,7 +77,7 @@ impl Batches for Crops {
     }
 }
 
-/// A run's folder, which goes with the test.
+/// Folder of a run, removed at the end of the test.
 pub struct Scratch(PathBuf);
 
 impl Scratch {
@@ -100,13 +100,13 @@ impl Scratch {
         metrics::read(&self.0).expect("whole records")
     }
 
-    /// Trains `net` until `stop_after` steps of this call, or to the end.
+    /// Trains `net` for `stop_after` steps of this call, or to the end.
     pub fn train(&self, engine: &Engine, net: &str, crops: &Crops, settings: &str, stop_after: u64) -> Result<End, RunError> {
         let stop = AtomicBool::new(false);
         self.watched(engine, net, crops, settings, &stop, |steps| stop.store(steps == stop_after, Ordering::Relaxed))
     }
 
-    /// Trains `net` and tells `after` after each step how many this call has done.
+    /// Trains `net` and calls `after` after each step with the number of steps done by this call.
     pub fn watched(
         &self,
         engine: &Engine,
@@ -136,18 +136,19 @@ impl Drop for Scratch {
     }
 }
 
-/// Bits of every tensor, so that NaN equals itself and 0 is not -0.
+/// Returns the bits of every tensor, so that NaN equals itself and 0 differs from -0.
 fn bits(tensors: &BTreeMap<String, Tensor>) -> BTreeMap<&str, Vec<u32>> {
     tensors.iter().map(|(name, tensor)| (name.as_str(), tensor.data.iter().map(|value| value.to_bits()).collect())).collect()
 }
 
-/// Steps and losses of validation, as bits.
+/// Returns the steps and losses of validation, as bits.
 fn validations(scratch: &Scratch) -> Vec<(u64, Option<u64>)> {
     let records = scratch.records().into_iter().filter(|record| record.kind == Kind::Validation);
     records.map(|record| (record.step, record.loss.map(f64::to_bits))).collect()
 }
 
-/// The same run twice, and one that is stopped at step 10 and resumed, end after 20 steps with equal bits.
+/// Checks that two identical runs, and a run that is stopped at step 10 and resumed, end after 20 steps with
+/// equal bits.
 pub fn resumed_equals_uninterrupted(engine: &Engine, net: &str, crops: &Crops, settings: &str) {
     let settings = format!("{settings}\nnet.epochs = 2");
     let runs = [Scratch::new(), Scratch::new(), Scratch::new()];

@@ -1,13 +1,14 @@
-//! Made-up annotations and detections, by the same rule as in `tools/golden_eval.py`: a stream of `SplitMix64`, whole eighths of a pixel.
+//! Synthetic annotations and detections by the same rule as in `tools/golden_eval.py`: a stream of
+//! `SplitMix64`, in whole eighths of a pixel.
 
 use mtcmcn::data::{Annotation, Detection};
 use mtcmcn::geometry::BoundingBox;
 
-/// `SplitMix64` (Steele, Lea and Flood 2014).
+/// Random number generator `SplitMix64` (Steele, Lea and Flood 2014).
 pub struct Stream(pub u64);
 
 impl Stream {
-    /// Uniform in `0..n`, near enough.
+    /// Draws a number approximately uniform in `0..n`.
     pub fn pick(&mut self, n: i64) -> i64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -17,7 +18,7 @@ impl Stream {
     }
 }
 
-/// x, y, width, height in eighths of a pixel.
+/// Box as x, y, width, height in eighths of a pixel.
 pub type Sides = [i64; 4];
 
 pub fn bounding_box([x, y, width, height]: Sides) -> BoundingBox {
@@ -25,14 +26,14 @@ pub fn bounding_box([x, y, width, height]: Sides) -> BoundingBox {
     BoundingBox { x1, y1, x2, y2 }
 }
 
-/// A face with its easiness, 0 to 3.
+/// A synthetic face with its easiness, 0 to 3.
 pub struct MadeUp {
     pub sides: Sides,
     pub face: Annotation,
     pub easiness: i64,
 }
 
-/// Forty images of faces.
+/// Creates forty images of faces.
 pub fn faces(stream: &mut Stream) -> Vec<Vec<MadeUp>> {
     let face = |stream: &mut Stream| {
         let sides = [stream.pick(6400), stream.pick(4800), 64 + stream.pick(1200), 64 + stream.pick(1200)];
@@ -52,7 +53,7 @@ pub fn shifted(stream: &mut Stream, [x, y, width, height]: Sides) -> Sides {
     [x + dx, y + dy, width, height]
 }
 
-/// Detections of one image, best first; equal scores stay in the order they were made in.
+/// Creates the detections of one image, best first; equal scores keep the order in which they were created.
 pub fn detections(kind: &str, stream: &mut Stream, boxes: &[Sides]) -> Vec<Detection> {
     let mut found: Vec<(Sides, i64)> = Vec::new();
     for &sides in boxes {

@@ -1,9 +1,9 @@
-//! A trace beside the search that it tells of, on one engine.
+//! Comparison of a trace with the corresponding search, on one engine.
 
 use mtcmcn::doctor::{noise_frame, noise_weights};
 use mtcmcn::{Config, Detections, Detector, Engine, Frame};
 
-/// What is told of noise is what was found in it.
+/// Checks that the trace of a frame of noise agrees with its detections.
 pub fn check(engine: Engine) {
     let mut config = Config::default();
     config.thresholds = [0.5, 0.4, 0.3];
@@ -23,11 +23,11 @@ pub fn check(engine: Engine) {
     let c = found.counts;
     assert_eq!(counts, [c.cells, c.level_nms, c.merged, c.rnet, c.rnet_nms, c.onet].map(|count| count as usize));
     assert!(counts.windows(2).any(|pair| pair[0] > pair[1]) && !found.faces.is_empty(), "{counts:?}");
-    // Cells come in order of levels and rows, so the maps must hold just these probabilities in this order.
+    // Cells are ordered by level and row, so the maps must contain exactly these probabilities in this order.
     let maps = trace.heat.iter().enumerate().flat_map(|(level, map)| map.probabilities.iter().map(move |p| (level, *p)));
     let reached: Vec<_> = maps.inspect(|(_, p)| assert!((0.0..=1.0).contains(p), "{p}")).filter(|(_, p)| *p >= 0.5).collect();
     assert_eq!(trace.cells.iter().map(|cell| (cell.level, cell.score)).collect::<Vec<_>>(), reached);
-    // A crop has the mean colour of what it was cut out of.
+    // A crop has the mean colour of its region.
     let all = trace.rnet.iter().chain(&trace.onet);
     let means: Vec<_> = all
         .filter_map(|judged| {
@@ -47,7 +47,7 @@ fn mean(rgba: &[u8]) -> f64 {
     colours.map(|(_, value)| f64::from(*value)).sum::<f64>() / (rgba.len() / 4 * 3) as f64
 }
 
-/// The mean inside `b`, if it lies in the frame and its crop of `side` pixels is no enlargement.
+/// Returns the mean inside `b`, if it lies in the frame and its crop of `side` pixels is not enlarged.
 fn region_mean(frame: &Frame, b: mtcmcn::geometry::BoundingBox, side: usize) -> Option<f64> {
     let inside = b.x1 >= 0.0 && b.y1 >= 0.0 && b.x2 <= frame.width() as f32 && b.y2 <= frame.height() as f32 && b.width() >= side as f32;
     inside.then(|| {

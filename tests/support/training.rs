@@ -1,5 +1,5 @@
-//! Training against `tests/fixtures/golden_training.json`, on any engine. `tools/golden_training.py` writes the file with PyTorch and says
-//! how weights and samples are made.
+//! Training on any engine against `tests/fixtures/golden_training.json`. `tools/golden_training.py` writes
+//! the file with PyTorch and documents how weights and samples are made.
 
 use std::collections::BTreeMap;
 
@@ -19,17 +19,17 @@ use crate::backward::{close, gradients};
 
 pub const NETS: [Net; 3] = [PNET_WITH_LANDMARKS, RNET_WITH_LANDMARKS, ONET];
 
-/// Those of Table 1, with weights of their own.
+/// The rival nets of Table 1, each with its own weights.
 pub const RIVALS: [Net; 3] = [NET12, NET24, NET48];
 
 fn fixture() -> Value {
     serde_json::from_str(include_str!("../fixtures/golden_training.json")).expect("the fixture is JSON")
 }
 
-/// Those with a branch.
+/// The rival nets with a branch.
 const BRANCHED: [Net; 2] = [NET24_WITH_12, NET48_WITH_24];
 
-/// Weights of noise, with landmark heads for P- and R-Net too.
+/// Creates noise weights, with landmark heads for P-Net and R-Net too.
 pub fn weights() -> Weights {
     let mut tensors = noise_weights().tensors().clone();
     for (net, inputs, seed) in [("pnet", 32_usize, 101), ("rnet", 128, 103)] {
@@ -44,12 +44,12 @@ pub fn weights() -> Weights {
     Weights::new(tensors, BTreeMap::new()).expect("every tensor has its shape's elements")
 }
 
-/// Weights of `net` for all that is golden.
+/// Creates the weights of `net` for all golden numbers.
 fn weights_of(net: Net) -> Weights {
     if RIVALS.contains(&net) || BRANCHED.contains(&net) { net.noise_weights().expect("a valid net") } else { weights() }
 }
 
-/// Losses and gradient norms of all nets.
+/// Checks losses and gradient norms of all nets.
 pub fn check_gradients(engine: &Engine) {
     let fixture = fixture();
     for net in NETS.into_iter().chain(RIVALS) {
@@ -65,7 +65,7 @@ pub fn check_gradients(engine: &Engine) {
     }
 }
 
-/// Samples of golden step `step`.
+/// Creates the samples of golden step `step`.
 pub fn batch(net: Net, n: u32, step: u64) -> Batch {
     let plane = (net.side * net.side) as usize;
     let mut batch = Batch::empty(n, net.side);
@@ -80,19 +80,19 @@ pub fn batch(net: Net, n: u32, step: u64) -> Batch {
     batch
 }
 
-/// A trainer of noise, with the paper's settings but for dropout.
+/// Creates a trainer with noise weights and the paper's settings, except for dropout.
 pub fn trainer(engine: &Engine, net: Net, n: u32, dropout: f64) -> Trainer {
     let objective = Objective { dropout, ..Objective::of(net) };
     Trainer::new(engine, NetRecipe::new(net, n, objective, Optimizer::default()), weights_of(net).tensors(), 7).expect("the weights fit")
 }
 
-/// Weighted sum of the tasks' mean losses: what is minimised.
+/// Returns the weighted sum of the tasks' mean losses, which is minimised.
 fn total(net: Net, meters: &Meters) -> f64 {
     let weights = ["class", "box", "landmarks"].into_iter().zip(Objective::of(net).weights.map(f64::from));
     meters.total(weights).expect("some task has samples")
 }
 
-/// Ten steps of each net.
+/// Checks ten steps of each net.
 pub fn check_runs(engine: &Engine) {
     let fixture = fixture();
     for net in NETS {
@@ -109,7 +109,7 @@ pub fn check_runs(engine: &Engine) {
     }
 }
 
-/// Every step of a recording against its twin, dropout and all.
+/// Compares every step of a recording with its twin, including dropout.
 pub fn check_steps(engine: &Engine) {
     for net in NETS.into_iter().chain(RIVALS).chain(BRANCHED) {
         let mut trainer = trainer(engine, net, 5, 0.25);
@@ -121,13 +121,14 @@ pub fn check_steps(engine: &Engine) {
     }
 }
 
-/// Parameters and moments, to be compared bit by bit.
+/// Returns parameters and moments, for bitwise comparison.
 fn state(trainer: &Trainer) -> Vec<(String, Vec<u32>)> {
     let states = trainer.states().expect("states").into_iter();
     states.map(|(name, tensor)| (name, tensor.data.iter().map(|v| v.to_bits()).collect())).collect()
 }
 
-/// The same run twice, and a run that is interrupted after ten of twenty steps, end in the same bits.
+/// Checks that two identical runs, and a run that is interrupted after ten of twenty steps, end with the same
+/// bits.
 pub fn check_bits(engine: &Engine) {
     let net = RNET_WITH_LANDMARKS;
     let run = |trainer: &mut Trainer, steps: std::ops::Range<u64>| {
@@ -148,7 +149,8 @@ pub fn check_bits(engine: &Engine) {
     assert_eq!(resumed.reports().expect("losses").len(), 10);
 }
 
-/// A loss or gradient that is not finite names its step and leaves the parameters as they were before it.
+/// Checks that a loss or gradient that is not finite reports its step and leaves the parameters as they were
+/// before it.
 pub fn check_faults(engine: &Engine) {
     let net = PNET_WITH_LANDMARKS;
     let mut trainer = trainer(engine, net, 12, 0.0);
@@ -162,7 +164,8 @@ pub fn check_faults(engine: &Engine) {
     let Err(TrainError::NotFinite { net: name, what, step }) = trainer.reports() else { panic!("no fault was found") };
     assert_eq!((name, what.as_str(), step), ("pnet", "box loss", 1));
     assert_eq!(state(&trainer), before);
-    // Features that heads of tiny weights bring back to size: losses are finite, and the square of the heads' gradient is not.
+    // The heads have tiny weights that reduce large features to normal size: losses are finite, but the
+    // square of the heads' gradient is not.
     let mut tensors = weights().tensors().clone();
     let scales =
         [("conv3.weight", 1e25), ("conv3.bias", 1e25), ("class.weight", 1e-25), ("box.weight", 1e-25), ("landmarks.weight", 1e-25)];
@@ -182,7 +185,7 @@ pub fn check_faults(engine: &Engine) {
     assert_eq!(state(&trainer), before);
 }
 
-/// A batch without a task, of one sample, or of none at all, trains what it can.
+/// Checks batches without a task, of one sample, and of no sample: each trains what it can.
 pub fn check_thin_batches(engine: &Engine) {
     let net = PNET_WITH_LANDMARKS;
     for (kinds, kept) in [
@@ -203,7 +206,8 @@ pub fn check_thin_batches(engine: &Engine) {
     }
 }
 
-/// A batch cut into micro-batches mines the same samples and loses as much as the whole, and the same cut ends in the same bits.
+/// Checks that micro-batches mine the same samples and give the same losses as the whole batch, and that
+/// repeating them gives the same bits.
 pub fn check_micro_batches(engine: &Engine) {
     let (net, n) = (PNET_WITH_LANDMARKS, 512);
     let objective = Objective { dropout: 0.25, ..Objective::of(net) };

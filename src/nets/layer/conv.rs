@@ -6,15 +6,15 @@ use crate::kernels::train::Reduce;
 use crate::record::{Packing, Slot};
 use crate::tensor::{Shape, ShapeError, Tensor};
 
-/// Valid convolution with bias, stride 1. Inputs: `x`, weight `[out, c, k, k]`, bias `[out]`, both packed for [`Conv`]. `x` may have several
-/// levels, but not in a backward pass.
+/// Valid convolution with bias and stride 1. Inputs: `x`, weight `[out, c, k, k]`, bias `[out]`, both packed
+/// for [`Conv`]. `x` may have several levels, but not in a backward pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConvLayer;
 
 impl ConvLayer {
-    /// Of weights.
+    /// Packing of weights.
     pub const WEIGHT: Packing = Packing { name: "conv weight", pack: Conv::pack, unpack: Conv::unpack };
-    /// Of biases and slopes.
+    /// Packing of biases and slopes.
     pub const CHANNEL: Packing =
         Packing { name: "conv channel", pack: |tensor: &Tensor| Conv::pad(&tensor.data), unpack: Packing::PLAIN.unpack };
 }

@@ -1,32 +1,34 @@
-//! Convolution of any kernel side, stride, padding and number of groups, and dense layers of any size.
+//! Convolution with any kernel side, stride, padding and number of groups, and dense layers of any size.
 
 use super::{Op, Site, Taped, Value};
 use crate::kernels::nn::{Convolution, ConvolutionBackwardBias, ConvolutionBackwardInput, ConvolutionBackwardWeight, Sizes, Tiling};
 use crate::record::{DeviceFacts, Executor, Slot};
 use crate::tensor::{Shape, ShapeError};
 
-/// Convolution. Inputs: `x`, weight `[out, c / groups, k, k]`, and the bias `[out]` if there is one, all row-major.
+/// Convolution. Inputs: `x`, weight `[out, c / groups, k, k]`, and the bias `[out]` if there is one, all
+/// row-major.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConvolutionLayer {
-    /// Rows and columns from one window to the next.
+    /// Distance between neighbouring windows, in rows and in columns.
     pub stride: u32,
-    /// Zeros on every side.
+    /// Number of zero rows and columns added on every side.
     pub padding: u32,
-    /// Groups of channels that are convolved apart from each other; as many as channels for a depthwise convolution.
+    /// Number of groups of channels that are convolved independently; equal to the number of channels for a
+    /// depthwise convolution.
     pub groups: u32,
 }
 
-/// Fully connected over the whole item (`c * h * w` in NCHW order). Inputs: `x`, weight `[out, inputs]`, and the bias `[out]` if there is
-/// one, all row-major.
+/// Fully connected layer over the whole item (`c * h * w` in NCHW order). Inputs: `x`, weight
+/// `[out, inputs]`, and the bias `[out]` if there is one, all row-major.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LinearLayer;
 
-/// What computes products fastest on `device`.
+/// Returns the fastest tiling for matrix products on `device`.
 fn tiling(device: DeviceFacts) -> Tiling {
     if device.executor == Executor::HardwareAdapter { Tiling::Workgroup } else { Tiling::Registers }
 }
 
-/// The shape of the result, if the tensors have as many elements as it takes.
+/// Returns the shape of the result; fails if a tensor does not have the expected number of elements.
 fn checked(sizes: &Sizes, x: &[&Shape]) -> Result<Shape, ShapeError> {
     x[1].has(sizes.weight_len() as u32)?;
     x.get(2).map_or(Ok(()), |bias| bias.has(x[1].n()))?;

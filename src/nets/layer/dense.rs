@@ -5,8 +5,8 @@ use crate::kernels::nn::{Dense, DenseBackwardInput, DenseBackwardWeight, Dropout
 use crate::record::{Packing, Slot};
 use crate::tensor::{Shape, ShapeError, Tensor};
 
-/// Fully connected over the whole item (`c * h * w` in NCHW order), with bias, and with dropout in training. Inputs: `x`, weight
-/// `[out, inputs]`, bias `[out]`, both packed for [`Dense`].
+/// Fully connected layer over the whole item (`c * h * w` in NCHW order), with bias, and with dropout in
+/// training. Inputs: `x`, weight `[out, inputs]`, bias `[out]`, both packed for [`Dense`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DenseLayer {
     /// Share of the outputs that a training pass drops.
@@ -14,9 +14,9 @@ pub struct DenseLayer {
 }
 
 impl DenseLayer {
-    /// Of weights.
+    /// Packing of weights.
     pub const WEIGHT: Packing = Packing { name: "dense weight", pack: Dense::pack, unpack: Dense::unpack };
-    /// Of biases and slopes.
+    /// Packing of biases and slopes.
     pub const OUTPUT: Packing =
         Packing { name: "dense output", pack: |tensor: &Tensor| Dense::pad(&tensor.data), unpack: Packing::PLAIN.unpack };
 
@@ -56,7 +56,7 @@ impl Op for DenseLayer {
         let (n, inputs, out) = (y.n(), x[0].shape.item(), y.c());
         if dx[1].or(dx[2]).is_some() {
             let kernel = DenseBackwardWeight::new(n, inputs, out);
-            // One of the two may be frozen, and what is computed for it is not read.
+            // Either tensor may be frozen; its gradient then goes to a slot that is never read.
             let [weight, bias] = [dx[1].ok_or(inputs * out.next_multiple_of(4)), dx[2].ok_or(out.next_multiple_of(4))]
                 .map(|to| to.unwrap_or_else(|len| site.unread(len)));
             site.recording.push(kernel, &[x[0].slot, dy, weight, bias]);

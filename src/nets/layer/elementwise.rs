@@ -1,4 +1,4 @@
-//! Sums, products and activations, element by element.
+//! Element-wise sums, products and activations.
 
 use super::{Op, Site, Taped, Value};
 use crate::kernels::nn::{Activation, ActivationBackward, Add, Axpy, Broadcast, Multiply, MultiplyAdd, MultiplySum};
@@ -6,28 +6,29 @@ use crate::kernels::train::Clear;
 use crate::record::Slot;
 use crate::tensor::{Shape, ShapeError};
 
-/// `a + b`, of equal shapes. Inputs: `a`, `b`.
+/// Sum `a + b` of equal shapes. Inputs: `a`, `b`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AddLayer;
 
-/// `forward x`, with a gradient of its own: `dx = backward dy`. With 1 and -1 it reverses gradients. Input: `x`.
+/// Product `forward x` with a gradient scaled independently: `dx = backward dy`. With 1 and -1 it reverses
+/// gradients. Input: `x`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ScaleLayer {
-    /// Factor of the values.
+    /// Factor applied to values.
     pub forward: f32,
-    /// Factor of the gradients.
+    /// Factor applied to gradients.
     pub backward: f32,
 }
 
 impl ScaleLayer {
-    /// Values as they are, gradients with the opposite sign (Ganin and Lempitsky 2015).
+    /// Gradient reversal: values are unchanged, gradients change sign (Ganin and Lempitsky 2015).
     pub const REVERSE: Self = Self { forward: 1.0, backward: -1.0 };
 }
 
-/// `x factor`, the factor being the same for a channel, for a place, or for nothing. Inputs: `x`, `factor`.
+/// Product `x factor`, the factor being broadcast over channels, positions or nothing. Inputs: `x`, `factor`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MultiplyLayer {
-    /// What the factor is given for.
+    /// Broadcast of the factor.
     pub over: Broadcast,
 }
 
@@ -36,9 +37,9 @@ pub struct MultiplyLayer {
 pub enum ActivationLayer {
     /// `1 / (1 + exp(-x))`.
     Sigmoid,
-    /// `x > 0 ? x : slope x`, of a slope of at least 0: 0 for ReLU.
+    /// Leaky ReLU `x > 0 ? x : slope x` with a slope of at least 0; 0 for ReLU.
     Relu {
-        /// Of values that are not positive.
+        /// Factor for values that are not positive.
         slope: f32,
     },
 }

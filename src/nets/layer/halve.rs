@@ -1,11 +1,12 @@
-//! Pictures at half the size.
+//! Reduction of images to half their size.
 
 use super::{Op, Site, Taped, Value};
 use crate::kernels::nn::{Halve, MeanPoolBackward, Windows};
 use crate::record::Slot;
 use crate::tensor::{Shape, ShapeError};
 
-/// Mean of each 2 x 2 window: how a rival net shows its crop to the net before it (spec section 5). Input: `x` of even sides.
+/// Mean of each 2 x 2 window; a rival net uses it to feed its crop to the net before it (spec section 5).
+/// Input: `x` with even sides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HalveLayer;
 

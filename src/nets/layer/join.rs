@@ -1,12 +1,12 @@
-//! Items side by side.
+//! Concatenation.
 
 use super::{Op, Site, Taped, Value};
 use crate::kernels::nn::{Join, JoinBackward};
 use crate::record::Slot;
 use crate::tensor::{Shape, ShapeError};
 
-/// The values of two inputs, item by item: of planes of one size their channels are concatenated, else the items are taken as vectors.
-/// Inputs: `left`, `right`.
+/// Concatenation of two inputs, item by item: along channels if their planes have the same size, otherwise as
+/// vectors. Inputs: `left`, `right`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JoinLayer;
 

@@ -1,4 +1,5 @@
-//! [`Layer`]: what a node of a graph computes. One file per layer, backward under forward; this is the only place that lists them.
+//! [`Layer`]: the computation of a node of a graph. Every layer has a file of its own, with the backward pass
+//! below the forward pass; only this file lists them all.
 
 mod conv;
 mod convolution;
@@ -30,13 +31,13 @@ pub use pool::{ArgMaxPoolLayer, ChannelPoolLayer, MeanPoolLayer, PoolWindows, Un
 pub use prelu::PreluLayer;
 pub use prelu_pool::PreluPoolLayer;
 
-/// What a node computes.
+/// Computation of a node.
 #[derive(Debug, Clone)]
 #[allow(missing_docs, reason = "each variant is documented at its type")]
 pub enum Layer {
-    /// Comes from outside.
+    /// An input of the graph.
     Input,
-    /// Is learned.
+    /// A learned tensor.
     Tensor(Parameter),
     Conv(ConvLayer),
     Dense(DenseLayer),
@@ -61,7 +62,7 @@ pub enum Layer {
 }
 
 impl Layer {
-    /// Its shape rule and its passes.
+    /// Returns the layer's shape rule and passes.
     pub fn op(&self) -> &dyn Op {
         match self {
             Self::Input | Self::Tensor(_) => &Given,
@@ -88,7 +89,7 @@ impl Layer {
         }
     }
 
-    /// Whether it computes nothing.
+    /// Returns whether the node is an input or a tensor, which computes nothing.
     pub fn is_given(&self) -> bool {
         matches!(self, Self::Input | Self::Tensor(_))
     }
@@ -126,90 +127,94 @@ into_layer!(
     UnitRows(UnitRowsLayer),
 );
 
-/// Where a layer is recorded.
+/// Context in which a layer is recorded.
 pub struct Site<'a> {
-    /// Its steps go here.
+    /// Recording that receives the layer's steps.
     pub recording: &'a mut Recording,
-    /// Who will play it.
+    /// Device that will play the recording.
     pub device: DeviceFacts,
-    /// The step's [`StepInputs`](crate::kernels::train::StepInputs) in a training pass: what dropout goes by. `None` leaves dropout out.
+    /// In a training pass, the step's [`StepInputs`](crate::kernels::train::StepInputs), which determine
+    /// dropout. `None` disables dropout.
     pub schedule: Option<Slot>,
 }
 
 impl Site<'_> {
-    /// Memory for a step or two.
+    /// Creates scratch memory of `len` elements, for a step or two.
     pub fn scratch(&mut self, label: &str, len: u32) -> Slot {
         self.recording.scratch(label, len as usize)
     }
 
-    /// A gradient that a kernel computes beside others, and that nobody reads.
+    /// Creates a slot for a gradient that a kernel always computes but that is never read.
     pub fn unread(&mut self, len: u32) -> Slot {
         self.recording.slot("unread gradient", len as usize)
     }
 
-    /// Slopes that make a kernel with an activation linear.
+    /// Creates slopes of 1, which make a kernel with an activation linear.
     pub fn ones(&mut self, len: u32) -> Slot {
         self.recording.table("linear", vec![1.0_f32.to_bits(); len as usize])
     }
 
-    /// Slopes of a ReLU.
+    /// Creates slopes of 0, those of a ReLU.
     pub fn zeros(&mut self, len: u32) -> Slot {
         self.recording.table("zeros", vec![0; len as usize])
     }
 }
 
-/// A node's result in a recording.
+/// Result of a node in a recording.
 #[derive(Debug, Clone, Copy)]
 pub struct Value<'a> {
-    /// Where it is.
+    /// Slot of the result.
     pub slot: Slot,
-    /// Its shape.
+    /// Shape of the result.
     pub shape: &'a Shape,
 }
 
-/// What a layer is: shapes, and both passes as steps.
+/// Definition of a layer: its shape rule, and both passes as steps.
 pub trait Op {
-    /// For people.
+    /// Returns the name of the layer, for messages and profiles.
     fn name(&self) -> &'static str;
 
-    /// Shape of the result for inputs of shapes `x`.
+    /// Returns the shape of the result for inputs of shapes `x`.
     ///
     /// # Errors
     ///
-    /// [`ShapeError`] if they do not fit the layer.
+    /// [`ShapeError`] if the inputs do not fit the layer.
     fn output(&self, x: &[&Shape]) -> Result<Shape, ShapeError>;
 
-    /// Records the computation of `y`; returns what only the backward pass needs besides inputs and result.
+    /// Records the computation of `y`; returns the slots that the backward pass needs besides inputs and
+    /// result.
     fn forward(&self, site: &mut Site<'_>, x: &[Value<'_>], y: Value<'_>) -> Vec<Slot>;
 
-    /// Records the gradients of the inputs that `dx` has a slot for, from `dy`. Adds to each, but for [`Op::overwrites`]. `dy` is of no use
-    /// to anyone afterwards.
+    /// Records the gradients of the inputs that `dx` has a slot for, from `dy`. Gradients are added to the
+    /// slots, except as stated by [`Op::overwrites`]. The contents of `dy` are not used afterwards.
     fn backward(&self, site: &mut Site<'_>, pass: &Taped<'_>, dy: Slot, dx: &[Option<Slot>]);
 
-    /// Records how running statistics follow what the forward pass saw, unless `status` has a fault: to come after the step's summary.
+    /// Records the update of running statistics from those of the forward pass, which is skipped if `status`
+    /// has a fault. To be recorded after the step's summary.
     fn track(&self, site: &mut Site<'_>, pass: &Taped<'_>, status: Slot) {
         let _ = (site, pass, status);
     }
 
-    /// Whether the gradient of the first input is written in place of being added to: such a kernel need not have it cleared, which for the
-    /// largest activations costs as much as the kernel itself. If another layer reads the same input, the pass adds it up.
+    /// Returns whether the gradient of the first input is overwritten instead of added to. The slot of such a
+    /// gradient need not be cleared, which for the largest activations costs as much as the kernel itself. If
+    /// another layer reads the same input, the pass adds the gradients.
     fn overwrites(&self) -> bool {
         false
     }
 }
 
-/// What the forward pass of a layer left for its backward pass.
+/// Slots of a layer's forward pass that its backward pass reads.
 #[derive(Debug)]
 pub struct Taped<'a> {
-    /// Inputs.
+    /// Inputs of the layer.
     pub x: &'a [Value<'a>],
-    /// Result.
+    /// Result of the layer.
     pub y: Value<'a>,
-    /// What [`Op::forward`] returned.
+    /// Slots returned by [`Op::forward`].
     pub kept: &'a [Slot],
 }
 
-/// Of inputs and tensors, which are there already.
+/// The layer of inputs and tensors, which records nothing.
 struct Given;
 
 impl Op for Given {

@@ -1,4 +1,4 @@
-//! Batch norm, with the PReLU behind it.
+//! Batch norm, with an optional PReLU after it.
 
 use super::{Op, Site, Taped, Value};
 use crate::kernels::nn::{
@@ -8,29 +8,30 @@ use crate::kernels::train::RunningStatistics;
 use crate::record::Slot;
 use crate::tensor::{Shape, ShapeError};
 
-/// Whose mean and variance a batch norm goes by.
+/// Choice of the mean and variance that a batch norm uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Statistics {
-    /// Those of the batch (of the micro-batch, if it is cut); running ones follow them.
+    /// Statistics of the batch (of the micro-batch, if the batch is divided); running statistics follow them.
     Batch,
-    /// The running ones, as constants.
+    /// Running statistics, as constants.
     Running,
 }
 
-/// `prelu(scale (x - mean) / √(variance + ε) + shift)`, of each channel apart. Inputs: `x`, running mean, running variance, scale, shift, and
-/// the slope of the PReLU if there is one; all but `x` are `[c]`. Joined, since apart the two cost as much as the convolutions.
+/// Batch norm with PReLU: `prelu(scale (x - mean) / √(variance + ε) + shift)` for each channel. Inputs: `x`,
+/// running mean, running variance, scale, shift, and the slope of the PReLU if there is one; all except `x`
+/// are `[c]`. The two are fused because separately they cost as much as the convolutions.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NormLayer {
-    /// Whose mean and variance.
+    /// Choice of mean and variance.
     pub statistics: Statistics,
-    /// Keeps the root from zero.
+    /// ε, which keeps the root away from zero.
     pub epsilon: f64,
-    /// How far the running statistics move towards those of a batch.
+    /// Share by which the running statistics move towards those of a batch.
     pub momentum: f64,
 }
 
 impl NormLayer {
-    /// As most nets have it: ε of 1e-5, momentum of 0.1.
+    /// Creates a norm with the usual constants: ε of 1e-5, momentum of 0.1.
     pub const fn new(statistics: Statistics) -> Self {
         Self { statistics, epsilon: 1e-5, momentum: 0.1 }
     }
@@ -86,7 +87,7 @@ impl Op for NormLayer {
             let partial = site.scratch("partial sums of gradients", kernel.partials());
             site.recording.push(kernel, &[x, dy, affine, partial]);
             sums = site.scratch("sums of gradients", 2 * c);
-            // What is frozen, or is not there, gets a gradient that nobody reads.
+            // The gradient of a tensor that is frozen or absent goes to a slot that is never read.
             let mut to = |at: usize| dx.get(at).copied().flatten().unwrap_or_else(|| site.unread(c));
             let slots = [partial, sums, to(4), to(3), to(5)];
             site.recording.push(BatchNormGradients::new(&kernel, shape), &slots);

@@ -1,4 +1,4 @@
-//! Pools over windows, over channels, and upsampling.
+//! Pooling over windows and over channels, upsampling, and normalization to unit length.
 
 use super::{Op, Site, Taped, Value};
 use crate::kernels::nn::{
@@ -11,18 +11,18 @@ use crate::tensor::{Shape, ShapeError};
 /// Windows of a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PoolWindows {
-    /// So many bins a side over the whole plane, which may overlap; 1 for a global pool.
+    /// A fixed number of bins per side over the whole plane, which may overlap; 1 for global pooling.
     Adaptive {
-        /// Bins a side.
+        /// Number of bins per side.
         bins: u32,
     },
-    /// Squares.
+    /// Square windows of a fixed size.
     Sliding {
-        /// Side; 1 takes every `stride`-th element.
+        /// Side of a window; 1 takes every `stride`-th element.
         k: u32,
-        /// Elements from one window to the next.
+        /// Distance between neighbouring windows, in elements.
         stride: u32,
-        /// Elements on every side that count for nothing.
+        /// Number of elements added on every side, which do not take part in the result.
         padding: u32,
     },
 }
@@ -44,22 +44,22 @@ impl PoolWindows {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MeanPoolLayer(pub PoolWindows);
 
-/// Largest of each window; its gradient goes to the first of equal ones. Input: `x`.
+/// Maximum of each window; its gradient goes to the first of equal elements. Input: `x`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ArgMaxPoolLayer(pub PoolWindows);
 
-/// Largest and mean over channels, as two channels. Input: `x`.
+/// Maximum and mean over channels, as two channels. Input: `x`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChannelPoolLayer;
 
-/// Twice the rows and columns, bilinear, half-pixel centres. Input: `x`.
+/// Bilinear upsampling to twice the rows and columns, with half-pixel centres. Input: `x`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UpsampleLayer;
 
-/// Each item divided by its norm. Input: `x`.
+/// Division of each item by its norm. Input: `x`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct UnitRowsLayer {
-    /// Smallest norm.
+    /// Lower limit of the norm.
     pub epsilon: f64,
 }
 

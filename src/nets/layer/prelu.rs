@@ -6,7 +6,7 @@ use crate::kernels::train::Reduce;
 use crate::record::Slot;
 use crate::tensor::{Shape, ShapeError};
 
-/// `x > 0 ? x : slope[c] x`. Inputs: `x`, and the slopes `[c]`; without them a ReLU.
+/// Activation `x > 0 ? x : slope[c] x`. Inputs: `x`, and the slopes `[c]`; a ReLU without them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PreluLayer;
 
@@ -43,7 +43,7 @@ impl Op for PreluLayer {
     }
 }
 
-/// The slopes, or zeros.
+/// Returns the slopes, or zeros for a ReLU.
 pub(super) fn slope(site: &mut Site<'_>, x: &[Value<'_>]) -> Slot {
     x.get(1).map_or_else(|| site.zeros(x[0].shape.c()), |slope| slope.slot)
 }

@@ -84,7 +84,8 @@ fn every_cut_and_every_flipped_bit_is_noticed_and_the_one_before_is_taken() {
     for at in 0..whole.len() {
         let mut damaged = whole.clone();
         damaged[at] ^= 1;
-        // Some bits of the header's spelling (a space for padding) mean nothing; then the same checkpoint is read.
+        // Some bits of the header (such as a space used as padding) have no meaning; if one is changed, the
+        // same checkpoint is read.
         taken(&damaged);
     }
     let data = whole.len() - 80;

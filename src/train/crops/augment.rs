@@ -1,4 +1,4 @@
-//! What happens to a crop each time it is drawn (spec section 4.7), on its bytes, before the nets' normalization.
+//! Augmentation of a crop each time it is drawn (spec section 4.7), on bytes, before the nets' normalization.
 
 use std::io::Cursor;
 
@@ -11,15 +11,16 @@ use super::random::Draw;
 use super::window::Targets;
 use crate::train::config::AugmentConfig;
 
-/// Quality of a JPEG file, share of the side that is left by shrinking, deviation of a blur in pixels, and of noise in byte values.
+/// Ranges of the JPEG quality, the share of the side that remains after downscaling, the standard deviation
+/// of the blur in pixels, and that of the noise in byte values.
 const QUALITY: [i64; 2] = [25, 90];
 const SHRINK: [f64; 2] = [0.3, 0.9];
 const BLUR: [f64; 2] = [0.4, 1.4];
 const NOISE: [f64; 2] = [2.0, 14.0];
-/// Side of a patch, in sides of the crop.
+/// Range of the side of a patch, relative to the side of the crop.
 const PATCH: [f64; 2] = [0.15, 0.5];
 
-/// `rgb`, a crop of `side x side` pixels with its targets, changed by chance.
+/// Augments `rgb`, a crop of `side x side` pixels, together with its targets, at random.
 pub fn augment(rgb: &mut Vec<u8>, side: u32, targets: &mut Targets, config: &AugmentConfig, draw: &mut Draw) {
     if draw.chance(config.flip) {
         mirror(rgb, side);
@@ -61,7 +62,8 @@ pub fn augment(rgb: &mut Vec<u8>, side: u32, targets: &mut Targets, config: &Aug
     }
 }
 
-/// The nearest byte: a cast saturates, and a call for rounding would cost more than all the rest.
+/// Rounds to the nearest byte. The cast saturates; calling a rounding function would cost more than
+/// everything else here.
 fn to_byte(value: f32) -> u8 {
     (value + 0.5) as u8
 }
@@ -73,13 +75,14 @@ pub fn mirror(rgb: &mut [u8], side: u32) {
     }
 }
 
-/// Turned about the middle by `turn` radians, clockwise as it is seen; bilinear, the edge goes on outside.
+/// Rotates the crop about its middle by `turn` radians, clockwise on the screen; bilinear, with the edge
+/// replicated.
 fn rotate(rgb: &mut Vec<u8>, side: u32, turn: f32) {
     let (last, middle) = ((side - 1) as f32, side as f32 / 2.0);
     let back = Vec2::from_angle(-turn);
     let mut turned = Vec::with_capacity(rgb.len());
     for (y, x) in (0..side).flat_map(|y| (0..side).map(move |x| (y, x))) {
-        // Centres of pixels lie at halves.
+        // Centres of pixels are at half-integers.
         let from = (back.rotate(Vec2::new(x as f32, y as f32) + 0.5 - middle) + middle - 0.5).clamp(Vec2::ZERO, Vec2::splat(last));
         let first = from.floor().min(Vec2::splat((last - 1.0).max(0.0)));
         let part = from - first;
@@ -95,7 +98,7 @@ fn rotate(rgb: &mut Vec<u8>, side: u32, turn: f32) {
     *rgb = turned;
 }
 
-/// A rectangle of one colour, as a hand or a scarf may cover a face.
+/// Covers a rectangle with one colour, as a hand or a scarf may cover a face.
 fn patch(rgb: &mut [u8], side: u32, draw: &mut Draw) {
     let colour: [u8; 3] = std::array::from_fn(|_| draw.whole(0, 256) as u8);
     let [(left, right), (top, bottom)] = [(); 2].map(|()| {
@@ -114,24 +117,24 @@ fn with_image(rgb: &mut Vec<u8>, side: u32, change: impl FnOnce(RgbImage) -> Rgb
     }
 }
 
-/// `image` after a JPEG file; `None` if the codec will not.
+/// Returns `image` after JPEG compression; `None` if the codec fails.
 fn jpeg(image: &RgbImage, quality: u8) -> Option<RgbImage> {
     let mut file = Vec::new();
     JpegEncoder::new_with_quality(&mut file, quality).encode_image(image).ok()?;
     Some(DynamicImage::from_decoder(JpegDecoder::new(Cursor::new(file)).ok()?).ok()?.into_rgb8())
 }
 
-/// Brightness by ITU-R BT.601.
+/// Returns the luma of a pixel (ITU-R BT.601).
 fn luma(pixel: &[u8]) -> f32 {
     0.299 * f32::from(pixel[0]) + 0.587 * f32::from(pixel[1]) + 0.114 * f32::from(pixel[2])
 }
 
-/// A change of colour: contrast about the mean of each channel, brightness, hue, saturation, in this order.
+/// A colour change: contrast about the mean of each channel, brightness, hue, saturation, in this order.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Colour {
     contrast: f32,
     brightness: f32,
-    /// Turns of the colour circle.
+    /// Rotation of the hue, in turns.
     hue: f32,
     saturation: f32,
 }
@@ -163,14 +166,14 @@ impl Colour {
         }
     }
 
-    /// Hue and saturation in the HSV hexcone (Smith 1978); the value stays.
+    /// Changes hue and saturation in the HSV hexcone (Smith 1978); the value is unchanged.
     fn turn(self, [r, g, b]: [f32; 3]) -> [f32; 3] {
         let (value, least) = (r.max(g).max(b), r.min(g).min(b));
         let chroma = value - least;
         if chroma <= 0.0 {
             return [r, g, b];
         }
-        // In sixths of a turn from red.
+        // The hue is measured in sixths of a turn from red.
         let hue = if value == r {
             (g - b) / chroma
         } else if value == g {
@@ -178,7 +181,7 @@ impl Colour {
         } else {
             4.0 + (r - g) / chroma
         };
-        // Both are wrapped by one comparison: a remainder costs ten times that.
+        // One comparison is enough to wrap the hue; a remainder costs ten times as much.
         let wrapped = |sixths: f32| if sixths >= 6.0 { sixths - 6.0 } else { sixths };
         let hue = wrapped(if hue < 0.0 { hue + 6.0 } else { hue } + self.sixths());
         let chroma = (chroma * self.saturation).min(value);
@@ -188,7 +191,7 @@ impl Colour {
         })
     }
 
-    /// The change of hue in sixths of a turn, from 0 to 6.
+    /// Returns the change of hue in sixths of a turn, in the range from 0 to 6.
     fn sixths(self) -> f32 {
         6.0 * (self.hue - self.hue.floor())
     }
@@ -254,7 +257,7 @@ mod tests {
         rgb[3 * (4 * 24 + 10)..][..3].fill(255);
         rotate(&mut rgb, 24, std::f32::consts::FRAC_PI_2);
         let points = dot.turned(std::f32::consts::FRAC_PI_2).values;
-        // y points down: a quarter turn takes what is above to the right.
+        // The y axis points down: a quarter turn moves the top to the right.
         let (x, y) = ((points[4] * 24.0) as usize, (points[9] * 24.0) as usize);
         assert_eq!((x, y), (19, 10));
         assert!(rgb[3 * (y * 24 + x)] > 250, "the dot went with its point");
@@ -262,7 +265,7 @@ mod tests {
         let mut one = vec![9, 8, 7];
         rotate(&mut one, 1, 1.0);
         assert_eq!(one, [9, 8, 7]);
-        // A box about the middle stays; one beside it goes round and keeps its size.
+        // A centred box is unchanged; any other box moves round the middle and keeps its size.
         assert_eq!(Targets::default().with_box([0.1, 0.2, -0.1, -0.2]).turned(0.7).values[..4], [0.1, 0.2, -0.1, -0.2]);
         let b = Targets::default().with_box([0.5, 0.25, 0.0, -0.25]).turned(std::f32::consts::FRAC_PI_2).values;
         let near = b[..4].iter().zip([0.25, 0.5, -0.25, 0.0]).all(|(got, want)| (got - want).abs() < 1e-6);
@@ -281,7 +284,7 @@ mod tests {
             let covered: Vec<&[u8]> =
                 rgb.chunks_exact(3).zip(was.chunks_exact(3)).filter(|(is, was)| is != was).map(|(is, _)| is).collect();
             assert!(covered.windows(2).all(|two| two[0] == two[1]), "one colour");
-            // From 4 x 4 to 12 x 12; a pixel may have had the colour before.
+            // The patch has between 4 x 4 and 12 x 12 pixels; one of them may have had the colour before.
             assert!((15..=144).contains(&covered.len()), "{}", covered.len());
         }
         let mut one = vec![1, 2, 3];
@@ -299,7 +302,7 @@ mod tests {
         assert!(near(Colour { saturation: 0.5, ..SAME }.turn([0.8, 0.4, 0.0]), [0.8, 0.6, 0.4]));
         let mut grey = vec![100, 100, 100, 200, 200, 200];
         Colour { contrast: 0.5, brightness: 0.1, ..SAME }.apply(&mut grey);
-        // 150 is the mean: 125 and 175, and 25.5 more.
+        // The mean is 150: contrast gives 125 and 175, brightness adds 25.5.
         assert_eq!(grey, [151, 151, 151, 201, 201, 201]);
     }
 

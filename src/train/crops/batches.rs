@@ -1,4 +1,4 @@
-//! Batches out of a file of crops, each a function of seed and step alone.
+//! Batches of crops from a file; each batch is a function of seed and step alone.
 
 use std::path::Path;
 
@@ -17,15 +17,16 @@ use crate::train::Batch;
 use crate::train::config::{AugmentConfig, TrainConfig};
 use crate::train::run::{Batches, Cause, RunError};
 
-/// Crops that a thread makes ready in one go.
+/// Number of crops that a thread prepares as one unit of work.
 const TOGETHER: usize = 8;
 
-/// Words that keep the draws of one purpose from those of another.
+/// Keys that separate the random numbers drawn for different purposes.
 const ORDER: u64 = 1;
 const AUGMENT: u64 = 2;
 const LABELS: u64 = 3;
 
-/// Crops of one net, drawn kind by kind in the settings' ratio: each kind in an order of its own, a new one every time it has been through.
+/// Crops of one net, drawn kind by kind in the ratio of the settings. Each kind is drawn in a random order of
+/// its own, with a new order for every round.
 pub struct ShardBatches {
     shard: Shard,
     seed: u64,
@@ -35,7 +36,7 @@ pub struct ShardBatches {
     augment: AugmentConfig,
     soft_targets: f32,
     landmarks_on_all: bool,
-    /// Training crops of each kind.
+    /// Indices of the training crops of each kind.
     training: [Vec<u32>; 4],
     validation: Vec<u32>,
     shuffled: bool,
@@ -43,12 +44,13 @@ pub struct ShardBatches {
 }
 
 impl ShardBatches {
-    /// The crops in the file at `path` for `net` (`pnet`, `rnet` or `onet`), by its settings.
+    /// Opens the crops in the file at `path` for `net` (`pnet`, `rnet` or `onet`), with the settings of that
+    /// net.
     ///
     /// # Errors
     ///
-    /// [`CropsError::Shard`] if the file is none of crops, or damaged; [`CropsError::OtherNet`] if it is for another net;
-    /// [`CropsError::Missing`] if there is no training crop of a kind that a batch should have.
+    /// [`CropsError::Shard`] if the file is not a file of crops, or damaged; [`CropsError::OtherNet`] if it
+    /// is for another net; [`CropsError::Missing`] if there is no training crop of a kind that batches need.
     pub fn open(path: &Path, net: &str, config: &TrainConfig) -> Result<Self, CropsError> {
         let shard = Shard::open(path)?;
         let side = [PNET, RNET, ONET].iter().find(|other| other.name == net).map(|net| net.side);
@@ -86,23 +88,23 @@ impl ShardBatches {
         })
     }
 
-    /// The crops themselves.
+    /// Returns the file of crops.
     pub fn shard(&self) -> &Shard {
         &self.shard
     }
 
-    /// Which crops of a kind are drawn, by how many of them were before.
+    /// Returns the index of the crop of a kind that is drawn after `number` others of that kind.
     fn drawn(&self, sample: SampleKind, number: u64) -> usize {
         let crops = &self.training[sample as usize];
         let (round, at) = (number / crops.len() as u64, number % crops.len() as u64);
         crops[place(at, crops.len() as u64, key(&[self.seed, ORDER, sample as u64, round])) as usize] as usize
     }
 
-    /// Tasks of a training crop.
+    /// Returns the tasks of a training crop.
     fn kind(&self, index: usize, record: &CropRecord) -> SampleBits {
         match record.sample {
             SampleKind::Negative | SampleKind::Positive if self.shuffled => {
-                // The labels of all of them, dealt out anew.
+                // All class labels are permuted at random.
                 let [negatives, positives, ..] = &self.training;
                 let all = (negatives.len() + positives.len()) as u64;
                 let rank = |crops: &[u32]| crops.binary_search(&(index as u32)).map(|at| at as u64);
@@ -116,16 +118,17 @@ impl ShardBatches {
         }
     }
 
-    /// The probability of a face that a net should give for a training crop of `kind`.
+    /// Returns the target face probability of a training crop of `kind`.
     fn face(&self, kind: SampleBits, record: &CropRecord) -> f32 {
         let (label, share) = (kind.probability(), self.soft_targets);
         let Some(logit) = record.teacher.filter(|_| share > 0.0 && !self.shuffled) else { return label };
-        // However wrong the teacher is, the label is right.
+        // The label takes precedence over the sign of the teacher's logit.
         let logit = if kind.is_face() { logit.max(1.0) } else { logit.min(-1.0) };
         (1.0 - share) * label + share / (1.0 + (-logit).exp())
     }
 
-    /// A batch of `crops`, each changed by `change`, which tells its tasks and the probability of a face that its net should give.
+    /// Creates a batch from `crops`. `change` modifies each crop and returns its tasks and its target face
+    /// probability.
     fn fill(&self, crops: &[usize], change: impl Fn(usize, &mut Vec<u8>, &mut Targets) -> (SampleBits, f32) + Sync) -> Batch {
         let mut batch = Batch::empty(self.batch, self.shard.side());
         let item = batch.rgba.len() / self.batch as usize;
@@ -149,8 +152,9 @@ impl ShardBatches {
     }
 }
 
-/// Equally many negatives and positives, spread evenly over all of them, so that accuracy is not that of the commoner; of parts and landmark
-/// faces no more than that, if there are any. Where only one class is there, all of it.
+/// Selects equally many negatives and positives, spread evenly, so that accuracy does not reflect the more
+/// frequent class, and at most as many parts and landmark faces. If only one class is present, all of it is
+/// selected.
 fn balanced(kinds: &[Vec<u32>; 4]) -> Vec<u32> {
     let [negatives, positives, ..] = kinds;
     let most = if negatives.is_empty() || positives.is_empty() { usize::MAX } else { negatives.len().min(positives.len()) };

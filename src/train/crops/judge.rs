@@ -1,4 +1,4 @@
-//! One net on many crops.
+//! Evaluation of one net on many crops.
 
 use crate::engine::{Engine, Session};
 use crate::kernels::train::Unpack;
@@ -8,25 +8,26 @@ use crate::tensor::Shape;
 use crate::train::TrainError;
 use crate::weights::Weights;
 
-/// Crops that are judged in one go.
+/// Number of crops per pass.
 const BATCH: u32 = 128;
 
-/// A net that says what it takes crops for.
+/// A net that evaluates crops.
 pub struct TeacherNet {
     session: Session,
     rgba: Slot,
     y: Slot,
-    /// Pixels of a crop, and outputs for it.
+    /// Number of pixels of a crop, and number of outputs per crop.
     item: usize,
     outputs: usize,
 }
 
 impl TeacherNet {
-    /// `net` of `weights` on `engine`.
+    /// Creates `net` with `weights` on `engine`.
     ///
     /// # Errors
     ///
-    /// [`TrainError::Net`] if the weights do not fit, [`TrainError::Engine`] if the device cannot hold the net.
+    /// [`TrainError::Net`] if the weights do not fit, [`TrainError::Engine`] if the device cannot hold the
+    /// net.
     pub fn new(engine: &Engine, net: Net, weights: &Weights) -> Result<Self, TrainError> {
         let mut recording = Recording::new();
         let plane = net.side * net.side;
@@ -39,8 +40,8 @@ impl TeacherNet {
         Ok(Self { session: engine.load(recording)?, rgba, y, item: plane as usize, outputs: net.outputs() as usize })
     }
 
-    /// What the net says of each crop in `rgb`, rows of R, G, B one after the other: background's and face's logit, then boxes and landmarks
-    /// as in [`Targets`](super::Targets).
+    /// Returns the net's outputs for each crop in `rgb` (consecutive crops with rows of R, G, B): background
+    /// and face logit, then boxes and landmarks as in [`Targets`](super::Targets).
     ///
     /// # Errors
     ///
@@ -61,7 +62,7 @@ impl TeacherNet {
     }
 }
 
-/// By how much the logit of a face is above that of background.
+/// Returns the face logit minus the background logit.
 pub fn logit(outputs: &[f32]) -> f32 {
     outputs[1] - outputs[0]
 }

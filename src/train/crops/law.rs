@@ -1,4 +1,4 @@
-//! Which windows of an image are cut (spec section 4.5).
+//! Choice of the windows of an image that are cut out as crops (spec section 4.5).
 
 use super::random::Draw;
 use super::window::{CropWindow, SampleKind, Targets};
@@ -6,21 +6,21 @@ use crate::data::Annotation;
 use crate::geometry::{BoundingBox, Landmarks};
 use crate::train::config::{CropConfig, Uses};
 
-/// Tries for each random negative, so that an image that is all face ends.
+/// Number of attempts per random negative, which bounds the search in an image full of faces.
 const TRIES: u32 = 20;
 
-/// A window to be cut, with what it teaches.
+/// A window to be cut out, with its labels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Cut {
-    /// Where.
+    /// Window in the image.
     pub window: CropWindow,
-    /// What it is.
+    /// Kind of sample.
     pub sample: SampleKind,
-    /// What its net should say.
+    /// Target outputs of the net.
     pub targets: Targets,
-    /// Radians that the image is turned about the middle of `about` before it is cut, clockwise as it is seen.
+    /// Angle by which the image is rotated about `about` before it is cut, radians, clockwise on the screen.
     pub turn: f32,
-    /// Middle of the turn, px.
+    /// Centre of the rotation, px.
     pub about: glam::Vec2,
 }
 
@@ -28,22 +28,24 @@ pub struct Cut {
 pub struct Scene<'a> {
     /// Columns and rows, px.
     pub size: [u32; 2],
-    /// Everybody in it.
+    /// All annotated faces.
     pub faces: &'a [Annotation],
-    /// What may be learned from it.
+    /// Permitted uses of the image.
     pub uses: Uses,
-    /// The law.
+    /// Settings for the choice of windows.
     pub law: &'a CropConfig,
     /// Smallest window, px: the input of the first net.
     pub least: i64,
 }
 
-/// Share of `window` that `region` covers: a crowd that nobody has counted may be much larger than the window.
+/// Returns the share of `window` that `region` covers, for ignored regions: the region of an unannotated
+/// crowd may be much larger than the window.
 fn covered(window: &BoundingBox, region: &BoundingBox) -> f64 {
     f64::from(window.intersection(region)) / f64::from(window.area())
 }
 
-/// Intersection over union in double precision, in which what is exactly at a limit is there.
+/// Returns the intersection over union in double precision, so that an overlap exactly at a limit counts as
+/// reaching it.
 fn overlap(a: &BoundingBox, b: &BoundingBox) -> f64 {
     let length = |a1: f32, a2: f32, b1: f32, b2: f32| (f64::from(a2.min(b2)) - f64::from(a1.max(b1))).max(0.0);
     let area = |b: &BoundingBox| (f64::from(b.x2) - f64::from(b.x1)) * (f64::from(b.y2) - f64::from(b.y1));
@@ -52,10 +54,10 @@ fn overlap(a: &BoundingBox, b: &BoundingBox) -> f64 {
     if whole > 0.0 { shared / whole } else { 0.0 }
 }
 
-/// The face that a window overlaps most.
+/// The face with the highest overlap with a window.
 struct Best {
     overlap: f64,
-    /// `None` for one that nothing may be learned of.
+    /// Index of the face; `None` if it must not be used for training.
     face: Option<usize>,
 }
 
@@ -63,7 +65,7 @@ impl Scene<'_> {
     fn usable(&self, face: &Annotation) -> bool {
         let b = &face.bounding_box;
         let [width, height] = self.size.map(|size| size as f32);
-        // Spec section 4.5: no face that is small or begins outside; nor one that lies elsewhere altogether.
+        // Spec section 4.5: faces that are small, begin outside or lie entirely outside are excluded.
         !face.ignore
             && f64::from(b.width().max(b.height())) >= self.law.min_face_px
             && b.x1 >= 0.0
@@ -88,7 +90,7 @@ impl Scene<'_> {
         self.best(window).overlap < self.law.overlaps[0]
     }
 
-    /// Positive or part by its overlap with a face.
+    /// Classifies a window as positive or part by its overlap with a face.
     fn of_face(&self, overlap: f64) -> Option<SampleKind> {
         let [_, part, positive] = self.law.overlaps;
         if overlap >= positive { Some(SampleKind::Positive) } else { (overlap >= part).then_some(SampleKind::Part) }
@@ -104,7 +106,7 @@ impl Scene<'_> {
         Cut { window, sample, targets, turn: 0.0, about: glam::Vec2::ZERO }
     }
 
-    /// For P-Net: random windows all over the image and around each face.
+    /// For P-Net: chooses random windows all over the image and around each face.
     pub fn random(&self, draw: &mut Draw) -> Vec<Cut> {
         let mut cuts = Vec::new();
         if self.uses.negatives {
@@ -154,13 +156,14 @@ impl Scene<'_> {
         }
     }
 
-    /// A side of a negative: uniform from the least window to half of the image.
+    /// Draws the side of a negative, uniform from the smallest window to half of the image.
     fn side(&self, draw: &mut Draw) -> Option<i64> {
         let half = i64::from(self.size[0].min(self.size[1])).div_euclid(2);
         (half > self.least).then(|| draw.whole(self.least, half))
     }
 
-    /// A window about as large as `face` and nearby; `None` if no window of whole pixels is.
+    /// Draws a window about as large as `face` and near it; `None` if the window would be smaller than a
+    /// pixel or too large.
     fn around(&self, face: &BoundingBox, draw: &mut Draw) -> Option<CropWindow> {
         let ([smallest, largest], (w, h)) = (self.law.sides, (f64::from(face.width()), f64::from(face.height())));
         let side = draw.whole((smallest * w.min(h)).floor() as i64, (largest * w.max(h)).ceil() as i64);
@@ -172,7 +175,7 @@ impl Scene<'_> {
         (side >= 1).then_some(window)
     }
 
-    /// For R- and O-Net: what the nets before found, best first, as squares.
+    /// For R-Net and O-Net: uses the detections of the previous nets, best first, as square windows.
     pub fn detected<'b>(&self, found: impl Iterator<Item = &'b BoundingBox>) -> Vec<Cut> {
         let mut cuts = Vec::new();
         let mut negatives = 0;
@@ -205,7 +208,8 @@ impl Scene<'_> {
         Some(Cut { targets: Targets::default().with_landmarks(points), ..self.cut(window, SampleKind::Landmarks, None) })
     }
 
-    /// For all nets: each face with landmarks by itself, and random windows around it, half of them turned.
+    /// For all nets: chooses the window of each face with landmarks, and random windows around it, half of
+    /// them rotated.
     pub fn landmark_faces(&self, draw: &mut Draw) -> Vec<Cut> {
         let mut cuts = Vec::new();
         if !self.uses.landmarks {

@@ -1,25 +1,28 @@
-//! What a teacher's detections make of an image's labels.
+//! Merging of a teacher's detections with the labels of an image.
 
 use crate::data::Annotation;
 use crate::geometry::{BoundingBox, Landmarks};
 use crate::train::config::TeacherConfig;
 
-/// A face that a teacher sees.
+/// A face detected by a teacher.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Seen {
-    /// In the teacher's own convention.
+    /// Box in the teacher's own convention.
     pub bounding_box: BoundingBox,
-    /// Its landmarks.
+    /// Landmarks of the face.
     pub landmarks: Landmarks,
-    /// Probability of a face.
+    /// Face probability.
     pub score: f32,
 }
 
-/// The faces of an image with `labels`, whose boxes follow the teacher's convention, in which the teacher has `seen` faces, best first.
+/// Merges the `labels` of an image, whose boxes follow the teacher's convention, with the faces `seen` by the
+/// teacher, best first.
 ///
-/// A label that it sees too takes its box, and its landmarks where the label has none and it is sure. A label that it does not see stays,
-/// unless it is so small that nobody could. What it sees beside the labels is a face if it is sure, of no use if it is not, and nothing below;
-/// where labels are `complete`, of no use if it is sure, and nothing otherwise.
+/// A label that the teacher detects takes over its box and, if the label has no landmarks and the teacher is
+/// confident, its landmarks. A label that it does not detect is kept, but is ignored if it is too small to be
+/// detected. A detection without a label is added as a face if the teacher is confident, as an ignored face
+/// if it is less so, and dropped otherwise; if labels are `complete`, it is added as an ignored face if the
+/// teacher is confident, and dropped otherwise.
 pub fn merge(labels: &[Annotation], seen: &[Seen], complete: bool, config: &TeacherConfig) -> Vec<Annotation> {
     let (face, of_no_use) = if complete { (f32::INFINITY, config.accept) } else { (config.accept, config.ignore) };
     let mut faces = labels.to_vec();
@@ -29,7 +32,7 @@ pub fn merge(labels: &[Annotation], seen: &[Seen], complete: bool, config: &Teac
         let overlap = |face: &Annotation| face.bounding_box.iou(&seen.bounding_box);
         let best = (0..labels.len()).max_by(|&a, &b| overlap(&labels[a]).total_cmp(&overlap(&labels[b])));
         match best.filter(|&best| overlap(&labels[best]) >= config.overlap) {
-            // A second one on the same label is nobody.
+            // A second detection of the same label is dropped.
             Some(best) if matched[best] => {}
             Some(best) => {
                 matched[best] = true;
@@ -50,7 +53,8 @@ pub fn merge(labels: &[Annotation], seen: &[Seen], complete: bool, config: &Teac
     faces
 }
 
-/// Greedy non-maximum suppression: of `seen`, best first, those that share no more than `limit` of the smaller box with a better one.
+/// Greedy non-maximum suppression: keeps of `seen`, best first, the faces that share at most `limit` of the
+/// smaller box with any better one.
 pub fn suppress(mut seen: Vec<Seen>, limit: f32) -> Vec<Seen> {
     seen.sort_by(|a, b| b.score.total_cmp(&a.score));
     let mut kept: Vec<Seen> = Vec::new();
@@ -94,7 +98,7 @@ mod tests {
         assert_eq!(faces.len(), 2, "the second on one label is nobody");
         assert_eq!((faces[0].bounding_box, faces[0].landmarks), (square(3.0, 50.0), own.landmarks));
         assert_eq!((faces[1].bounding_box, faces[1].landmarks), (square(103.0, 50.0), Some([Vec2::splat(103.0); 5])));
-        // Where it is not sure, its points are left.
+        // Landmarks of an unconfident teacher are not used.
         assert_eq!(merge(&[bare], &[seen(103.0, 50.0, 0.6)], false, &teacher())[0].landmarks, None);
     }
 

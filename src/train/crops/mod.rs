@@ -1,8 +1,9 @@
-//! From annotated images to batches of crops (spec sections 4.1, 4.2, 4.5 to 4.7).
+//! Training crops: from annotated images to batches (spec sections 4.1, 4.2, 4.5 to 4.7).
 //!
-//! [`prepare()`] cuts the crops of one net into a file: for P-Net by chance around faces and elsewhere, for R- and O-Net where the nets before
-//! them see faces. [`ShardBatches`] draws batches from such a file. Both are functions of settings, seed and images alone, whatever the number
-//! of threads; what a teacher ([`label()`]) says may differ in its last digits from machine to machine.
+//! [`prepare()`] cuts the crops of one net into a file: for P-Net at random around faces and elsewhere, for
+//! R-Net and O-Net where the previous nets detect faces. [`ShardBatches`] draws batches from such a file.
+//! Both are functions of settings, seed and images alone, regardless of the number of threads; the outputs of
+//! a teacher ([`label()`]) may differ in their last digits between machines.
 
 mod augment;
 mod batches;
@@ -33,108 +34,108 @@ pub use shard::{CropRecord, Shard, ShardError};
 pub use teacher::label;
 pub use window::{SampleKind, Targets};
 
-/// Why crops could not be cut or used.
+/// Error for crops that could not be cut or used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CropsError {
-    /// Annotations cannot be read, or the first fault in them where faults are not to be skipped.
+    /// Annotations cannot be read, or contain a fault in strict mode.
     #[error(transparent)]
     Data(#[from] DataError),
     /// A file of crops cannot be read or written.
     #[error(transparent)]
     Shard(#[from] ShardError),
-    /// The nets before this one failed on an image.
+    /// The previous nets failed on an image.
     #[error("searching {path:?} with the nets before this one failed")]
     Detect {
-        /// The image.
+        /// Path of the image.
         path: PathBuf,
-        /// Why.
+        /// Error of the cascade.
         #[source]
         source: DetectError,
     },
-    /// The nets before this one cannot be made.
+    /// The previous nets cannot be created.
     #[error("the nets that find crops for {net} cannot be made of the weights that were given")]
     Earlier {
-        /// Which net the crops are for.
+        /// Net that the crops are for.
         net: String,
-        /// Why.
+        /// Error of the cascade.
         #[source]
         source: DetectError,
     },
-    /// A teacher cannot be made.
+    /// The teacher cannot be created.
     #[error("no teacher can be made of the weights that were given")]
     NoTeacher {
-        /// Why.
+        /// Cause of the error.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A teacher failed on an image.
+    /// The teacher failed on an image.
     #[error("the teacher failed on {path:?}")]
     Teacher {
-        /// The image.
+        /// Path of the image.
         path: PathBuf,
-        /// Why.
+        /// Cause of the error.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// Crops of R- and O-Net are found by the nets before them.
+    /// The weights of the previous nets, which find the crops of R-Net and O-Net, are missing.
     #[error("crops for {net} are what the nets before it find: their weights are needed")]
     NoWeights {
-        /// Which net the crops are for.
+        /// Net that the crops are for.
         net: String,
     },
-    /// There is no net of that name.
+    /// The name of the net is unknown.
     #[error("there is no net {name:?}; pnet, rnet and onet can be trained")]
     NoNet {
-        /// What was asked for.
+        /// Name given.
         name: String,
     },
-    /// No source is given.
+    /// The settings contain no source of images.
     #[error("no annotated images are given; name them in the settings under [[data.sources]]")]
     NoSource,
-    /// A source without a single image.
+    /// A source contains no image.
     #[error("{annotations:?} names no image that could be used")]
     NoImage {
-        /// The file of annotations.
+        /// Path of the file of annotations.
         annotations: PathBuf,
     },
-    /// Not one image of all sources can be read.
+    /// No image of any source can be read.
     #[error("none of the {count} images can be read; the first: {first}")]
     NoneReadable {
-        /// How many there are.
+        /// Number of images.
         count: usize,
-        /// What is wrong with the first.
+        /// Error of the first image.
         first: String,
     },
-    /// Images, but not one training crop.
+    /// The images yield no training crop.
     #[error("no crop to learn from came of {images} training images; see data.crops in the settings, and the faults that were named")]
     NoCrop {
-        /// How many images there are to learn from.
+        /// Number of training images.
         images: usize,
     },
-    /// Crops for another net.
+    /// The crops are for another net.
     #[error("{path:?} holds crops of {found} pixels, {net} needs {side}; prepare crops for {net}")]
     OtherNet {
-        /// The file.
+        /// Path of the file of crops.
         path: PathBuf,
-        /// The net that is to be trained.
+        /// Net to be trained.
         net: String,
         /// Side of its input, px.
         side: u32,
         /// Side of the crops, px.
         found: u32,
     },
-    /// A kind of crop that a batch should have, but of which there is none.
+    /// There is no training crop of a kind that batches need.
     #[error(
         "{path:?} has no {} to learn from, of which {net}.ratio = {ratio:?} wants some in each batch: add a source that has them, or set that \
          share to 0", sample.name()
     )]
     Missing {
-        /// The file.
+        /// Path of the file of crops.
         path: PathBuf,
-        /// What is missing.
+        /// Kind that is missing.
         sample: SampleKind,
-        /// The net that is to be trained.
+        /// Net to be trained.
         net: String,
         /// Shares of negatives, positives, parts and landmark faces.
         ratio: [u32; 4],

@@ -1,4 +1,4 @@
-//! Windows cut out of an image and brought to a net's size, as the detector would do it.
+//! Pixels of crops: windows cut out of an image and resized as the detector does it.
 
 use bytemuck::{cast_slice, cast_slice_mut};
 
@@ -9,8 +9,9 @@ use crate::kernels::image::Crop;
 use crate::kernels::select::Candidate;
 use crate::record::Kernel as _;
 
-/// `cuts` of `frame` at `side x side` pixels, one after the other, rows of R, G, B: area average on shrinking, bilinear on growing, black
-/// outside, as the cascade crops (spec sections 3.2 and 3.4), so that the nets learn from what they will see.
+/// Cuts `cuts` out of `frame`, resized to `side x side` pixels; returns them one after the other as rows of
+/// R, G, B. Area average when shrinking, bilinear when enlarging, black outside, as in the cascade (spec
+/// sections 3.2 and 3.4), so that nets are trained on the input they will see.
 pub fn cut(frame: &Frame, cuts: &[Cut], side: u32) -> Vec<u8> {
     let item = (side * side * 3) as usize;
     let mut rgb = vec![0; cuts.len() * item];
@@ -28,15 +29,15 @@ pub fn cut(frame: &Frame, cuts: &[Cut], side: u32) -> Vec<u8> {
     rgb
 }
 
-/// Crops by the detector's own kernel, back from its normalised planes to bytes.
+/// Resizes crops with the detector's own kernel; converts its normalized planes back to bytes.
 fn resample(frame: &Frame, windows: &[CropWindow], side: u32) -> Vec<u8> {
-    // The cascade's boxes have inclusive corners that count from 1.
+    // The cascade's boxes have 1-based inclusive corners.
     let corners = |w: &CropWindow| [w.x + 1, w.y + 1, w.x.saturating_add(w.side), w.y.saturating_add(w.side)].map(|v| v as f32);
     let candidates: Vec<Candidate> = windows.iter().map(|window| Candidate::new(corners(window), 1.0, 0.0)).collect();
     let plane = (side * side) as usize;
     let mut crops = vec![0.0; windows.len() * 3 * plane];
     let count = windows.len() as u32;
-    // One image with one list, of which all are there.
+    // One image with one list, all of whose items are used.
     let kernel = Crop::new([1, count, 0], [frame.width(), frame.height()], [0, count], side, false);
     let counters = [count, count, 0, 0];
     let mut packed = vec![0.0_f32; frame.rgba().len() / 4];
@@ -46,7 +47,8 @@ fn resample(frame: &Frame, windows: &[CropWindow], side: u32) -> Vec<u8> {
     crops.chunks_exact(3 * plane).flat_map(|crop| (0..3 * plane).map(move |i| byte(crop[i % 3 * plane + i / 3]))).collect()
 }
 
-/// The window of `cut` at its own size, out of the image turned about the cut's middle; bilinear, black outside. `None` for one too large.
+/// Returns the window of `cut` at its original size, out of the image rotated about the cut's centre;
+/// bilinear, black outside. `None` if the window is too large.
 fn turned(frame: &Frame, cut: &Cut) -> Option<Frame> {
     let (side, back) = (u32::try_from(cut.window.side).ok().filter(|side| *side <= 1 << 14)?, glam::Vec2::from_angle(-cut.turn));
     let (width, height) = (i64::from(frame.width()), i64::from(frame.height()));
@@ -61,7 +63,7 @@ fn turned(frame: &Frame, cut: &Cut) -> Option<Frame> {
     let mut rgba = Vec::with_capacity((side * side * 4) as usize);
     for (row, column) in (0..side).flat_map(|row| (0..side).map(move |column| (row, column))) {
         let seen = origin + glam::Vec2::new(column as f32, row as f32) + 0.5;
-        // Centres of pixels lie at halves.
+        // Centres of pixels are at half-integers.
         let from = cut.about + back.rotate(seen - cut.about) - 0.5;
         let (first, part) = (from.floor(), from - from.floor());
         let (x, y) = (first.x as i64, first.y as i64);
@@ -80,7 +82,7 @@ mod tests {
     use super::super::window::{SampleKind, Targets};
     use super::*;
 
-    /// Red counts columns, green rows.
+    /// Creates a frame in which red is the column and green the row.
     fn frame(width: u32, height: u32) -> Frame {
         let rgba = (0..height).flat_map(|y| (0..width).flat_map(move |x| [x as u8, y as u8, 7, 255])).collect();
         Frame::from_rgba(width, height, rgba).unwrap()
@@ -107,7 +109,7 @@ mod tests {
     #[test]
     fn a_larger_window_is_averaged() {
         let rgb = cut(&frame(100, 100), &[plain(CropWindow { x: 10, y: 20, side: 36 })], 12);
-        // Means of three neighbours.
+        // The result is the mean of three neighbours.
         let want: Vec<u8> = (0..144).flat_map(|i| [11 + 3 * (i % 12) as u8, 21 + 3 * (i / 12) as u8, 7]).collect();
         assert_eq!(rgb, want);
     }
@@ -119,7 +121,7 @@ mod tests {
         let turned = Cut { turn: std::f32::consts::FRAC_PI_2, about, ..plain(window) };
         let (was, is) = (cut(&frame(40, 40), &[plain(window)], 12), cut(&frame(40, 40), &[turned], 12));
         for (x, y) in (0..12).flat_map(|y| (0..12).map(move |x| (x, y))) {
-            // y points down: what lay at (x, y) from the middle lies at (-y, x) now.
+            // The y axis points down: what was at (x, y) from the middle is at (-y, x) after the rotation.
             let (from, to) = (3 * (y * 12 + x), 3 * (x * 12 + 11 - y));
             assert_eq!(was[from..from + 3], is[to..to + 3], "{x}, {y}");
         }

@@ -1,4 +1,5 @@
-//! The images to learn from: read from their sources, and split into training, validation and test by seed.
+//! The images used for training: read from their sources, and split into training, validation and test set by
+//! seed.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -12,23 +13,23 @@ use crate::data::{AnnotatedImage, Annotation, DataError, Faults, celeba, facepoi
 use crate::files::{self, FileError};
 use crate::train::config::{DataConfig, Source, SourceFormat, Uses, folder_of};
 
-/// A part of the images.
+/// Subset of the images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DataPart {
-    /// To learn from.
+    /// Images that the nets are trained on.
     Training,
-    /// To choose by.
+    /// Images for choosing the best checkpoint.
     Validation,
-    /// To report on.
+    /// Images for reporting final figures.
     Test,
 }
 
 impl DataPart {
-    /// All of them, by index.
+    /// All parts, by index.
     pub const ALL: [Self; 3] = [Self::Training, Self::Validation, Self::Test];
 
-    /// As users read it.
+    /// Returns the name shown to users.
     pub fn name(self) -> &'static str {
         match self {
             Self::Training => "training",
@@ -38,34 +39,35 @@ impl DataPart {
     }
 }
 
-/// One image to cut crops from.
+/// An image to cut crops from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Photo {
-    /// Where it is.
+    /// Path of the image.
     pub path: PathBuf,
-    /// Which of the sources names it.
+    /// Index of its source.
     pub source: usize,
-    /// The file of annotations, and the line in it.
+    /// File of annotations that names the image, and the line in it.
     pub named_by: (PathBuf, usize),
-    /// Who is in it.
+    /// Annotated faces.
     pub faces: Vec<Annotation>,
-    /// What may be learned from it.
+    /// Permitted uses of the image.
     pub uses: Uses,
-    /// Negatives to be cut of it, if not as many as of any.
+    /// Number of negatives to cut; `None` for the number in the settings.
     pub negatives: Option<u32>,
-    /// Which part it belongs to.
+    /// Subset that the image belongs to.
     pub part: DataPart,
 }
 
-/// All images of all sources, in their order, each once, with their part by `seed`.
+/// Returns all images of all sources in order, each once, with the part that `seed` assigns to it.
 ///
-/// The split is by image: each source's images are put in an order that seed and path decide, and that order is cut. A part that is asked for
-/// has at least one image of a source that has at least as many images as there are such parts.
+/// The split is by image: each source's images are put in an order determined by seed and path, and that
+/// order is divided. A part with a share above 0 receives at least one image of every source that has at
+/// least as many images as there are such parts.
 ///
 /// # Errors
 ///
-/// [`CropsError::Data`] if annotations cannot be read, or for the first fault if the settings are strict; [`CropsError::NoSource`],
-/// [`CropsError::NoImage`] if there is nothing to learn from.
+/// [`CropsError::Data`] if annotations cannot be read, or for the first fault in strict mode;
+/// [`CropsError::NoSource`] or [`CropsError::NoImage`] if there are no images.
 pub fn photos(config: &DataConfig, seed: u32, faults: &mut Faults) -> Result<Vec<Photo>, CropsError> {
     if config.sources.is_empty() {
         return Err(CropsError::NoSource);
@@ -112,7 +114,7 @@ fn read(source: &Source, faults: &mut Faults) -> Result<Vec<AnnotatedImage>, Cro
     Ok(images?)
 }
 
-/// All files below `path` that are called as images are, in the order of their names.
+/// Returns all files below `path` with an extension of images, sorted by name.
 fn folder(path: &Path) -> Result<Vec<AnnotatedImage>, DataError> {
     const EXTENSIONS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff"];
     let is_image = |path: &Path| path.extension().is_some_and(|own| EXTENSIONS.iter().any(|known| own.eq_ignore_ascii_case(known)));
@@ -127,7 +129,7 @@ fn folder(path: &Path) -> Result<Vec<AnnotatedImage>, DataError> {
     Ok(images)
 }
 
-/// `CelebA`'s two files, or the folder that both lie in under their own names.
+/// Reads CelebA's two files, or the folder that contains both under their original names.
 fn celeba(boxes: &Path, landmarks: Option<&Path>, faults: &mut Faults) -> Result<Vec<AnnotatedImage>, DataError> {
     if boxes.is_dir() {
         return celeba::read(boxes, faults);
@@ -138,13 +140,13 @@ fn celeba(boxes: &Path, landmarks: Option<&Path>, faults: &mut Faults) -> Result
     celeba::join(images, points, &landmarks, faults)
 }
 
-/// All of a file of annotations; the readers' own limit.
+/// Reads a whole file of annotations, up to the size limit of the readers.
 fn bytes(path: &Path) -> Result<Vec<u8>, DataError> {
     const LIMIT: u64 = 1 << 30;
     Ok(files::read(path, LIMIT)?)
 }
 
-/// Gives each of one source's photos its part, by `shares` of their number.
+/// Assigns a part to each photo of one source, according to `shares` of their number.
 fn split(photos: &mut [Photo], folder: &Path, shares: [u32; 3], seed: u32) {
     let mut order: Vec<([u8; 32], usize)> = photos.iter().map(|photo| rank(&photo.path, folder, seed)).zip(0..).collect();
     order.sort_unstable();
@@ -155,14 +157,15 @@ fn split(photos: &mut [Photo], folder: &Path, shares: [u32; 3], seed: u32) {
     }
 }
 
-/// Decides the order: by the path below the folder of images, so that the folder may be moved.
+/// Determines the position in the order. It depends on the path below the folder of images, so that the
+/// folder may be moved.
 fn rank(path: &Path, folder: &Path, seed: u32) -> [u8; 32] {
     let name = path.strip_prefix(folder).unwrap_or(path).to_string_lossy().replace('\\', "/");
     Sha256::new().chain_update(seed.to_le_bytes()).chain_update(name).finalize().into()
 }
 
-/// `count` images by `shares`, rounded down; what is left is for training. No share that is asked for is left without an image if there are
-/// enough.
+/// Divides `count` images by `shares`, rounding down; the rest is for training. Every share above 0 receives
+/// at least one image if there are enough images.
 fn counts(count: usize, shares: [u32; 3]) -> [usize; 3] {
     let whole: u64 = shares.iter().map(|&share| u64::from(share)).sum();
     let asked = shares.iter().filter(|&&share| share > 0).count();

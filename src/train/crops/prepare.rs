@@ -1,4 +1,4 @@
-//! Crops of one net, cut out of all images into one file.
+//! Preparation of the crops of one net: cuts them out of all images into one file.
 
 use std::fs::File;
 use std::io;
@@ -25,60 +25,61 @@ use crate::nets::{Net, ONET, PNET, RNET};
 use crate::train::config::TrainConfig;
 use crate::train::run::Cause;
 
-/// Images that are worked on together.
+/// Number of images that are processed together.
 const TOGETHER: usize = 32;
 
-/// Crops to be cut.
+/// Description of the crops to be cut.
 pub struct CropJob<'a> {
-    /// For which net: `pnet`, `rnet` or `onet`.
+    /// Net that the crops are for: `pnet`, `rnet` or `onet`.
     pub net: &'a str,
     /// All settings.
     pub config: &'a TrainConfig,
-    /// The nets before it; P-Net needs none.
+    /// Previous nets of the cascade; P-Net needs none.
     pub earlier: Option<Earlier<'a>>,
-    /// A cascade that labels images and crops.
+    /// Cascade that labels images and crops, if any.
     pub teacher: Option<Earlier<'a>>,
-    /// Reads an image.
+    /// Function that reads an image.
     pub read: &'a (dyn Fn(&Path) -> Result<Frame, Cause> + Sync),
-    /// Set to true by anyone, it ends the work soon, and no file is written.
+    /// Stops the work soon after it is set to true by any thread; no file is written then.
     pub stop: &'a AtomicBool,
 }
 
-/// How far the cutting has come.
+/// Progress of the cutting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CropProgress {
-    /// Images done.
+    /// Number of images done.
     pub images: usize,
-    /// Images in all.
+    /// Total number of images.
     pub of: usize,
-    /// Crops so far.
+    /// Number of crops so far.
     pub crops: u64,
 }
 
-/// What came of it.
+/// Report on the finished work.
 #[derive(Debug, Serialize)]
 pub struct CropReport {
-    /// Images of the training, validation and test part.
+    /// Number of images of the training, validation and test part.
     pub images: [u64; 3],
-    /// Of those three: negatives, positives, parts, landmark faces.
+    /// Number of negatives, positives, parts and landmark faces in each of these parts.
     pub crops: [[u64; 4]; 3],
-    /// Images that cannot be read.
+    /// Number of images that could not be read.
     pub unreadable: usize,
-    /// Images in which the nets before saw more than they had room for.
+    /// Number of images in which the previous nets had more candidates than their capacity.
     pub truncated: usize,
-    /// What is wrong with annotations and images.
+    /// Faults in annotations and images.
     #[serde(skip)]
     pub faults: Faults,
 }
 
-/// Cuts the crops of `job` into the file `out`, whole or not at all, and tells `watch` how it goes; `None` if it was told to stop.
+/// Cuts the crops of `job` into the file `out`, atomically, and reports progress to `watch`. Returns `None`
+/// if it was stopped.
 ///
-/// Images that cannot be read, and faces that lie outside theirs, are named by the list and line that they come from, counted and skipped, or
-/// the first one is an error if the settings are strict.
+/// Images that cannot be read and faces that lie outside their image are reported with file and line of the
+/// annotation, counted and skipped; in strict mode the first of them is an error.
 ///
 /// # Errors
 ///
-/// [`CropsError`]; what was at `out` before is then untouched.
+/// [`CropsError`]; an existing file at `out` is then unchanged.
 pub fn prepare(job: &CropJob<'_>, out: &Path, watch: &mut dyn FnMut(CropProgress)) -> Result<Option<CropReport>, CropsError> {
     let net = [PNET, RNET, ONET].into_iter().find(|net| net.name == job.net).ok_or_else(|| CropsError::NoNet { name: job.net.into() })?;
     let failed = |source| ShardError::Write { path: out.into(), source };
@@ -105,7 +106,7 @@ pub fn prepare(job: &CropJob<'_>, out: &Path, watch: &mut dyn FnMut(CropProgress
     Ok(Some(CropReport { faults: cutter.faults, ..cutter.report }))
 }
 
-/// The nets before `net`; `None` for P-Net, which has none.
+/// Creates the nets before `net`; `None` for P-Net, which has none.
 fn searcher(net: Net, job: &CropJob<'_>) -> Result<Option<Searcher>, CropsError> {
     let depth = match net.name {
         "pnet" => return Ok(None),
@@ -124,7 +125,7 @@ impl Default for CropReport {
     }
 }
 
-/// Why writing stopped.
+/// Error that ended the writing.
 enum Stop {
     Crops(CropsError),
     Disk(io::Error),
@@ -147,14 +148,15 @@ struct Cutter<'a> {
     job: &'a CropJob<'a>,
     net: Net,
     searcher: Option<Searcher>,
-    /// The teacher's own net for these crops.
+    /// The teacher's net for crops of this size.
     judge: Option<TeacherNet>,
     faults: Faults,
     report: CropReport,
 }
 
 impl Cutter<'_> {
-    /// Cuts all photos, some at a time: while the nets search some, the next are read. False if told to stop.
+    /// Cuts all photos in groups; the next group is read while the nets search the current one. Returns false
+    /// if it was stopped.
     fn write(&mut self, photos: &[Photo], file: &mut File, watch: &mut dyn FnMut(CropProgress)) -> Result<bool, Stop> {
         let mut writer = ShardWriter::new(file, self.net.side).map_err(Stop::Disk)?;
         let mut groups = photos.chunks(TOGETHER).zip((0..).step_by(TOGETHER));
@@ -188,7 +190,7 @@ impl Cutter<'_> {
         Ok(true)
     }
 
-    /// Asks the teacher about the crops of all images at once: few images fill a batch.
+    /// Evaluates the teacher on the crops of all images together, because few images do not fill a batch.
     fn judge(&mut self, done: &mut [(&Photo, Done)]) -> Result<(), CropsError> {
         let Some(judge) = &mut self.judge else { return Ok(()) };
         let rgb = done.iter().map(|(_, done)| &*done.rgb).collect::<Vec<_>>().concat();
@@ -203,7 +205,7 @@ impl Cutter<'_> {
         group.par_iter().map(|photo| (self.job.read)(&photo.path)).collect()
     }
 
-    /// Reports an image that cannot be read, and faces that do not lie in it.
+    /// Reports an image that cannot be read, and faces that lie outside it.
     fn note(&mut self, photo: &Photo, frame: &Loaded) -> Result<(), DataError> {
         let (list, line) = &photo.named_by;
         match frame {
@@ -228,7 +230,8 @@ impl Cutter<'_> {
         }
     }
 
-    /// Cuts the images at hand, the first of which is number `first`; `None` for one that cannot be read.
+    /// Cuts the images of a group, whose first image has the number `first`; `None` for an image that cannot
+    /// be read.
     fn cut(&self, group: &[Photo], first: usize, frames: &[Loaded]) -> Vec<Result<Option<Done>, CropsError>> {
         let found: Vec<Option<SearchResult>> = match &self.searcher {
             Some(searcher) => searcher.search(frames).into_iter().map(Some).collect(),
@@ -263,7 +266,7 @@ impl Cutter<'_> {
         Done { rgb, records: cuts.into_iter().map(record).collect(), truncated: found.is_some_and(|found| found.truncated) }
     }
 
-    /// That there is something to learn from.
+    /// Checks that there are crops to train on.
     fn check(&self, photos: &[Photo]) -> Result<(), CropsError> {
         if self.report.unreadable == photos.len() {
             let first = self.faults.list().iter().find(|fault| fault.skipped && fault.what.contains("cannot be read"));
@@ -293,7 +296,7 @@ impl Cutter<'_> {
     }
 }
 
-/// An error with its causes.
+/// Formats an error with its causes.
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

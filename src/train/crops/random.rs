@@ -1,6 +1,8 @@
-//! Random numbers that are functions of what they are for: no state outlives a draw, so that any batch can be made by itself.
+//! Random numbers that are functions of their purpose. There is no state between draws, so that any batch can
+//! be created on its own.
 
-/// One round of `SplitMix64` (Steele, Lea and Flood 2014): a bijection in which every bit of `x` reaches every bit of the result.
+/// One round of `SplitMix64` (Steele, Lea and Flood 2014): a bijection in which every bit of `x` affects
+/// every bit of the result.
 fn mix(x: u64) -> u64 {
     let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -8,17 +10,17 @@ fn mix(x: u64) -> u64 {
     x ^ (x >> 31)
 }
 
-/// A number that stands for `parts` in their order.
+/// Hashes `parts` in their order to one number.
 pub fn key(parts: &[u64]) -> u64 {
     parts.iter().fold(0, |key, &part| mix(key ^ mix(part)))
 }
 
-/// Draws, one after the other, all decided by a key.
+/// A sequence of random numbers determined by a key.
 #[derive(Debug, Clone)]
 pub struct Draw(u64);
 
 impl Draw {
-    /// Draws that `parts` decide.
+    /// Creates the sequence determined by `parts`.
     pub fn new(parts: &[u64]) -> Self {
         Self(key(parts))
     }
@@ -28,39 +30,42 @@ impl Draw {
         mix(self.0)
     }
 
-    /// Uniform in `[0, 1)`.
+    /// Draws a number uniform in `[0, 1)`.
     pub fn unit(&mut self) -> f64 {
         (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// Uniform in `[low, high)`; `low` if that is empty.
+    /// Draws a number uniform in `[low, high)`; returns `low` if that is empty.
     pub fn between(&mut self, low: f64, high: f64) -> f64 {
         low + (high - low).max(0.0) * self.unit()
     }
 
-    /// Uniform among the whole numbers of `[low, high)`; `low` if there is none.
+    /// Draws an integer uniform in `[low, high)`; returns `low` if there is none.
     pub fn whole(&mut self, low: i64, high: i64) -> i64 {
         let count = high.saturating_sub(low).max(1) as u64;
         low + ((u128::from(self.bits()) * u128::from(count)) >> 64) as i64
     }
 
-    /// True with probability `p`.
+    /// Returns true with probability `p`.
     pub fn chance(&mut self, p: f64) -> bool {
         self.unit() < p
     }
 
-    /// About normal with mean 0 and deviation 1: the sum of four uniform numbers (Irwin and Hall), which never strays beyond 3.5.
+    /// Draws an approximately normal number with mean 0 and standard deviation 1: the scaled sum of four
+    /// uniform numbers (Irwin and Hall), whose magnitude is at most 3.5.
     pub fn bell(&mut self) -> f32 {
         let bits = self.bits();
         let sum: u64 = (0..4).map(|quarter| bits >> (16 * quarter) & 0xffff).sum();
-        // Mean 2 * 65535, deviation 65536 / sqrt(3).
+        // The sum has mean 2 * 65535 and standard deviation 65536 / sqrt(3).
         (sum as f32 - 131_070.0) / 37_837.2
     }
 }
 
-/// The place of `index` in an order of `len` things that `key` decides: a bijection of `0 .. len`, computed for one index alone.
+/// Returns the position of `index` in a permutation of `0 .. len` determined by `key`, without computing the
+/// other positions.
 ///
-/// A Feistel network of six rounds over the least even number of bits that hold `len`, walked until it is back inside (Black and Rogaway 2002).
+/// A Feistel network of six rounds over the smallest even number of bits that hold `len`, applied until the
+/// result is in range (Black and Rogaway 2002).
 pub fn place(index: u64, len: u64, key: u64) -> u64 {
     let bits = (64 - len.saturating_sub(1).leading_zeros()).max(2).div_ceil(2);
     let mask = (1_u64 << bits) - 1;
@@ -94,7 +99,7 @@ mod tests {
 
     #[test]
     fn orders_are_even_enough_to_learn_from() {
-        // How often each of 8 things comes first over 8,000 orders: 1,000, give or take 6 standard deviations of 30.
+        // Each of 8 items comes first in 1,000 of 8,000 orders, within 6 standard deviations of 30.
         let mut first = [0; 8];
         (0..8000).for_each(|order| first[(0..8).position(|index| place(index, 8, key(&[order])) == 0).unwrap()] += 1);
         assert!(first.iter().all(|count| (820..1180).contains(count)), "{first:?}");
@@ -113,7 +118,7 @@ mod tests {
             counts[(draw.whole(-2, 3) + 2) as usize] += 1;
         }
         let n = f64::from(n);
-        // Six standard errors of each mean.
+        // Each mean is within six standard errors.
         assert!((sum / n - 0.5).abs() < 6.0 * 0.289 / n.sqrt(), "{}", sum / n);
         assert!((squares / n - 1.0).abs() < 6.0 * 1.31 / n.sqrt(), "{}", squares / n);
         assert!(counts.iter().all(|count| (3660..4340).contains(count)), "{counts:?}");

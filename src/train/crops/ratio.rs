@@ -1,21 +1,22 @@
-//! How many samples of each kind a batch has (spec section 4.6).
+//! Number of samples of each kind in a batch (spec section 4.6).
 
 /// Shares of negatives, positives, parts and landmark faces in batches of a fixed size.
 ///
-/// Each kind has its share rounded down; what is left goes to the largest remainders. Among equal remainders it goes round from batch to batch,
-/// so that 32 by 3 : 1 : 1 : 2 is 14 : 5 : 4 : 9 and 14 : 4 : 5 : 9 in turn.
+/// Each kind receives its share rounded down; the rest goes to the largest remainders. Kinds of equal
+/// remainder take turns from batch to batch, so that 32 by 3 : 1 : 1 : 2 is alternately 14 : 5 : 4 : 9 and 14
+/// : 4 : 5 : 9.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ratio {
-    /// What every batch has.
+    /// Number of samples of each kind in every batch.
     fixed: [u64; 4],
-    /// Kinds of equal remainder that take turns.
+    /// Kinds of equal remainder, which take turns.
     turns: Vec<usize>,
-    /// How many of them have their turn in a batch.
+    /// Number of these kinds that have their turn in one batch.
     at_once: u64,
 }
 
 impl Ratio {
-    /// `batch` samples by `shares`, of which one must be over 0.
+    /// Divides `batch` samples by `shares`, at least one of which must be above 0.
     pub fn new(batch: u32, shares: [u32; 4]) -> Self {
         let (batch, whole) = (u64::from(batch), shares.iter().map(|&share| u64::from(share)).sum::<u64>().max(1));
         let mut fixed = shares.map(|share| batch * u64::from(share) / whole);
@@ -35,18 +36,18 @@ impl Ratio {
         Self { fixed, turns: Vec::new(), at_once: 0 }
     }
 
-    /// Samples of each kind in the batch after `step` others.
+    /// Returns the number of samples of each kind in the batch after `step` others.
     pub fn counts(&self, step: u64) -> [u64; 4] {
         let (before, after) = (self.before(step), self.before(step + 1));
         std::array::from_fn(|kind| after[kind] - before[kind])
     }
 
-    /// Samples of each kind in the first `steps` batches.
+    /// Returns the number of samples of each kind in the first `steps` batches.
     pub fn before(&self, steps: u64) -> [u64; 4] {
         let mut sums = self.fixed.map(|count| count * steps);
         let round = self.turns.len() as u64;
         for (place, &kind) in self.turns.iter().enumerate() {
-            // In turn number t, of `steps * at_once`, kind t % round has it.
+            // Turn number t, of `steps * at_once`, belongs to kind t % round.
             let turns = steps * self.at_once;
             sums[kind] += turns / round + u64::from(turns % round > place as u64);
         }

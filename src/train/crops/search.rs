@@ -1,4 +1,4 @@
-//! The cascade cut short, over many images at once.
+//! Search of many images at once with the shortened cascade.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -10,22 +10,22 @@ use crate::train::config::CropConfig;
 use crate::train::run::Cause;
 use crate::weights::Weights;
 
-/// At low thresholds there are more candidates than a detector would keep.
+/// Capacity of each stage: low thresholds pass more candidates than in a detector.
 const ROOM: Capacity = Capacity { candidates: 8192, rnet: 2048, onet: 2048 };
 
 /// The nets before the one that crops are for.
 #[derive(Clone, Copy)]
 pub struct Earlier<'a> {
-    /// What they run on.
+    /// Engine that runs the nets.
     pub engine: &'a Engine,
-    /// Their weights; others do not matter.
+    /// Weights of the nets; others are ignored.
     pub weights: &'a Weights,
 }
 
-/// An image, or why it cannot be read.
+/// An image, or the reason why it cannot be read.
 pub type Loaded = Result<Frame, Cause>;
 
-/// What the nets before see in an image.
+/// Proposals of the previous nets in an image.
 pub type SearchResult = Result<Proposals, DetectError>;
 
 /// The first nets of a cascade.
@@ -34,12 +34,12 @@ pub struct Searcher {
     weights: Weights,
     config: Config,
     depth: Depth,
-    /// Made and not at work.
+    /// Proposers that are not in use.
     idle: Mutex<Vec<Proposer>>,
 }
 
 impl Searcher {
-    /// `nets` down to `depth`, at `thresholds` of the first two.
+    /// Creates the first `nets` down to `depth`, with the `thresholds` of P-Net and R-Net.
     pub fn new(nets: Earlier<'_>, law: &CropConfig, thresholds: [f32; 2], depth: Depth) -> Result<Self, DetectError> {
         let [pnet, rnet] = thresholds;
         let mut config = Config::default();
@@ -47,7 +47,7 @@ impl Searcher {
         config.capacity = Some(ROOM);
         let (engine, weights) = (nets.engine.clone(), nets.weights.clone());
         let searcher = Self { engine, weights, config, depth, idle: Mutex::new(Vec::new()) };
-        // Weights that do not fit are told now.
+        // Creating the first proposer now reports weights that do not fit.
         let first = searcher.made()?;
         searcher.rest(first);
         Ok(searcher)
@@ -57,13 +57,13 @@ impl Searcher {
         Proposer::new(self.engine.clone(), &self.weights, self.config.clone(), self.depth)
     }
 
-    /// What is found in each frame: on the CPU in several at once, on a GPU in one after the other.
+    /// Searches each frame: on the CPU several in parallel, on a GPU one after the other.
     pub fn search(&self, frames: &[Loaded]) -> Vec<SearchResult> {
         let one = |frame: &Loaded| frame.as_ref().map_or_else(|_| Ok(Proposals::default()), |frame| self.search_one(frame));
         if self.engine.gpu().is_some() { frames.iter().map(one).collect() } else { frames.par_iter().map(one).collect() }
     }
 
-    /// No lock is held meanwhile: this thread may be lent to another image while it waits for others.
+    /// No lock is held during the search, because this thread may take up another image while it waits.
     fn search_one(&self, frame: &Frame) -> SearchResult {
         let mut proposer = self.idle_for(frame).map_or_else(|| self.made(), Ok)?;
         let found = proposer.propose(frame);
@@ -71,7 +71,7 @@ impl Searcher {
         found
     }
 
-    /// One that has searched a frame of that size last, if there is one.
+    /// Takes an idle proposer, preferably one whose last frame had the size of `frame`.
     fn idle_for(&self, frame: &Frame) -> Option<Proposer> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let fitting = idle.iter().position(|proposer| proposer.size() == Some([frame.width(), frame.height()]));

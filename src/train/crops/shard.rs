@@ -1,4 +1,4 @@
-//! The file that crops lie in: packed, read through a memory map, every byte under a checksum.
+//! File format of crops: packed, read through a memory map, with every byte covered by a checksum.
 //!
 //! | part | bytes |
 //! | --- | --- |
@@ -9,7 +9,7 @@
 //! | sums | CRC-32C of each MiB of head, pixels and records |
 //! | foot | 64: `mtcmcn crops end`; count, length of the notes, u64 each; CRC-32C of the notes, of the sums, of the foot before it, u32 each; zeros |
 //!
-//! Numbers are little-endian. The foot comes last, so that a file that was cut off has none.
+//! Numbers are little-endian. The foot comes last, so that a truncated file has none.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -25,27 +25,28 @@ use crate::files;
 
 const HEAD: &[u8; 16] = b"mtcmcn crops\n\0\0\0";
 const FOOT: &[u8; 16] = b"mtcmcn crops end";
-/// The form that this program writes and reads.
+/// Version of the format that this program writes and reads.
 const FORM: u32 = 2;
-/// Bytes of head, foot and record, and what pixels are filled up to.
+/// Bytes of head, foot and record; pixels are padded to a multiple of it.
 const LINE: usize = 64;
-/// Of a teacher's logit for 1: 127 for 8.
+/// Number of steps per unit of a teacher's logit: 127 for 8.
 const STEPS: f32 = 127.0 / 8.0;
-/// Bytes under one checksum.
+/// Number of bytes covered by one checksum.
 const BLOCK: usize = 1 << 20;
 
-/// What is known of a crop beside its pixels.
+/// Record of a crop: everything except its pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CropRecord {
-    /// What its net should say.
+    /// Target outputs of the net.
     pub targets: Targets,
-    /// The image it was cut from, by its number among all of them.
+    /// Number of the image that the crop was cut from.
     pub image: u32,
-    /// What it is.
+    /// Kind of sample.
     pub sample: SampleKind,
-    /// By how much a teacher's logit of a face is above that of background, between -8 and 8 in steps of 0.063.
+    /// Face logit minus background logit of a teacher, between -8 and 8 in steps of 0.063; `None` without
+    /// teacher.
     pub teacher: Option<f32>,
-    /// The part that its image belongs to.
+    /// Part that the image belongs to.
     pub part: DataPart,
 }
 
@@ -61,7 +62,7 @@ impl CropRecord {
         bytes
     }
 
-    /// `None` for bytes that no record has.
+    /// Decodes a record; `None` if the bytes are not a valid record.
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let word = |at: usize| bytes.get(4 * at..4 * at + 4)?.try_into().ok();
         let mut values = [0.0; 14];
@@ -80,61 +81,61 @@ impl CropRecord {
     }
 }
 
-/// Why a file of crops cannot be used.
+/// Error for a file of crops that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ShardError {
-    /// The file system refused to read.
+    /// The file cannot be read.
     #[error("cannot read the crops in {path:?}; check that the file is there and that you may read it")]
     Read {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         #[source]
         source: io::Error,
     },
-    /// The file system refused to write; what was there before is untouched.
+    /// The file cannot be written; an existing file is unchanged.
     #[error("cannot write crops to {path:?}; check the directory, your rights and the free space")]
     Write {
-        /// The file that was to be.
+        /// Path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         #[source]
         source: io::Error,
     },
-    /// Something else.
+    /// The file is not a file of crops.
     #[error("{path:?} does not begin like a file of crops; `mtcmcn train prepare` makes them")]
     Foreign {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
     },
-    /// Written by another version of this program.
+    /// The file was written by another version of this program.
     #[error("{path:?} holds crops of form {form}, this program reads form {FORM}; prepare them again")]
     Version {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// Its form.
+        /// Format version of the file.
         form: u32,
     },
-    /// The end is missing.
+    /// The end of the file is missing.
     #[error("{path:?} is cut off: the {bytes} bytes that are there do not end like a file of crops; copy or prepare it again")]
     Truncated {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// Its length.
+        /// Length of the file, bytes.
         bytes: u64,
     },
-    /// The contents are not those that were written.
+    /// The contents differ from what was written.
     #[error("{path:?} is damaged: {what} differs from what was written; copy or prepare it again")]
     Damaged {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// Where.
+        /// Part of the file that is damaged.
         what: String,
     },
 }
 
-/// Writes a file of crops, front to back.
+/// Writes a file of crops from beginning to end.
 pub struct ShardWriter<'a> {
     file: BufWriter<&'a mut File>,
     side: u32,
@@ -146,11 +147,11 @@ pub struct ShardWriter<'a> {
 }
 
 impl<'a> ShardWriter<'a> {
-    /// Begins to write crops of `side` pixels to `file`.
+    /// Begins a file of crops of `side` pixels in `file`.
     ///
     /// # Errors
     ///
-    /// What the system says, as all that follow.
+    /// The error of the operating system, as for all other methods.
     pub fn new(file: &'a mut File, side: u32) -> io::Result<Self> {
         let file = BufWriter::with_capacity(BLOCK, file);
         let mut writer = Self { file, side, sum: 0, in_block: 0, sums: Vec::new(), pixels: 0, records: Vec::new() };
@@ -162,7 +163,7 @@ impl<'a> ShardWriter<'a> {
         Ok(writer)
     }
 
-    /// Writes `bytes` under the checksums.
+    /// Writes `bytes` and updates the checksums.
     fn summed(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         self.file.write_all(bytes)?;
         while !bytes.is_empty() {
@@ -184,11 +185,11 @@ impl<'a> ShardWriter<'a> {
         }
     }
 
-    /// Adds crops: their pixels one after the other, and a record for each.
+    /// Adds crops: their pixels one after the other, and one record each.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The error of the operating system.
     pub fn add(&mut self, rgb: &[u8], records: &[CropRecord]) -> io::Result<()> {
         debug_assert_eq!(rgb.len(), records.len() * (self.side * self.side * 3) as usize);
         self.pixels += rgb.len() as u64;
@@ -196,11 +197,11 @@ impl<'a> ShardWriter<'a> {
         self.summed(rgb)
     }
 
-    /// Ends the file with `notes`, which are JSON.
+    /// Completes the file with `notes`, which are JSON.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The error of the operating system.
     pub fn finish(mut self, notes: &str) -> io::Result<()> {
         let rest = self.pixels.next_multiple_of(LINE as u64) - self.pixels;
         self.summed(&vec![0; rest as usize])?;
@@ -220,7 +221,7 @@ impl<'a> ShardWriter<'a> {
     }
 }
 
-/// Crops in a file.
+/// An opened file of crops.
 #[derive(Debug)]
 pub struct Shard {
     map: Mmap,
@@ -235,7 +236,7 @@ impl Shard {
     ///
     /// # Errors
     ///
-    /// [`ShardError`], which says what is wrong with it.
+    /// [`ShardError`], which describes the fault.
     pub fn open(path: &Path) -> Result<Self, ShardError> {
         let map = files::map(path).map_err(|source| ShardError::Read { path: path.into(), source })?;
         let layout = ShardLayout::of(&map, path)?;
@@ -255,38 +256,39 @@ impl Shard {
         Ok(Self { side: layout.side, records, notes, hash, map })
     }
 
-    /// Side of a crop, px.
+    /// Returns the side of a crop, px.
     pub fn side(&self) -> u32 {
         self.side
     }
 
-    /// What is known of each crop, in order.
+    /// Returns the record of each crop, in order.
     pub fn records(&self) -> &[CropRecord] {
         &self.records
     }
 
-    /// Rows of R, G, B of the crop at `index`.
+    /// Returns the rows of R, G, B of the crop at `index`.
     ///
     /// # Panics
     ///
-    /// If there is no such crop.
+    /// If `index` is out of range.
     pub fn pixels(&self, index: usize) -> &[u8] {
         let item = (self.side * self.side * 3) as usize;
         &self.map[LINE + index * item..][..item]
     }
 
-    /// JSON for people: settings, sources, counts.
+    /// Returns the notes, JSON for people: settings, sources, counts.
     pub fn notes(&self) -> &str {
         &self.notes
     }
 
-    /// SHA-256 over the checksums of all crops: equal crops have equal hashes, whoever cut them where.
+    /// Returns the SHA-256 of the checksums of all crops: equal crops have equal hashes, wherever they were
+    /// cut.
     pub fn hash(&self) -> &str {
         &self.hash
     }
 }
 
-/// Where the parts of a file begin.
+/// Offsets of the parts of a file.
 struct ShardLayout {
     side: u32,
     records: usize,
@@ -296,10 +298,10 @@ struct ShardLayout {
 }
 
 impl ShardLayout {
-    /// From head and foot, checked against the length.
+    /// Reads the offsets from head and foot and checks them against the length.
     fn of(bytes: &[u8], path: &Path) -> Result<Self, ShardError> {
         if bytes.len() < LINE || bytes[..16] != *HEAD {
-            // A beginning of the head is more likely ours than not.
+            // A file that is shorter than the head but begins like it is probably a truncated file of crops.
             let ours = !bytes.is_empty() && bytes.len() < LINE && HEAD.starts_with(&bytes[..bytes.len().min(16)]);
             let (path, bytes) = (path.to_owned(), bytes.len() as u64);
             return Err(if ours { ShardError::Truncated { path, bytes } } else { ShardError::Foreign { path } });

@@ -1,4 +1,4 @@
-//! Labels by a teacher: a cascade that is trained already corrects and completes annotations before crops are cut.
+//! Labelling by a teacher: a trained cascade corrects and completes annotations before crops are cut.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -20,20 +20,22 @@ use crate::geometry::{BoundingBox, Landmarks};
 use crate::nets::ONET;
 use crate::train::config::{Lesson, Source, SourceFormat, TeacherConfig, TrainConfig};
 
-/// Images that are worked on together.
+/// Number of images that are processed together.
 const TOGETHER: usize = 32;
-/// As the cascade's last suppression.
+/// Overlap limit, the same as in the cascade's last NMS.
 const COVERED: f32 = 0.7;
 
-/// Has the teacher of `job` look at all its images, and writes what is then known of each source's into `<number>.jsonl` in `folder`, whole or
-/// not at all; sources whose file is there already are left alone. `watch` is told how it goes. `None` if told to stop.
+/// Applies the teacher of `job` to all images and writes the merged labels of each source to `<number>.jsonl`
+/// in `folder`, atomically. Sources whose file exists already are skipped. Progress is reported to `watch`.
+/// Returns `None` if it was stopped.
 ///
-/// Returns the settings of `job` with these files as sources. As every face in their images is accounted for now, negatives may be learned from
-/// all of them but from those of [`SourceFormat::Folder`], unless a source says what may be learned.
+/// Returns the settings of `job` with these files as sources. Since every face in their images is now
+/// labelled, all images may be used for negatives, except those of [`SourceFormat::Folder`] and unless a
+/// source restricts its uses.
 ///
 /// # Errors
 ///
-/// [`CropsError`]; sources done before are kept.
+/// [`CropsError`]; the files of completed sources are kept.
 pub fn label(
     job: &CropJob<'_>,
     folder: &Path,
@@ -58,7 +60,8 @@ pub fn label(
                 let frames: Vec<Loaded> = group.par_iter().map(|photo| (job.read)(&photo.path)).collect();
                 let seen = observer.look(&frames).map_err(|(at, source)| CropsError::teacher(&group[at].path, source))?;
                 for (photo, (frame, seen)) in group.iter().zip(frames.iter().zip(seen)) {
-                    // Images that cannot be read keep their labels: who cuts crops of them names them.
+                    // Images that cannot be read keep their labels; they are reported when their crops are
+                    // cut.
                     let faces =
                         if frame.is_ok() { merge(&photo.faces, &seen, source.complete, &job.config.teacher) } else { photo.faces.clone() };
                     let path = photo.path.strip_prefix(&images).unwrap_or(&photo.path).to_string_lossy().into_owned();
@@ -75,7 +78,7 @@ pub fn label(
     Ok(Some(config))
 }
 
-/// `source` with its labels by a teacher in the file at `path`.
+/// Returns `source` with the labels by a teacher in the file at `path`.
 fn labelled(source: &Source, path: PathBuf, images: PathBuf) -> Source {
     let all = [Lesson::Negatives, Lesson::Faces, Lesson::Landmarks];
     let learn = if source.format == SourceFormat::Folder { &all[1..] } else { &all[..] };
@@ -85,21 +88,21 @@ fn labelled(source: &Source, path: PathBuf, images: PathBuf) -> Source {
         images: Some(images),
         landmarks: None,
         learn: Some(source.learn.clone().unwrap_or_else(|| learn.to_vec())),
-        // Boxes follow the teacher's convention now.
+        // Boxes now follow the teacher's convention.
         convention: None,
         negatives_per_image: source.negatives_per_image,
         complete: source.complete,
     }
 }
 
-/// A teacher that looks at images: its cascade down to R-Net, and its O-Net on what that finds.
+/// A teacher applied to images: its cascade up to R-Net, and its O-Net on the results.
 struct Observer<'a> {
     searcher: Searcher,
     onet: TeacherNet,
     config: &'a TeacherConfig,
 }
 
-/// Which image failed, and why.
+/// Index of the image that failed, and the error.
 type Failed = (usize, Box<dyn std::error::Error + Send + Sync>);
 
 impl<'a> Observer<'a> {
@@ -111,7 +114,7 @@ impl<'a> Observer<'a> {
         Ok(Self { searcher, onet, config: &config.teacher })
     }
 
-    /// The faces in each of `frames`, best first; none in one that cannot be read.
+    /// Returns the faces in each of `frames`, best first; empty for an image that cannot be read.
     fn look(&mut self, frames: &[Loaded]) -> Result<Vec<Vec<Seen>>, Failed> {
         let found = self.searcher.search(frames);
         let views: Vec<Views> = frames
@@ -122,7 +125,7 @@ impl<'a> Observer<'a> {
         for (at, found) in found.into_iter().enumerate() {
             found.map_err(|error| (at, error.into()))?;
         }
-        // Crops of all images in one go: few images fill a batch.
+        // Crops of all images are evaluated together, because few images do not fill a batch.
         let rgb = views.iter().map(|views| &*views.rgb).collect::<Vec<_>>().concat();
         let mut outputs = self.onet.outputs(&rgb).map_err(|error| (0, error.into()))?.into_iter();
         let item = (3 * ONET.side * ONET.side) as usize;
@@ -130,7 +133,7 @@ impl<'a> Observer<'a> {
         Ok(seen.collect())
     }
 
-    /// Every proposal of the cascade as O-Net is to see it: at some scales, and mirrored too.
+    /// Returns every proposal of the cascade as inputs of O-Net: at several scales, and mirrored too.
     fn views(&self, frame: &Frame, found: &SearchResult) -> Views {
         let squares = found.iter().flat_map(|found| &found.boxes).map(|(found, _)| CropWindow::around(found));
         let windows: Vec<CropWindow> =
@@ -152,7 +155,8 @@ impl<'a> Observer<'a> {
     }
 }
 
-/// Crops of one image: all windows, those of one proposal beside each other; then all of them mirrored, or not.
+/// Crops of one image: all windows, with those of one proposal next to each other; then, if used, all of them
+/// mirrored.
 #[derive(Default)]
 struct Views {
     windows: Vec<CropWindow>,
@@ -160,7 +164,7 @@ struct Views {
 }
 
 impl Views {
-    /// What O-Net's `outputs` for the crops mean, averaged over the views of a proposal.
+    /// Converts O-Net's `outputs` for the crops to faces, averaged over the views of a proposal.
     fn seen(&self, outputs: &[Vec<f32>], config: &TeacherConfig) -> Vec<Seen> {
         let (scales, count) = (config.scales.len(), self.windows.len());
         let proposals = self.windows.chunks_exact(scales).enumerate().map(|(at, windows)| {
@@ -174,7 +178,8 @@ impl Views {
     }
 }
 
-/// The mean of what O-Net says of one proposal: box and points in pixels of the image, score by the mean logit.
+/// Averages O-Net's outputs for one proposal: box and landmarks in pixels of the image, score from the mean
+/// logit.
 fn average<'v>(views: impl Iterator<Item = (&'v CropWindow, &'v Vec<f32>, bool)>) -> Seen {
     let (mut count, mut sum, mut corners, mut points) = (0.0_f32, 0.0, [0.0_f32; 4], [Vec2::ZERO; 5]);
     for (window, outputs, mirrored) in views {

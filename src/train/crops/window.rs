@@ -1,4 +1,4 @@
-//! Square windows of an image, and what they teach (spec sections 4.1 and 4.2).
+//! Square windows of an image, and their targets (spec sections 4.1 and 4.2).
 
 use glam::Vec2;
 use serde::{Deserialize, Serialize};
@@ -6,25 +6,25 @@ use serde::{Deserialize, Serialize};
 use crate::geometry::{BoundingBox, Landmarks};
 use crate::kernels::train::{LossTask, SampleBits};
 
-/// What a crop teaches (spec section 4.1), in the order of the shares of a batch.
+/// Kind of a sample (spec section 4.1), in the order of the shares of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SampleKind {
-    /// No face: overlaps every face by less than the first limit.
+    /// No face: the overlap with every face is below the first limit.
     Negative,
-    /// A face with its box: overlaps it by at least the third limit.
+    /// A face with its box: the overlap is at least the third limit.
     Positive,
-    /// Part of a face, with its box: overlaps it by at least the second limit.
+    /// Part of a face with its box: the overlap is at least the second limit.
     Part,
     /// A face with its landmarks.
     Landmarks,
 }
 
 impl SampleKind {
-    /// All of them, by index.
+    /// All kinds, by index.
     pub const ALL: [Self; 4] = [Self::Negative, Self::Positive, Self::Part, Self::Landmarks];
 
-    /// As users read it.
+    /// Returns the name shown to users.
     pub fn name(self) -> &'static str {
         match self {
             Self::Negative => "negatives",
@@ -34,7 +34,7 @@ impl SampleKind {
         }
     }
 
-    /// The tasks that it has.
+    /// Returns the tasks of a sample of this kind.
     pub fn kind(self) -> SampleBits {
         match self {
             Self::Negative => SampleBits::NEGATIVE,
@@ -57,40 +57,42 @@ pub struct CropWindow {
 }
 
 impl CropWindow {
-    /// Its edges.
+    /// Returns the edges of the window.
     pub fn bounding_box(self) -> BoundingBox {
         let [x1, y1, side] = [self.x, self.y, self.side].map(|v| v as f32);
         BoundingBox { x1, y1, x2: x1 + side, y2: y1 + side }
     }
 
-    /// Whether no part lies outside an image of `[width, height]`.
+    /// Returns whether the window lies entirely within an image of `[width, height]`.
     pub fn is_inside(self, [width, height]: [u32; 2]) -> bool {
         let fits = |first: i32, size: u32| first >= 0 && i64::from(first) + i64::from(self.side) <= i64::from(size);
         fits(self.x, width) && fits(self.y, height)
     }
 
-    /// The square of the longer side about the middle of `face`, rounded (spec section 3.4).
+    /// Returns the square with the longer side and the centre of `face`, rounded (spec section 3.4).
     pub fn around(face: &BoundingBox) -> Self {
         let side = face.width().max(face.height()).round().max(1.0);
         let first = |low: f32, high: f32| ((low + high - side) / 2.0).round() as i32;
         Self { x: first(face.x1, face.x2), y: first(face.y1, face.y2), side: side as i32 }
     }
 
-    /// About the same middle, `scale` times as large, rounded.
+    /// Returns the window with the same centre, `scale` times as large, rounded.
     pub fn scaled(self, scale: f64) -> Self {
         let side = (f64::from(self.side) * scale).round().max(1.0) as i32;
         let shift = (side - self.side).div_euclid(2);
         Self { x: self.x.saturating_sub(shift), y: self.y.saturating_sub(shift), side }
     }
 
-    /// Corners of `face` from the window's corners, in sides: `(x1-X1)/S, (y1-Y1)/S, (x2-X2)/S, (y2-Y2)/S` (spec section 4.2, whose inclusive
-    /// corners are one less than our edges on both sides of the last two differences).
+    /// Returns the corners of `face` relative to the window's corners, in units of its side:
+    /// `(x1-X1)/S, (y1-Y1)/S, (x2-X2)/S, (y2-Y2)/S` (spec section 4.2; its inclusive corners are one less
+    /// than our edges on both sides of the last two differences).
     pub fn box_targets(self, face: &BoundingBox) -> [f32; 4] {
         let window = self.bounding_box();
         [face.x1 - window.x1, face.y1 - window.y1, face.x2 - window.x2, face.y2 - window.y2].map(|d| d / self.side as f32)
     }
 
-    /// Points in sides from the window's corner, all x first (spec section 4.2); `None` if one is not strictly within the window.
+    /// Returns landmarks relative to the window's corner in units of its side, all x first (spec section
+    /// 4.2); `None` if one is not strictly within the window.
     pub fn landmark_targets(self, points: &Landmarks) -> Option<[f32; 10]> {
         let window = self.bounding_box();
         let targets = std::array::from_fn(|at| {
@@ -101,31 +103,32 @@ impl CropWindow {
     }
 }
 
-/// Numbers that a crop's net should give: box offsets, then landmarks; and which tasks have them.
+/// Target outputs for a crop, box offsets and then landmarks, and the tasks that have targets.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Targets {
-    /// Of no meaning where the task is missing.
+    /// Targets; undefined for tasks without targets.
     pub values: [f32; 14],
-    /// Bits of the tasks that are there, as in [`SampleBits`].
+    /// Bits of the tasks with targets, as in [`SampleBits`].
     pub tasks: u8,
 }
 
 impl Targets {
-    /// Adds the box.
+    /// Returns the targets with the box set.
     pub fn with_box(mut self, offsets: [f32; 4]) -> Self {
         self.values[..4].copy_from_slice(&offsets);
         self.tasks |= 1 << LossTask::Box.index();
         self
     }
 
-    /// Adds the landmarks.
+    /// Returns the targets with the landmarks set.
     pub fn with_landmarks(mut self, points: [f32; 10]) -> Self {
         self.values[4..].copy_from_slice(&points);
         self.tasks |= 1 << LossTask::Landmarks.index();
         self
     }
 
-    /// Of the crop turned about its middle by `turn` radians, clockwise as it is seen: the box keeps its size and stays upright about its middle.
+    /// Returns the targets of the crop rotated about its centre by `turn` radians, clockwise on the screen:
+    /// the box keeps its size and stays upright about its own centre.
     pub fn turned(self, turn: f32) -> Self {
         let turned = |point: Vec2| Vec2::from_angle(turn).rotate(point - 0.5) + 0.5;
         let v = self.values;
@@ -142,8 +145,8 @@ impl Targets {
         Self { values, ..self }
     }
 
-    /// Of the mirrored crop: `(dx1, dy1, dx2, dy2) -> (-dx2, dy1, -dx1, dy2)`; landmarks `x -> 1 - x`, eyes and mouth corners swapped (spec
-    /// section 4.7).
+    /// Returns the targets of the mirrored crop: `(dx1, dy1, dx2, dy2) -> (-dx2, dy1, -dx1, dy2)`; landmarks
+    /// `x -> 1 - x`, with eyes and mouth corners swapped (spec section 4.7).
     pub fn mirrored(self) -> Self {
         const SWAPPED: [usize; 5] = [1, 0, 2, 4, 3];
         let v = self.values;
@@ -168,7 +171,8 @@ mod tests {
 
     #[test]
     fn targets_are_those_of_the_spec() {
-        // Inclusive corners (12, 14) to (40, 47) in a window from (10, 20) of side 40, so to (49, 59): pixels count from 0.
+        // Inclusive corners (12, 14) to (40, 47) in a window from (10, 20) of side 40, that is to (49, 59):
+        // pixels count from 0.
         let window = CropWindow { x: 10, y: 20, side: 40 };
         let want = [(12.0 - 10.0) / 40.0, (14.0 - 20.0) / 40.0, (40.0 - 49.0) / 40.0, (47.0 - 59.0) / 40.0];
         assert_eq!(window.box_targets(&face(12.0, 14.0, 41.0, 48.0)), want);
@@ -184,7 +188,7 @@ mod tests {
 
     #[test]
     fn what_a_window_teaches_can_be_decoded_again() {
-        // By the rule of spec section 3.4 for stages 2 and 3, in 1-based inclusive corners.
+        // Expected value by the rule of spec section 3.4 for stages 2 and 3, in 1-based inclusive corners.
         let (window, face) = (CropWindow { x: 7, y: 3, side: 24 }, face(9.5, 1.25, 30.0, 28.75));
         let d = window.box_targets(&face);
         let [x1, y1, x2, y2] = [window.x + 1, window.y + 1, window.x + window.side, window.y + window.side].map(|v| v as f32);

@@ -1,4 +1,5 @@
-//! TensorBoard's event file: TFRecords (length, data, and a masked CRC-32C of each) of `Event` messages in protocol buffers.
+//! TensorBoard's event file: TFRecords (length, data, and a masked CRC-32C of each) that contain `Event`
+//! messages in protocol buffers.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, Read, Write as _};
@@ -7,13 +8,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{MetricsError, cut};
 
-/// What TensorBoard looks for in the name.
+/// Prefix by which TensorBoard recognises event files.
 const PREFIX: &str = "events.out.tfevents.";
 
-/// No record of ours is longer.
+/// Upper limit of the length of our records.
 const MAX_RECORD: u64 = 1 << 20;
 
-/// An event file, open to be written.
+/// An event file, opened for writing.
 #[derive(Debug)]
 pub struct Events {
     path: PathBuf,
@@ -21,7 +22,7 @@ pub struct Events {
 }
 
 impl Events {
-    /// Opens the event file in `folder`, or makes one; records behind `step`, or cut short, go.
+    /// Opens or creates the event file in `folder`; records after `step` and truncated records are removed.
     pub fn open(folder: &Path, step: u64) -> Result<Self, MetricsError> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let path = present(folder).unwrap_or_else(|| folder.join(format!("{PREFIX}{}.mtcmcn", now.as_secs())));
@@ -48,7 +49,7 @@ impl Events {
         self.file.write_all(&record(&event(step, &summary))).map_err(|source| self.failed(source))
     }
 
-    /// Makes what was written last.
+    /// Flushes the file to disk.
     pub fn sync(&mut self) -> Result<(), MetricsError> {
         self.file.sync_data().map_err(|source| self.failed(source))
     }
@@ -58,7 +59,7 @@ impl Events {
     }
 }
 
-/// The event file that is there already.
+/// Returns the path of the existing event file, if any.
 fn present(folder: &Path) -> Option<PathBuf> {
     let mut names: Vec<PathBuf> = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path()).collect();
     names.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX)));
@@ -66,7 +67,7 @@ fn present(folder: &Path) -> Option<PathBuf> {
     names.pop()
 }
 
-/// `Event { double wall_time = 1; int64 step = 2; ... }`, in this order, which [`step_of`] relies on.
+/// Encodes `Event { double wall_time = 1; int64 step = 2; ... }`, in this order, which [`step_of`] relies on.
 fn event(step: u64, what: &[u8]) -> Vec<u8> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
     let mut event = vec![1 << 3 | 1];
@@ -77,7 +78,7 @@ fn event(step: u64, what: &[u8]) -> Vec<u8> {
     event
 }
 
-/// A field of bytes, text or a message.
+/// Encodes a length-delimited field: bytes, text or a message.
 fn text(field: u8, bytes: &[u8]) -> Vec<u8> {
     let mut out = vec![field << 3 | 2];
     varint(&mut out, bytes.len() as u64);
@@ -93,7 +94,7 @@ fn varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
-/// The step of an [`event`].
+/// Decodes the step of an [`event`].
 fn step_of(event: &[u8]) -> Option<u64> {
     let (0x10, bytes) = event.get(9..)?.split_first()? else { return None };
     let mut step = 0;
@@ -116,12 +117,12 @@ fn record(data: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The checksum of TFRecords: a CRC that is not itself upset by CRCs in the data.
+/// Computes the checksum of TFRecords, a CRC that is masked so that data may contain CRCs.
 fn masked(bytes: &[u8]) -> u32 {
     crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
 }
 
-/// Where the whole records up to `step` end.
+/// Returns the end of the whole records up to `step`.
 fn end_of_records(reader: &mut impl Read, step: u64) -> io::Result<u64> {
     let mut end = 0;
     while let Some(data) = next_record(reader)? {
@@ -133,7 +134,7 @@ fn end_of_records(reader: &mut impl Read, step: u64) -> io::Result<u64> {
     Ok(end)
 }
 
-/// The next record; `None` at the end, or where the file is cut short or damaged.
+/// Reads the next record; `None` at the end, or where the file is truncated or damaged.
 fn next_record(reader: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
     let mut head = Vec::new();
     reader.by_ref().take(12).read_to_end(&mut head)?;

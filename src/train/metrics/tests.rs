@@ -45,7 +45,7 @@ fn a_resumed_run_goes_on_in_the_same_files_without_a_step_twice() {
     metrics.sync().unwrap();
     let whole = folder.sizes();
     drop(metrics);
-    // Killed in the middle of a record.
+    // Simulates a run that was killed in the middle of a record.
     let path = folder.0.join(FILE);
     let length = std::fs::metadata(&path).unwrap().len();
     OpenOptions::new().write(true).open(&path).unwrap().set_len(length - 3).unwrap();

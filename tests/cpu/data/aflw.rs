@@ -1,4 +1,4 @@
-//! AFLW's database. The fixture is what the `sqlite3` program wrote; see `tools/aflw_fixture.py`.
+//! AFLW's database. The fixture was written by the `sqlite3` program; see `tools/aflw_fixture.py`.
 
 use glam::Vec2;
 use mtcmcn::data::aflw::parse;
@@ -12,7 +12,8 @@ const DATABASE: &[u8] = include_bytes!("../../fixtures/aflw.sqlite");
 fn faces_are_read() {
     let mut faults = Faults::lenient();
     let images = parse(DATABASE, &mut faults.of("aflw.sqlite".as_ref())).expect("a good database");
-    // 60 plain faces in 60 images, so that tables are trees of several pages, one path that overflows its page, and three faulty faces.
+    // There are 60 plain faces in 60 images, so that tables are trees of several pages; one path overflows
+    // its page; and three faces are faulty.
     assert_eq!(images.len(), 62);
     assert!(images.iter().any(|image| image.path.len() > 1000));
     let image = images.iter().find(|image| image.path == "3/image00007.jpg").expect("it is there");
@@ -44,7 +45,7 @@ fn other_and_damaged_files_are_refused() {
     let mut utf16 = DATABASE.to_vec();
     utf16[59] = 2;
     assert!(refused(&utf16).contains("UTF-8"));
-    // The schema's root page as a page of nothing known.
+    // The type of the schema's root page is set to an unknown value.
     let mut kind = DATABASE.to_vec();
     kind[100] = 7;
     assert!(refused(&kind).contains("page 1"));

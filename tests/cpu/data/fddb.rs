@@ -25,7 +25,7 @@ fn the_box_around_an_ellipse_touches_it() {
     let upright = Ellipse { major_radius: 10.0, minor_radius: 4.0, angle: std::f64::consts::FRAC_PI_2, x: 20.0, y: 30.0 };
     assert_eq!(edges(upright.bounding_box()), [16.0, 20.0, 24.0, 40.0]);
     let turned = Ellipse { angle: 0.7, ..upright };
-    // The extremes over the outline itself.
+    // The expected extremes are those of points sampled along the outline.
     let outline = (0..100_000).map(|step| {
         let t = f64::from(step) * std::f64::consts::TAU / 100_000.0;
         let (u, v) = (turned.major_radius * t.cos(), turned.minor_radius * t.sin());

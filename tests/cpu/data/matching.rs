@@ -1,4 +1,4 @@
-//! Detections find their annotations by path.
+//! Matching of detections to annotations by path.
 
 use std::path::Path;
 

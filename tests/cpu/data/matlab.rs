@@ -1,4 +1,4 @@
-//! WIDER FACE ground truth in MAT-files, which are made here.
+//! WIDER FACE ground truth in MAT-files that the tests generate.
 
 use std::io::Write as _;
 
@@ -29,7 +29,7 @@ fn text(text: &str) -> Vec<u8> {
     array(4, [1, text.len() as i32], "", &element(4, &units))
 }
 
-/// Rows of `columns` numbers, as doubles if `wide`, or else as bytes in the short form if they fit.
+/// Encodes rows of `columns` numbers as doubles if `wide`, otherwise as bytes, in the short form if they fit.
 fn numbers(rows: &[&[u8]], columns: usize, wide: bool) -> Vec<u8> {
     let by_column = (0..columns).flat_map(|column| rows.iter().map(move |row| row[column]));
     let data: Vec<u8> = if wide { by_column.flat_map(|value| f64::from(value).to_le_bytes()).collect() } else { by_column.collect() };
@@ -46,7 +46,7 @@ fn numbers(rows: &[&[u8]], columns: usize, wide: bool) -> Vec<u8> {
     array(6, [rows.len() as i32, columns as i32], "", &contents)
 }
 
-/// A file of these variables, the odd ones compressed.
+/// Creates a file of these variables; those at odd positions are compressed.
 pub(crate) fn file(variables: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = vec![b' '; 124];
     bytes.extend(b"\x00\x01IM");
@@ -64,7 +64,7 @@ pub(crate) fn file(variables: &[Vec<u8>]) -> Vec<u8> {
     bytes
 }
 
-/// Two events, three images of 2, 0 and 1 faces.
+/// Creates ground truth of two events with three images of 2, 0 and 1 faces.
 pub(crate) fn ground_truth() -> Vec<u8> {
     let events = cells("event_list", &[text("0--Parade"), text("1--Handshaking")]);
     let names = cells("file_list", &[cells("", &[text("a"), text("b")]), cells("", &[text("c")])]);
@@ -114,7 +114,7 @@ fn other_files_are_refused_by_name() {
         assert!(error.contains("m.mat") && error.contains(words), "{error}");
     }
     let whole = ground_truth();
-    // Attributes are not asked for, so the file may end before them.
+    // Attributes are not requested, so the file may end before them.
     let last = whole.windows(4).rposition(|kind| kind == 15u32.to_le_bytes()).expect("the last variable is compressed");
     for length in (0..whole.len()).filter(|length| *length != last) {
         assert!(parse_images(&whole[..length], &mut Faults::lenient().of("m".as_ref())).is_err(), "{length} of {} bytes", whole.len());

@@ -26,7 +26,7 @@ fn lfw() {
         ]
     );
     assert_eq!(clean("1\nA 1 2\nA 1 B 2\n", as_form(PairForm::Lfw)).len(), 2);
-    // What is skipped does not move the rest to another fold.
+    // Skipped pairs do not move the other pairs to another fold.
     let (pairs, faults) = lenient("2 1\nA 1 x\nA 1 B 1\nA 1 B 1 1\nD 1 C 1\n", as_form(PairForm::Lfw));
     assert_eq!(short(&pairs), [("A/A_0001", "B/B_0001", false, 0), ("D/D_0001", "C/C_0001", false, 1)]);
     assert_faults(&faults, &[(2, "pair skipped"), (4, "pair skipped"), (4, "one person is expected")]);
@@ -68,7 +68,7 @@ fn cacd_vs_is_known_without_a_list() {
     assert_eq!(short(&pairs[3999..]), [("3999_0", "3999_1", false, 9)]);
 }
 
-/// `pickle.dumps(([b"x", b"y"] * n, labels), 2)`, as protocols 2 and 3 write it.
+/// Creates `pickle.dumps(([b"x", b"y"] * n, labels), 2)`, as protocols 2 and 3 encode it.
 pub(crate) fn pickle(images: usize, labels: &[&[u8]]) -> Vec<u8> {
     let mut bytes = b"\x80\x03]q\x00(".to_vec();
     (0..images).for_each(|image| bytes.extend([b'C', 1, image as u8]));

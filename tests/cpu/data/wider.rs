@@ -1,4 +1,4 @@
-//! WIDER FACE text and prediction trees.
+//! WIDER FACE's text format and folders of predictions.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Sums, products and activations, and what is joined.
+//! Sums, products, activations and concatenation.
 
 use mtcmcn::kernels::nn::{Activation, ActivationBackward, Add, Axpy, Broadcast, Join, JoinBackward, Multiply, MultiplyAdd, MultiplySum};
 use mtcmcn::tensor::{Shape, noise};

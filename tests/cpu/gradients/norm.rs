@@ -1,4 +1,4 @@
-//! Batch norm with PReLU, and rows of length one.
+//! Batch norm with PReLU, and normalization of rows to length one.
 
 use mtcmcn::kernels::nn::{
     BatchMoments, BatchNorm, BatchNormBackward, BatchNormGradients, BatchNormSums, BatchStatistics, ChannelAffine, UnitRows,
@@ -13,8 +13,8 @@ const EPSILON: f64 = 1e-3;
 /// Scale, shift and slope of a norm.
 type Learned<'a> = [&'a [f32]; 3];
 
-/// `x` of two clusters about ±3, as many on each side, so that no normalized value is near 0, where PReLU has
-/// its bend.
+/// Creates `x` in two clusters of equal size around ±3, so that no normalized value is near 0, where PReLU is
+/// not differentiable.
 fn clusters(shape: &Shape) -> Vec<f32> {
     let (c, plane) = (shape.c() as usize, shape.plane() as usize);
     let place = |i: usize| i / (c * plane) * plane + i % plane;
@@ -29,7 +29,7 @@ fn batch_affine(shape: &Shape, x: &[f32], [scale, shift, slope]: Learned) -> Vec
     twin(&ChannelAffine::new(shape.c(), EPSILON), &[&moments[0], &moments[1], scale, shift, slope], 0.0).remove(0)
 }
 
-/// Gradients of `x`, shift, scale and slope.
+/// Returns the gradients of `x`, shift, scale and slope.
 fn gradients(shape: &Shape, x: &[f32], dy: &[f32], affine: &[f32], backward: BatchNormBackward) -> [Vec<f32>; 4] {
     let kernel = BatchNormSums::new(shape);
     let partial = twin(&kernel, &[x, dy, affine], 0.0).remove(0);
@@ -39,7 +39,7 @@ fn gradients(shape: &Shape, x: &[f32], dy: &[f32], affine: &[f32], backward: Bat
     [dx, dshift, dscale, dslope]
 }
 
-/// Scale, shift and slope of `c` channels.
+/// Creates scale, shift and slope of `c` channels.
 fn learned(c: u32) -> [Vec<f32>; 3] {
     let each = |seed: u64, middle: f32, spread: f32| noise(c as usize, seed).iter().map(|v| middle + spread * v).collect();
     [each(2, 1.0, 0.25), each(3, 0.0, 0.2), each(4, 0.25, 0.5)]
@@ -60,12 +60,12 @@ fn batch_norm_with_statistics_of_the_batch() {
 
         let affine = batch_affine(&shape, &x, [&scale, &shift, &slope]);
         let [dx, dshift, dscale, dslope] = gradients(&shape, &x, &r, &affine, BatchNormBackward::batch(&shape));
-        // Means and deviations are rounded too, which moves all results of a channel together.
+        // Means and deviations are rounded too, which changes all results of a channel together.
         let magnitude: f64 = y(&x, [&scale, &shift, &slope]).iter().zip(&r).map(|(y, r)| f64::from((y * r).abs())).sum();
         let rounded = 8.0 * f64::from(f32::EPSILON) * magnitude / f64::from(h);
-        // As a function of one element a channel's results are analytic within deviation times √M, and the
-        // deviation is over 2: by Cauchy's estimate on half that circle, where they are at most about twice
-        // as large, the fifth derivative is at most this.
+        // As functions of one element, a channel's results are analytic within a radius of the deviation
+        // times √M, and the deviation is above 2. By Cauchy's estimate on half that radius, where results are
+        // at most about twice as large, the fifth derivative is at most this.
         let places = f64::from(shape.n() * shape.plane());
         let fifth = 120.0 * 2.0 * (2.0 * places) / places.sqrt().powi(5);
         let tolerance = rounded + fifth * f64::from(h).powi(4) / 30.0;
@@ -109,9 +109,9 @@ fn rows_of_length_one() {
         let (r, h) = (noise(x.len(), 2), 0.125);
         let y = |x: &[f32]| twin(&UnitRows::new(n, c, epsilon), &[x], 0.0).remove(0);
         let dx = twin(&UnitRowsBackward::new(n, c, epsilon), &[&x, &r], 0.0).remove(0);
-        // No element is under 2, so that a row is at least 2 √c long: as a function of one element it is
-        // analytic within the length of the others, or for one element alone constant; Cauchy's estimate on
-        // half that circle, where results stay under twice their size.
+        // No element is below 2, so a row has a length of at least 2 √c. As a function of one element it is
+        // analytic within the length of the others, or constant if there is only one element. By Cauchy's
+        // estimate on half that radius, where results are at most twice as large:
         let length = 2.0 * f64::from(c).sqrt();
         let fifth = 120.0 * 2.0 * f64::from(c).sqrt() / (length / 2.0).powi(5);
         let tolerance = 2.0 * rounding(&y(&x), &r, h) + fifth * f64::from(h).powi(4) / 30.0;

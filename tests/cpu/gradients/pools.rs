@@ -1,4 +1,4 @@
-//! Pools over windows and over channels, and upsampling.
+//! Pooling over windows and over channels, and upsampling.
 
 use mtcmcn::kernels::nn::{
     ArgMaxPool, ArgMaxPoolBackward, ChannelPool, ChannelPoolBackward, MeanPool, MeanPoolBackward, Upsample, UpsampleBackward, Windows,
@@ -7,8 +7,8 @@ use mtcmcn::tensor::{Shape, noise};
 
 use super::{compare, rounding, twin, weighted};
 
-/// Every kind of window: adaptive bins that overlap and the whole plane; squares with and without padding,
-/// overlapping and apart; strided copies.
+/// Returns every kind of window: overlapping adaptive bins and the whole plane; square windows with and
+/// without padding, overlapping and disjoint; strided copies.
 fn windows() -> Vec<(Windows, Shape, Shape)> {
     let shape = |nchw| Shape::new(nchw).unwrap();
     let adaptive = [([1, 1, 1, 1], 1), ([2, 3, 7, 7], 1), ([2, 3, 7, 7], 2), ([1, 2, 7, 7], 3), ([1, 1, 3, 5], 4)];
@@ -19,7 +19,7 @@ fn windows() -> Vec<(Windows, Shape, Shape)> {
     adaptive.into_iter().chain(sliding).map(|((windows, y), x)| (windows, x, y)).collect()
 }
 
-/// `len` values that are a quarter apart, in no order.
+/// Creates `len` values that differ by at least a quarter, in random order.
 fn apart(len: usize) -> Vec<f32> {
     let keys = noise(len, 1);
     let mut order: Vec<usize> = (0..len).collect();

@@ -1,5 +1,5 @@
-//! What Microsoft's older compiler FXC refuses although naga translates it. wgpu falls back to FXC where `dxcompiler.dll` is missing, as
-//! on most machines of users, and no FXC runs here.
+//! WGSL that Microsoft's older compiler FXC rejects although naga translates it. wgpu falls back to FXC if
+//! `dxcompiler.dll` is missing, as on most users' machines; the test does not need FXC itself.
 
 use mtcmcn::for_each_kernel;
 use naga::valid::{FunctionInfo, ModuleInfo};
@@ -7,8 +7,10 @@ use naga::{AddressSpace, Expression, Function, Module, TypeInner};
 
 use super::{source, validate};
 
-/// Functions that index a vector or matrix *variable* dynamically. As a target of an assignment FXC says X3500, or X3511 in a loop
-/// (<https://github.com/gfx-rs/wgpu/issues/4460>). Elements of a storage buffer and of values are fine.
+/// Returns the functions that index a vector or matrix *variable* dynamically. For such an index as the
+/// target of an assignment FXC reports X3500, or X3511 in a loop
+/// (<https://github.com/gfx-rs/wgpu/issues/4460>). Indexing elements of storage buffers and of values is
+/// fine.
 fn indexed_vector_variables(module: &Module, info: &ModuleInfo) -> Vec<String> {
     let functions = module.functions.iter().map(|(handle, function)| (function, &info[handle]));
     let entries = module.entry_points.iter().enumerate().map(|(i, entry)| (&entry.function, info.get_entry_point(i)));

@@ -1,4 +1,4 @@
-//! Both sides of every binding: the naga view of a kernel against what the Rust side says of it.
+//! Both sides of every binding: naga's view of a kernel against the description on the Rust side.
 
 use std::mem::{offset_of, size_of};
 
@@ -13,13 +13,13 @@ use naga::{AddressSpace, GlobalVariable, Module, ScalarKind, StorageAccess, Type
 
 use super::{source, validate};
 
-/// A struct that a storage binding holds.
+/// A struct in a storage binding.
 struct Known {
     name: &'static str,
-    /// Kernels that mean this one by the name; empty for all.
+    /// Kernels to which the entry applies; empty for all.
     kernels: &'static [&'static str],
     size: usize,
-    /// Public fields and their offsets; the rest is called `unused` on both sides.
+    /// Public fields with their offsets; other fields are called `unused` on both sides.
     fields: Vec<(&'static str, usize)>,
 }
 
@@ -42,13 +42,13 @@ fn known() -> Vec<Known> {
     ]
 }
 
-/// What a kernel may ask of any device (`wgpu::Limits::default()`).
+/// Largest number of invocations that a kernel may use on any device (`wgpu::Limits::default()`).
 const MOST_INVOCATIONS: u32 = 256;
 const MOST_WORKGROUP_BYTES: u32 = 16 << 10;
 const MOST_STORAGE_BUFFERS: usize = 8;
 const MOST_UNIFORM_BYTES: u32 = 64 << 10;
 
-/// Where `source` and the Rust side of `K` disagree.
+/// Returns the disagreements between `source` and the Rust side of `K`.
 fn faults<K: Samples>(source: &str) -> Vec<String> {
     let (module, _) = match validate(source) {
         Ok(valid) => valid,
@@ -122,7 +122,8 @@ fn uniform<K: Samples>(module: &Module, global: &GlobalVariable, found: &mut Vec
         found.push(format!("the uniform has {span} bytes, the struct {}", size_of::<K>()));
     }
     let Some(Sample { kernel, .. }) = K::samples().into_iter().next() else { return };
-    // `Debug` shows a float with a point or an exponent and an integer without: that is how Rust tells the types of private fields.
+    // `Debug` prints a float with a point or an exponent and an integer without, which reveals the types of
+    // private fields.
     let text = format!("{kernel:?}");
     for member in members {
         let name = member.name.as_deref().unwrap_or_default();
@@ -156,7 +157,7 @@ fn storage(module: &Module, global: &GlobalVariable, binding: Binding, found: &m
     }
 }
 
-/// Kind and width of every scalar in a type.
+/// Collects kind and width of every scalar in a type.
 fn scalars(module: &Module, ty: naga::Handle<naga::Type>, found: &mut Vec<(ScalarKind, u8)>) {
     match &module.types[ty].inner {
         TypeInner::Scalar(scalar) | TypeInner::Vector { scalar, .. } | TypeInner::Matrix { scalar, .. } | TypeInner::Atomic(scalar) => {
@@ -168,7 +169,7 @@ fn scalars(module: &Module, ty: naga::Handle<naga::Type>, found: &mut Vec<(Scala
     }
 }
 
-/// The struct in a storage binding, if there is one, against its Rust twin.
+/// Compares the struct in a storage binding, if there is one, with its Rust counterpart.
 fn structs<K: Samples>(module: &Module, global: &GlobalVariable, found: &mut Vec<String>) {
     let mut ty = &module.types[global.ty];
     if let TypeInner::Array { base, .. } = ty.inner {

@@ -1,6 +1,8 @@
-//! Every kernel in the language of every backend, so that a kernel Metal or D3D12 cannot run fails on a machine that has neither.
+//! Translation of every kernel to the language of every backend, so that a kernel that Metal or D3D12 cannot
+//! run fails on a machine that has neither.
 //!
-//! With `MTCMCN_TRANSLATIONS` set to a folder the results are written there, for the compilers that `tools/check.sh` runs over them.
+//! If `MTCMCN_TRANSLATIONS` is set to a folder, the results are written there for the compilers that
+//! `tools/check.sh` runs.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,7 +17,7 @@ use naga::{Module, ResourceBinding, ShaderStage};
 
 use super::{source, validate};
 
-/// Out-of-range indices are clamped, as wgpu does where the driver does not.
+/// Out-of-range indices are clamped, as wgpu does if the driver does not.
 const CLAMPED: BoundsCheckPolicies = BoundsCheckPolicies {
     index: BoundsCheckPolicy::Restrict,
     buffer: BoundsCheckPolicy::Restrict,
@@ -25,7 +27,7 @@ const CLAMPED: BoundsCheckPolicies = BoundsCheckPolicies {
 
 const STAGE: ShaderStage = ShaderStage::Compute;
 
-/// The translations of one module, by file extension.
+/// Returns the translations of one module, by file extension.
 fn translate(module: &Module, info: &ModuleInfo) -> Vec<(&'static str, Vec<u8>)> {
     let mut texts = vec![("metal", metal(module, info))];
     for (extension, version) in
@@ -36,7 +38,8 @@ fn translate(module: &Module, info: &ModuleInfo) -> Vec<(&'static str, Vec<u8>)>
     for (extension, model) in
         [("sm51.hlsl", hlsl::ShaderModel::V5_1), ("sm60.hlsl", hlsl::ShaderModel::V6_0), ("sm66.hlsl", hlsl::ShaderModel::V6_6)]
     {
-        // As wgpu asks for it; only then what is kept: glslang does not know the cast that zeroes workgroup memory.
+        // First with the options of wgpu, then the version to keep: glslang does not support the cast that
+        // zeroes workgroup memory.
         direct3d(module, info, model, true);
         texts.push((extension, direct3d(module, info, model, false)));
     }
@@ -98,7 +101,7 @@ fn opengl(module: &Module, info: &ModuleInfo, version: glsl::Version) -> String 
     text
 }
 
-/// Translates `K` once for every set of override values that its samples have; returns how many.
+/// Translates `K` once for every set of override values in its samples; returns the number of sets.
 fn check<K: Samples>() -> usize {
     let (module, info) = validate(&source::<K>()).unwrap_or_else(|error| panic!("{}: {error}", K::NAME));
     let mut done = BTreeMap::new();

@@ -6,11 +6,11 @@ use crate::files;
 use crate::kernels::train::LossTask;
 use crate::train::crops::shard::{ShardError, ShardWriter};
 
-/// A file of crops, each of which says in its pixels which one it is.
+/// A file of crops, each of which encodes its number in its pixels.
 struct Crops(PathBuf);
 
 impl Crops {
-    /// So many crops of each kind in each part.
+    /// Creates a file with the given number of crops of each kind in each part.
     fn new(name: &str, side: u32, training: [u32; 4], validation: [u32; 4]) -> Self {
         Self::of(name, side, training, validation, |sample| match sample {
             SampleKind::Negative => Targets::default(),
@@ -19,7 +19,7 @@ impl Crops {
         })
     }
 
-    /// With such targets.
+    /// Creates a file with the given targets.
     fn of(name: &str, side: u32, training: [u32; 4], validation: [u32; 4], targets: impl Fn(SampleKind) -> Targets) -> Self {
         let path = std::env::temp_dir().join(format!("mtcmcn-batches-{}-{name}", std::process::id()));
         let mut records = Vec::new();
@@ -41,7 +41,7 @@ impl Crops {
         Self(path)
     }
 
-    /// As in a file cut with a teacher that says `logit` of every crop.
+    /// Creates a file as cut with a teacher that returns `logit` for every crop.
     fn with_teacher(name: &str, logit: f32) -> Self {
         let crops = Self::new(name, 12, [30, 10, 10, 20], [4; 4]);
         let shard = Shard::open(&crops.0).unwrap();
@@ -70,7 +70,7 @@ impl Drop for Crops {
     }
 }
 
-/// Which crops are in a batch, by what their pixels say.
+/// Returns the numbers of the crops in a batch, decoded from their pixels.
 fn numbers(batch: &Batch) -> Vec<usize> {
     let item = batch.rgba.len() / batch.kinds.len();
     let filled = batch.rgba.chunks_exact(item).zip(&batch.kinds).filter(|(_, kind)| **kind != 0);
@@ -121,7 +121,7 @@ fn landmarks_are_taught_by_all_crops_that_have_them_if_asked() {
         let batch = crops.open(settings).batch(0).unwrap();
         batch.kinds.iter().filter(|kind| SampleBits(**kind).has(LossTask::Landmarks)).count()
     };
-    // None of the other kinds has points here: 2 of 7 in 14 are landmark faces.
+    // Only landmark faces have points here: 2 of 7, which is 4 of 14.
     assert_eq!((count("batch = 14"), count("batch = 14\nlandmarks_on_all = true")), (4, 4));
     let all = Crops::of("with-points", 12, [30, 10, 10, 20], [4; 4], |sample| match sample {
         SampleKind::Negative => Targets::default(),
@@ -171,7 +171,7 @@ fn a_batch_is_a_function_of_seed_and_step_whatever_came_before_and_however_many_
 fn validation_is_balanced_whole_and_never_changed() {
     let crops = Crops::new("validation", 12, [9; 4], [100, 30, 50, 8]);
     let batches = crops.open("batch = 16");
-    // 30 negatives and positives, 30 parts, 8 landmark faces.
+    // There are 30 negatives and positives, 30 parts and 8 landmark faces.
     assert_eq!(batches.validation_batches(), 7);
     let all: Vec<Batch> = (0..7).map(|index| batches.validation_batch(index).unwrap()).collect();
     let kinds: Vec<u32> = all.iter().flat_map(|batch| batch.kinds.clone()).collect();
@@ -203,7 +203,8 @@ fn shuffled_labels_keep_their_number_and_say_nothing() {
         }
         assert_eq!(plain.validation_batch(1).unwrap(), shuffled.validation_batch(1).unwrap());
     }
-    // One round of all 400: 100 faces, of which 75 are expected among the negatives, give or take 4 standard deviations of 4.3.
+    // One round of all 400 contains 100 faces, of which 75 are expected among the negatives, within 4
+    // standard deviations of 4.3.
     assert_eq!(faces[0] + faces[1], 100);
     assert!((58..=92).contains(&faces[0]), "{faces:?}");
 }

@@ -20,7 +20,7 @@ fn count(cuts: &[Cut], sample: SampleKind) -> usize {
     cuts.iter().filter(|cut| cut.sample == sample).count()
 }
 
-/// A square of side 100 at the origin overlaps one shifted by 100 (1 - s) / (1 + s) to the side by s.
+/// A square of side 100 that is shifted by s along one axis overlaps the original by (100 - s) / (100 + s).
 #[test]
 fn classes_by_overlap_are_those_of_the_spec() {
     let face = face(0.0, 0.0, 100.0, 100.0);
@@ -56,7 +56,7 @@ fn the_limits_belong_to_the_class_above() {
         {
             assert_eq!(scene.of_face(overlap), want, "{overlap}");
         }
-        // 39 x 35 of 45 x 45 and 40 x 36: 1365 / 2100 is 0.65, which single precision does not know.
+        // 39 x 35 of 45 x 45 and 40 x 36: 1365 / 2100 is 0.65, which single precision cannot represent.
         let face = face(200.0, 100.0, 40.0, 36.0).bounding_box;
         assert_eq!(overlap(&CropWindow { x: 201, y: 90, side: 45 }.bounding_box(), &face), 0.65);
     });
@@ -91,7 +91,8 @@ fn random_windows_keep_the_law() {
                 sides.push(cut.window.side);
             }
         }
-        // Sides are whole, from floor(0.8 * 60) to below ceil(1.25 * 70), and from floor(0.8 * 36) to below 50.
+        // Sides are integers, from floor(0.8 * 60) to below ceil(1.25 * 70), and from floor(0.8 * 36) to
+        // below 50.
         assert!(sides.iter().all(|side| (48..88).contains(side) || (28..50).contains(side)));
         assert!(sides.iter().any(|side| *side > 70) && sides.iter().any(|side| *side < 34));
         assert!(count(&all, SampleKind::Positive) > 200 && count(&all, SampleKind::Part) > 200);
@@ -166,7 +167,7 @@ fn points_turn_with_the_image() {
     let cuts: Vec<Cut> = (0..40).flat_map(|seed| scene.landmark_faces(&mut Draw::new(&[seed]))).filter(|cut| cut.turn > 0.3).collect();
     assert!(cuts.len() > 5);
     for cut in cuts {
-        // The right eye, right and above the middle, comes down when it turns clockwise.
+        // The right eye, to the right of and above the middle, moves down in a clockwise rotation.
         let [left, right] = [cut.targets.values[9], cut.targets.values[10]];
         let want = 24.0 / cut.window.side as f32 * cut.turn.sin();
         assert!((right - left - want).abs() < 1e-4, "{cut:?}");

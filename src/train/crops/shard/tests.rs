@@ -3,7 +3,7 @@ use std::io::Read as _;
 
 use super::*;
 
-/// A file of its own, which goes with the test.
+/// A file for one test, removed at its end.
 struct ShardFile(PathBuf);
 
 impl ShardFile {
@@ -36,7 +36,7 @@ fn pixels(i: u32, side: u32) -> Vec<u8> {
 fn write(path: &Path, count: u32, side: u32) {
     files::write_with(path, |file| {
         let mut writer = ShardWriter::new(file, side)?;
-        // In unequal portions.
+        // The crops are added in unequal portions.
         let mut first = 0;
         while first < count {
             let some = (first..count.min(first + 1 + first % 5)).collect::<Vec<u32>>();
@@ -52,7 +52,7 @@ fn write(path: &Path, count: u32, side: u32) {
 #[test]
 fn what_was_written_is_read_again() {
     let scratch = ShardFile::new("again");
-    // More than two blocks under checksums, and none at all.
+    // Includes more than two blocks under checksums, and a file without crops.
     for (count, side) in [(400, 48), (7, 12), (1, 24), (0, 12)] {
         write(&scratch.0, count, side);
         let shard = Shard::open(&scratch.0).unwrap();
@@ -76,7 +76,7 @@ fn equal_crops_have_equal_hashes_and_others_have_not() {
     assert_ne!(hash(&one), hash(&other));
 }
 
-/// Every byte counts: of a small file each is flipped, of a larger one some in every part.
+/// Every byte is covered: in a small file each byte is flipped, in a larger one some bytes in every part.
 #[test]
 fn a_flipped_bit_anywhere_is_refused() {
     let scratch = ShardFile::new("flipped");
@@ -122,7 +122,7 @@ fn another_form_and_impossible_lengths_are_named() {
     bytes[16] = FORM as u8 + 1;
     fs::write(&scratch.0, &bytes).unwrap();
     assert!(matches!(Shard::open(&scratch.0), Err(ShardError::Version { form, .. }) if form == FORM + 1));
-    // A foot that claims more crops than memory holds, under a checksum that fits.
+    // The foot claims more crops than memory holds, with a valid checksum.
     for count in [6, u64::MAX, u64::MAX / 432] {
         let (mut bytes, foot) = (whole.clone(), whole.len() - LINE);
         bytes[foot + 16..foot + 24].copy_from_slice(&count.to_le_bytes());
@@ -133,7 +133,7 @@ fn another_form_and_impossible_lengths_are_named() {
     }
 }
 
-/// Whoever dies while writing leaves what was there before.
+/// An interrupted write leaves the previous file unchanged.
 #[test]
 fn an_unfinished_file_is_never_seen() {
     let scratch = ShardFile::new("unfinished");
@@ -148,7 +148,7 @@ fn an_unfinished_file_is_never_seen() {
     });
     assert_eq!(died.unwrap_err().to_string(), "killed");
     assert_eq!(Shard::open(&scratch.0).unwrap().hash(), hash);
-    // A map outlives the file that it was made of.
+    // A memory map outlives the file that it was created from.
     let old = Shard::open(&scratch.0).unwrap();
     write(&scratch.0, 9, 12);
     assert_eq!((old.records().len(), old.pixels(4)), (5, &pixels(4, 12)[..]));
