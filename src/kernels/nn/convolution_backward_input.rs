@@ -46,13 +46,12 @@ impl ConvolutionBackwardInput {
         all.filter_map(|(u, v)| Some(Tap { weight: (u * self.k + v) as usize, at: [step(row, u)?, step(column, v)?] })).collect()
     }
 
-    /// The gradient of a dense layer's input: the weights are one image, whose channels are outputs and whose places are inputs.
+    /// The gradient of a dense layer's input: the gradients of an item are one place of an image, the weights of an input a row.
     fn dense(&self, dy: &[f32], weight: &[f32], dx: &mut [f32]) {
         let (n, inputs, outputs) = (self.n as usize, self.c as usize, self.out as usize);
-        let size = [1, inputs];
-        let image = Image { data: weight, items: 1, item: 0, channels: outputs, plane: inputs, size, grid: size, step: 1 };
-        let left = Factor { data: dy, rows: n, row: outputs, channel: 1 };
-        let target = Target { data: dx, item: 0, row: inputs, down: 0, right: 1, start: Start::Add };
+        let image = Image { data: dy, items: n, item: outputs, channels: outputs, plane: 1, size: [1, 1], grid: [1, 1], step: 1 };
+        let left = Factor { data: weight, rows: inputs, row: 1, channel: inputs };
+        let target = Target { data: dx, item: inputs, row: 1, down: 1, right: 1, start: Start::Add };
         Product { left, image, taps: &[Tap { weight: 0, at: [0, 0] }], target }.run();
     }
 }

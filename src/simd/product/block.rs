@@ -36,29 +36,28 @@ impl Task for Block<'_> {
     fn run<V: Vector>(self) {
         let plan = self.plan;
         let mut memory = Scratch::take();
-        let packed = if self.right.is_empty() { self.panels.len().min(plan.together) } else { 0 };
+        let packed = if self.right.is_empty() { self.panels.len() } else { 0 };
         let [mine, sums] = memory.parts([packed * plan.panel, rows::<V>() * columns::<V>()]);
         let places: Vec<Range<usize>> = self.panels.clone().map(|panel| plan.places(panel)).collect();
         let targets: Vec<Vec<PlaceRun>> = places.iter().map(|places| self.target_runs(places.clone())).collect();
         for block in 0..plan.all.div_ceil(plan.depth) {
             let depth = plan.depths(block);
-            for first in (0..places.len()).step_by(plan.together) {
-                let group = first..(first + plan.together).min(places.len());
-                let right = if self.right.is_empty() {
-                    self.image.pack::<V>(self.taps, depth.clone(), &places[group.clone()], mine, plan.panel);
-                    &*mine
-                } else {
-                    &self.right[(block * plan.panels + self.panels.start + first) * plan.panel..]
-                };
-                let targets = &targets[group];
-                if plan.streamed {
-                    // All rows of a panel, which stays at hand.
-                    for i in 0..targets.len() {
-                        self.tiles::<V>(&depth, &right[i * plan.panel..], &targets[i..], 1, sums);
+            let right = if self.right.is_empty() {
+                self.image.pack::<V>(self.taps, depth.clone(), &places, mine, plan.panel);
+                &*mine
+            } else {
+                &self.right[(block * plan.panels + self.panels.start) * plan.panel..]
+            };
+            let mut row = self.rows.start;
+            while row < self.rows.end {
+                let count = next_rows::<V>(self.rows.end - row);
+                for (i, right) in right.chunks(plan.panel).enumerate().take(targets.len()) {
+                    if let Some(next) = targets.get(i + AHEAD).filter(|_| block > 0 || matches!(self.start, Start::Add)) {
+                        self.ask_target(row, count, next);
                     }
-                } else {
-                    self.tiles::<V>(&depth, right, targets, targets.len(), sums);
+                    self.tile::<V>(row, count, depth.clone(), right, &targets[i], sums);
                 }
+                row += count;
             }
         }
     }
@@ -79,23 +78,6 @@ impl Block<'_> {
         runs
     }
 
-    /// All rows of the first `count` of the panels whose targets these are.
-    #[inline(always)]
-    fn tiles<V: Vector>(&self, depth: &Range<usize>, right: &[f32], targets: &[Vec<PlaceRun>], count: usize, sums: &mut [f32]) {
-        let adds = depth.start > 0 || matches!(self.start, Start::Add);
-        let mut row = self.rows.start;
-        while row < self.rows.end {
-            let rows = next_rows::<V>(self.rows.end - row);
-            for (i, right) in right.chunks(self.plan.panel).enumerate().take(count) {
-                if let Some(next) = targets.get(i + AHEAD).filter(|_| adds) {
-                    self.ask_target(row, rows, next);
-                }
-                self.tile::<V>(row, rows, depth.clone(), right, &targets[i], sums);
-            }
-            row += rows;
-        }
-    }
-
     /// Asks for the elements that a tile will be added to.
     #[inline(always)]
     fn ask_target(&self, row: usize, count: usize, targets: &[PlaceRun]) {
@@ -110,9 +92,10 @@ impl Block<'_> {
     fn tile<V: Vector>(&self, row: usize, count: usize, depth: Range<usize>, right: &[f32], targets: &[PlaceRun], sums: &mut [f32]) {
         let (plan, width, stride) = (self.plan, columns::<V>(), self.strides[1]);
         let left = if plan.in_place {
-            let first = &self.factor.data[row * self.factor.row + depth.start..];
-            assert!((count - 1) * self.factor.row + depth.len() <= first.len(), "whole rows");
-            Left { first: first.as_ptr(), row: self.factor.row, step: 1 }
+            let Factor { data, row: next, channel, .. } = self.factor;
+            let first = &data[row * next + depth.start * channel..];
+            assert!((count - 1) * next + (depth.len() - 1) * channel < first.len(), "whole rows");
+            Left { first: first.as_ptr(), row: next, step: channel }
         } else {
             let padded = self.factor.rows.next_multiple_of(plan.rows);
             let tile = &self.left[depth.start * padded + row / plan.rows * plan.rows * depth.len()..][..plan.rows * depth.len()];

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::super::Vector;
 use super::super::vector::turn;
-use super::tile::{columns, prefetch};
+use super::tile::columns;
 
 /// One element of a window.
 #[derive(Debug, Clone, Copy)]
@@ -56,33 +56,6 @@ impl Image<'_> {
     /// Whether every item has one element a channel, and one place.
     pub fn points(&self) -> bool {
         self.size == [1, 1] && self.grid == [1, 1] && self.plane == 1
-    }
-
-    /// Whether it is a matrix of channels and places as it lies in memory.
-    pub(super) fn matrix(&self, taps: &[Tap]) -> bool {
-        self.items == 1 && self.step == 1 && self.size == self.grid && taps.len() == 1 && taps[0].at == [0, 0]
-    }
-
-    /// Packs channels `depth` of a matrix, of panels that are neighbours and whole.
-    #[inline(always)]
-    fn pack_matrix<V: Vector>(&self, depth: Range<usize>, panels: &[Range<usize>], packed: &mut [f32], size: usize) {
-        let width = columns::<V>();
-        let (first, count) = (panels[0].start, panels.len());
-        assert!(packed.len() >= (count - 1) * size + depth.len() * width && size >= depth.len() * width, "room for the panels");
-        for (group, packed) in packed.chunks_mut(NEIGHBOURS * size).enumerate().take(count.div_ceil(NEIGHBOURS)) {
-            let first = first + group * NEIGHBOURS * width;
-            let len = (count - group * NEIGHBOURS).min(NEIGHBOURS) * width;
-            for (k, channel) in depth.clone().enumerate() {
-                let row = &self.data[channel * self.plane + first..][..len];
-                for (i, from) in row.chunks_exact(V::LANES).enumerate() {
-                    let (panel, lane) = (i * V::LANES / width, i * V::LANES % width);
-                    // Each channel is on a page of its own: nothing else would fetch it in time.
-                    prefetch(from.as_ptr().wrapping_add(AHEAD * self.plane), V::LANES);
-                    // SAFETY: a chunk has as many elements as a vector, and there is room for `depth` rows of every panel.
-                    unsafe { V::load(from.as_ptr()).store(packed.as_mut_ptr().add(panel * size + k * width + lane)) };
-                }
-            }
-        }
     }
 
     /// Where `places` find `tap`: in order, without those that lie outside.
@@ -151,9 +124,6 @@ impl Image<'_> {
             }
             return;
         }
-        if self.matrix(taps) && panels.iter().all(|places| places.len() == width) {
-            return self.pack_matrix::<V>(depth, panels, packed, size);
-        }
         let mut runs: Vec<Vec<PlaceRun>> = vec![Vec::new(); panels.len()];
         let mut done = depth.start;
         while done < depth.end {
@@ -173,11 +143,6 @@ impl Image<'_> {
         }
     }
 }
-
-/// Panels of a matrix that are packed together: few enough for their pages to stay at hand.
-const NEIGHBOURS: usize = 8;
-/// Channels of a matrix that are asked for before they are packed.
-const AHEAD: usize = 4;
 
 /// Elements of a packed panel with `depth` rows.
 #[inline(always)]

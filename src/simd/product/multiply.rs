@@ -42,10 +42,10 @@ pub(crate) struct Product<'a> {
 
 /// Depth of a block, at most: a panel's rows of the left factor stay in the first cache.
 const DEPTH: usize = 512;
-/// Depth of a block where the right factor is the larger one and a matrix: each of its rows is on a page of its own, and few are at hand.
-const DEPTH_OF_MATRIX: usize = 64;
-/// Depth of a block where the left factor is read in place: neighbouring elements of a row, as many as caches like to fetch ahead.
-const DEPTH_IN_PLACE: usize = 2048;
+/// Depth of a block where tiles read long rows of the left factor in place: as many neighbouring elements as caches like to fetch ahead.
+const LONG_DEPTH: usize = 2048;
+/// Panels of all places up to which the left factor is read in place.
+const IN_PLACE: usize = 8;
 
 impl Product<'_> {
     /// Computes it on all threads.
@@ -59,7 +59,7 @@ impl Product<'_> {
         }
         self.check();
         let simd = Simd::chosen();
-        let plan = simd.run(Planning { product: &self });
+        let plan = simd.run(ProductPlanning { product: &self });
         let mut memory = Scratch::take_shared();
         let lengths = [if plan.in_place { 0 } else { plan.left() }, if plan.row_blocks > 1 { plan.right() } else { 0 }];
         let [left, right] = memory.parts(lengths);
@@ -125,16 +125,16 @@ impl Product<'_> {
     fn pack_right(&self, plan: &ProductPlan, simd: Simd, packed: &mut [f32]) {
         packed[..plan.right()].par_chunks_exact_mut(plan.panel).enumerate().for_each(|(i, to)| {
             let (image, taps) = (self.image, self.taps);
-            simd.run(Pack { image, taps, depth: plan.depths(i / plan.panels), places: plan.places(i % plan.panels), to });
+            simd.run(PackPanel { image, taps, depth: plan.depths(i / plan.panels), places: plan.places(i % plan.panels), to });
         });
     }
 }
 
-struct Planning<'a> {
+struct ProductPlanning<'a> {
     product: &'a Product<'a>,
 }
 
-impl Task for Planning<'_> {
+impl Task for ProductPlanning<'_> {
     type Output = ProductPlan;
 
     #[inline(always)]
@@ -142,47 +142,22 @@ impl Task for Planning<'_> {
         let Product { left, image, taps, .. } = self.product;
         let (all, all_places) = (image.channels * taps.len(), image.places());
         let panels = all_places.div_ceil(columns::<V>());
-        let in_place = panels <= 2 && taps.len() == 1 && left.channel == 1 && left.rows > rows::<V>();
-        let streamed = image.matrix(taps) && left.rows < all;
-        let depth = even(
-            all,
-            if in_place {
-                DEPTH_IN_PLACE
-            } else if streamed {
-                DEPTH_OF_MATRIX
-            } else {
-                DEPTH
-            },
-        );
+        // Packing a left factor that meets few places would take as long as the products.
+        let in_place = panels <= IN_PLACE && taps.len() == 1 && (left.channel == 1 || left.row == 1) && left.rows > rows::<V>();
+        let depth = even(all, if in_place && left.channel == 1 && panels <= 2 { LONG_DEPTH } else { DEPTH });
         let threads = rayon::current_num_threads();
-        let most = if streamed { panels.div_ceil(2 * threads) } else { BLOCK / (depth * columns::<V>()) };
-        let column_blocks = panels.div_ceil(most.max(1));
-        let together = if streamed { (BLOCK / (depth * columns::<V>())).max(1) } else { panels };
+        let column_blocks = panels.div_ceil((BLOCK / (depth * columns::<V>())).max(1));
         // As many for each thread, but no more than there are.
         let column_blocks = column_blocks.next_multiple_of(threads).min(panels);
         let row_blocks =
             if column_blocks >= threads { 1 } else { (4 * threads).div_ceil(column_blocks).min(left.rows.div_ceil(rows::<V>())) };
         let (all_rows, rows, columns, panel) = (left.rows, rows::<V>(), columns::<V>(), panel::<V>(depth));
-        ProductPlan {
-            in_place,
-            streamed,
-            together,
-            all,
-            depth,
-            all_rows,
-            rows,
-            columns,
-            panel,
-            panels,
-            all_places,
-            column_blocks,
-            row_blocks,
-        }
+        ProductPlan { in_place, all, depth, all_rows, rows, columns, panel, panels, all_places, column_blocks, row_blocks }
     }
 }
 
 /// One packed panel.
-struct Pack<'a> {
+struct PackPanel<'a> {
     image: Image<'a>,
     taps: &'a [Tap],
     depth: Range<usize>,
@@ -190,7 +165,7 @@ struct Pack<'a> {
     to: &'a mut [f32],
 }
 
-impl Task for Pack<'_> {
+impl Task for PackPanel<'_> {
     type Output = ();
 
     #[inline(always)]

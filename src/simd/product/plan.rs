@@ -30,10 +30,6 @@ pub(crate) enum Start<'a> {
 pub(super) struct ProductPlan {
     /// Whether tiles read the left factor where it is.
     pub in_place: bool,
-    /// Whether the right factor is the larger one and a matrix.
-    pub streamed: bool,
-    /// Panels that are packed together.
-    pub together: usize,
     /// Channels times taps.
     pub all: usize,
     /// Depth of a block; the last may be less deep.
@@ -56,12 +52,12 @@ pub(super) struct ProductPlan {
 
 impl ProductPlan {
     /// Elements of the packed left factor.
-    pub fn left(&self) -> usize {
+    pub(super) fn left(&self) -> usize {
         self.all_rows.next_multiple_of(self.rows) * self.all
     }
 
     /// Elements of the packed right factor.
-    pub fn right(&self) -> usize {
+    pub(super) fn right(&self) -> usize {
         self.all.div_ceil(self.depth) * self.panels * self.panel
     }
 

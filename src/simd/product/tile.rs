@@ -70,26 +70,32 @@ pub(super) fn next_rows<V: Vector>(left: usize) -> usize {
     if left >= most { most } else { 1 << left.ilog2() }
 }
 
-/// Compiled once for a packed left factor, whose offsets are constants, and once for any other.
+/// Compiled apart for a packed left factor, whose offsets are constants, for one whose rows are neighbours, and for any other.
 #[inline(always)]
 unsafe fn both<V: Vector, const R: usize, const N: usize>(depth: usize, left: Left, right: *const f32, sums: Sums) {
     // SAFETY: by the contract of `tile`.
     unsafe {
         if left.row == 1 && left.step == rows::<V>() {
-            multiply::<V, R, N>(depth, Left { first: left.first, row: 1, step: rows::<V>() }, right, sums);
+            multiply::<V, R, N, false>(depth, Left { first: left.first, row: 1, step: rows::<V>() }, right, sums);
+        } else if left.row == 1 {
+            multiply::<V, R, N, true>(depth, Left { first: left.first, row: 1, step: left.step }, right, sums);
         } else {
-            multiply::<V, R, N>(depth, left, right, sums);
+            multiply::<V, R, N, false>(depth, left, right, sums);
         }
     }
 }
 
+/// With `ASK`, the next line of cache of every level is asked for: levels may be on pages of their own, which nothing else would fetch in time.
 #[inline(always)]
-unsafe fn multiply<V: Vector, const R: usize, const N: usize>(depth: usize, left: Left, mut right: *const f32, to: Sums) {
+unsafe fn multiply<V: Vector, const R: usize, const N: usize, const ASK: bool>(depth: usize, left: Left, mut right: *const f32, to: Sums) {
     // SAFETY: by the contract of `tile`.
     unsafe {
         let mut sums = [[V::splat(0.0); N]; R];
         let mut from = left.first;
         for _ in 0..depth {
+            if ASK {
+                prefetch(from.wrapping_add(16), 1);
+            }
             let mut lanes = [V::splat(0.0); N];
             for (n, lanes) in lanes.iter_mut().enumerate() {
                 *lanes = V::load(right.add(n * V::LANES));
@@ -100,7 +106,7 @@ unsafe fn multiply<V: Vector, const R: usize, const N: usize>(depth: usize, left
                     *sum = lanes.mul_add(value, *sum);
                 }
             }
-            from = from.add(left.step);
+            from = from.wrapping_add(left.step);
             right = right.add(N * V::LANES);
         }
         for (r, sums) in sums.iter().enumerate() {
