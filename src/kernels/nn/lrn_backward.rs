@@ -56,7 +56,7 @@ impl Kernel for LrnBackward {
         let alpha = ALPHA as f32;
         let slots =
             read[0].par_chunks_exact(c * plane).zip(read[1].par_chunks_exact(c * plane)).zip(write[0].par_chunks_exact_mut(c * plane));
-        // Of every channel s^-0.5, and its term of the sums.
+        // For every channel, s^-0.5 and its term of the sums.
         let scratch = || [c * plane, c * plane, plane].map(|len| vec![0.0_f32; len]);
         slots.take(items as usize).for_each_init(scratch, |[roots, terms, through], ((x, dy), dx)| {
             for (channel, root) in roots.chunks_exact_mut(plane).enumerate() {
@@ -83,9 +83,9 @@ impl Kernel for LrnBackward {
         });
     }
 
-    /// A factor of `dy[c]` is at most 1 and errs by 16 ε, as in [`Lrn`](super::Lrn). Of the sum's nine terms, each 1.5 times at most half of its
-    /// `dy` (its own at most all), errors in ε are: 11 of `s` at the power 1.75, 9 of the inverse root and the root, 5 of the products, 9 of
-    /// the summing.
+    /// A factor of `dy[c]` is at most 1 and errs by 16 ε, as in [`Lrn`](super::Lrn). The sum has nine terms,
+    /// each 1.5 times at most half of its `dy` (all of it for the channel itself). Their errors in ε: 11 of
+    /// `s`, times 1.75, 9 of the inverse root and the root, 5 of the products and 9 of the summation.
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         let sum = 1.5 * (1.0 + 8.0 / 2.0) * (1.75 * 11.0 + 9.0 + 5.0 + 9.0);
         (1.0 + (16.0 + sum) * largest(read[1])) * f32::EPSILON

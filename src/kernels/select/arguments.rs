@@ -30,7 +30,7 @@ pub struct Row {
 }
 
 impl Row {
-    /// Four-byte words of a row.
+    /// Size of a row in four-byte words.
     pub const WORDS: usize = 6;
 
     /// The rows in a slot.

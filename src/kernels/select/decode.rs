@@ -29,7 +29,7 @@ pub struct CellBand {
 }
 
 impl CellBand {
-    /// Four-byte words of a band.
+    /// Size of a band in four-byte words.
     const WORDS: usize = 8;
 }
 

@@ -23,7 +23,7 @@ crate::uniform! {
 impl Judge {
     /// Outputs of a net with landmarks: two logits, four offsets, ten coordinates.
     pub const WITH_LANDMARKS: u32 = 16;
-    /// Elements of the parameters.
+    /// Number of elements of the parameters.
     const PARAMETERS: usize = 5120;
     /// Items of a workgroup.
     const TOGETHER: u32 = 8;

@@ -38,7 +38,7 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// Four-byte words of a candidate.
+    /// Size of a candidate in four-byte words.
     pub const WORDS: usize = 12;
 
     /// A candidate without offsets.
@@ -87,7 +87,7 @@ pub struct Counter {
 }
 
 impl Counter {
-    /// Four-byte words of a counter.
+    /// Size of a counter in four-byte words.
     pub const WORDS: usize = 4;
 
     /// A list of `held` candidates that lost none.

@@ -11,7 +11,7 @@ crate::uniform! {
 }
 
 impl Clear {
-    /// Of `len` elements.
+    /// Creates the kernel for `len` elements.
     pub fn new(len: u32) -> Self {
         Self { len }
     }

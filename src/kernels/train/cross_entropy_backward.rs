@@ -14,7 +14,7 @@ crate::uniform! {
 }
 
 impl CrossEntropyBackward {
-    /// Of `n` samples with `outputs` outputs each.
+    /// Creates the kernel for `n` samples with `outputs` outputs each.
     pub fn new(n: u32, outputs: u32) -> Self {
         Self { n, outputs }
     }

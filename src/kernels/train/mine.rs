@@ -24,7 +24,7 @@ pub struct MiningRule {
 }
 
 impl MiningRule {
-    /// Four-byte words.
+    /// Size in four-byte words.
     pub const WORDS: usize = 2;
 
     /// Keeps the share `keep`, in `[0, 1]`, of the samples that have the task; 1 keeps all. Gradients are multiplied by `weight`.

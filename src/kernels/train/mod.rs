@@ -55,7 +55,7 @@ pub struct StepInputs {
 }
 
 impl StepInputs {
-    /// Four-byte words.
+    /// Size in four-byte words.
     pub const WORDS: usize = 8;
 
     /// Of the step after `step` others, at learning rate `rate`, with Adam's decay rates.

@@ -16,7 +16,7 @@ crate::uniform! {
 }
 
 impl RunningStatistics {
-    /// Of activations of `shape`.
+    /// Creates the kernel for activations of `shape`.
     ///
     /// # Errors
     ///

@@ -38,7 +38,7 @@ pub struct Figure {
 }
 
 impl Figure {
-    /// Four-byte words.
+    /// Size in four-byte words.
     pub const WORDS: usize = 2;
 
     fn list(slot: &[f32]) -> &[Self] {
@@ -60,7 +60,7 @@ pub struct Status {
 }
 
 impl Status {
-    /// Four-byte words.
+    /// Size in four-byte words.
     pub const WORDS: usize = 4;
     /// [`Status::fault`] of a figure.
     pub const FIGURE: u32 = 1;
