@@ -83,7 +83,7 @@ impl Kernel for PreluBackward {
         let [dx, dslope] = write else { unreachable!("checked when recorded") };
         let len = self.n as usize * c * plane;
         if plane == 1 {
-            // Without planes, the channels of an item are adjacent.
+            // If planes have one element, the channels of an item are adjacent.
             dslope.fill(0.0);
             for (n, ((x, dy), dx)) in x[..len].chunks_exact(c).zip(dy.chunks_exact(c)).zip(dx.chunks_exact_mut(c)).enumerate() {
                 let sums = dslope[n % self.slabs as usize..].iter_mut().step_by(self.slabs as usize);
