@@ -1,4 +1,5 @@
-// resample_columns: the horizontal half: y[c, band row, i] = (sum_j weight_j * x[c, band row, j] - 127.5) / 128
+// resample_columns: the horizontal half of resampling:
+// y[c, band row, i] = (sum_j weight_j * x[c, band row, j] - 127.5) / 128
 //
 //   x      f32[images, 3, x_plane]   read   result of resample_rows
 //   bands  Band[bands]               read   the same table

@@ -5,7 +5,8 @@
 //   dy  f32[n, c, plane]  read
 //   dx  f32[n, c, plane]  update  every element added to once
 //
-// One invocation per item and position, channels along y, as `lrn`. Twin: src/kernels/nn/lrn_backward.rs. Snippets: lrn.
+// One invocation per item and position, channels along y, like `lrn`. Twin: src/kernels/nn/lrn_backward.rs.
+// Snippets: lrn.
 
 struct LrnBackward {
     n: u32,
