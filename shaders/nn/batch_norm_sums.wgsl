@@ -1,4 +1,4 @@
-// batch_norm_sums: partial sums for the gradients, per channel and slab: of dz, dz * normal and dy * min(z, 0),
+// batch_norm_sums: partial sums per channel and slab: of dz, dz * normal and dy * min(z, 0),
 // where normal = (x - mean) * inverse, z = normal * scale + shift and dz = dy * (z > 0 ? 1 : slope)
 //
 //   x        f32[n, c, plane]  read

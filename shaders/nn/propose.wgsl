@@ -8,8 +8,8 @@
 //   counts      u32[images, blocks]        write    cells over the threshold per workgroup; top bit: a NaN
 //
 // Parameters as packed for nn/conv: weights [2, c, 3, 3, 16], bias [32], slope [32], the heads'
-// weights [32, 16] (six are used) and bias [16]. One invocation per tile, images along y: a workgroup is a block of cells
-// in order. Twin: src/kernels/nn/propose.rs. Snippets: levels, probability.
+// weights [32, 16] (six are used) and bias [16]. One invocation per tile, images along y: a workgroup is a
+// block of cells in order. Twin: src/kernels/nn/propose.rs. Snippets: levels, probability.
 
 struct Propose {
     images: u32,
