@@ -1,8 +1,8 @@
-//! Four lanes in plain Rust, which compilers turn into SSE2, NEON or what the target has.
+//! Vectors of four lanes in plain Rust, which compilers turn into SSE2, NEON or what the target supports.
 
 use super::Vector;
 
-/// Whether the target multiplies and adds in one instruction; elsewhere `f32::mul_add` is a slow call.
+/// Whether the target multiplies and adds in one instruction; on other targets `f32::mul_add` is a slow call.
 const FUSED: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
 
 #[derive(Clone, Copy)]
