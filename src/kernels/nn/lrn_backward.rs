@@ -16,7 +16,7 @@ crate::uniform! {
 }
 
 impl LrnBackward {
-    /// Of the normalization of activations of `shape`.
+    /// Creates the kernel for activations of `shape`.
     pub fn new(shape: &Shape) -> Self {
         Self { n: shape.n(), c: shape.c(), plane: shape.plane() }
     }
