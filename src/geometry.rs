@@ -69,7 +69,8 @@ pub const ALIGNED_112: Landmarks = [
 /// Returns the least-squares similarity (rotation, uniform scale, translation) that maps `from` to `to`, or
 /// `None` if all points of `from` coincide or a coordinate is not finite.
 ///
-/// With means removed: `a = Σ(px qx + py qy) / S`, `b = Σ(px qy - py qx) / S`, `S = Σ|p|²`, `M = [a -b; b a]`.
+/// With means removed: `a = Σ(px qx + py qy) / S`, `b = Σ(px qy - py qx) / S`, `S = Σ|p|²`,
+/// `M = [a -b; b a]`.
 pub fn similarity(from: &Landmarks, to: &Landmarks) -> Option<Affine2> {
     let mean = |points: &Landmarks| points.iter().sum::<Vec2>() / points.len() as f32;
     let (mean_from, mean_to) = (mean(from), mean(to));

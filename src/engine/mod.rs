@@ -1,4 +1,5 @@
-//! Engines play recordings: the GPU engine as one submission, the CPU engine with native kernels, the twin with the references.
+//! Engines play recordings: the GPU engine as one submission, the CPU engine with native kernels, the twin
+//! with the references.
 
 pub mod compare;
 pub mod gpu;

@@ -39,7 +39,7 @@ impl Vector for F32x8 {
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {
-        // SAFETY: readable, by contract; this type is only used inside `run`.
+        // SAFETY: the elements are readable, by contract; this type is only used inside `run`.
         Self(unsafe { _mm256_loadu_ps(from) })
     }
 
@@ -67,7 +67,7 @@ impl Vector for F32x8 {
 
     #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
-        // SAFETY: writable, by contract; this type is only used inside `run`.
+        // SAFETY: the elements are writable, by contract; this type is only used inside `run`.
         unsafe { _mm256_storeu_ps(to, self.0) }
     }
 

@@ -71,7 +71,7 @@ impl Correlate<'_> {
         for lane in (0..padded).step_by(V::LANES) {
             let mut sum = V::splat(0.0);
             for dy in dy.chunks_exact(padded) {
-                // SAFETY: a vector of a pixel's lanes.
+                // SAFETY: the slice starts with a whole vector of the pixel's lanes.
                 sum = sum.add(unsafe { V::load(dy[lane..].as_ptr()) });
             }
             let bias = &mut self.dbias[lane..lane + V::LANES];

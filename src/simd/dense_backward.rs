@@ -153,7 +153,8 @@ impl DenseBackwardWeights<'_> {
             let at = done.min(count - p);
             macro_rules! call {
                 ($n:literal, $p:literal) => {
-                    // SAFETY: gradients were checked above, x by `run`: `p` is at most `count`, and at most PIXELS.
+                    // SAFETY: gradients were checked above, x by `run`: `p` is at most `count`, and at most
+                    // PIXELS.
                     unsafe {
                         let offsets = std::array::from_fn(|i| i * V::LANES);
                         let dy = Lanes { first: dy.as_ptr(), offsets, stride: OUTPUTS };

@@ -132,7 +132,8 @@ fn block<V: Vector>(layer: MapLayer, mut sink: Sink, n: usize) {
             macro_rules! call {
                 ($n:literal, $p:literal) => {{
                     let place = |i: usize| ((first + i * V::LANES) / GROUP * c * k * k) * GROUP + (first + i * V::LANES) % GROUP;
-                    // SAFETY: `run` checked x, weights, bias and slope; the row of the sink has `width * lanes` elements.
+                    // SAFETY: `run` checked x, weights, bias and slope; the row of the sink has
+                    // `width * lanes` elements.
                     unsafe {
                         let weight = Lanes { first: layer.weight.as_ptr(), offsets: std::array::from_fn(place), stride: GROUP };
                         let end = Some([layer.bias.as_ptr().add(first), layer.slope.as_ptr().add(first)]);

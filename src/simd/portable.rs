@@ -27,7 +27,7 @@ impl Vector for F32x4 {
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {
-        // SAFETY: readable, by contract; arrays of f32 are aligned as f32.
+        // SAFETY: the elements are readable, by contract; arrays of f32 are aligned as f32.
         Self(unsafe { *from.cast() })
     }
 
@@ -51,7 +51,7 @@ impl Vector for F32x4 {
 
     #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
-        // SAFETY: writable, by contract; arrays of f32 are aligned as f32.
+        // SAFETY: the elements are writable, by contract; arrays of f32 are aligned as f32.
         unsafe { *to.cast() = self.0 }
     }
 

@@ -57,7 +57,8 @@ impl Task for Transform<'_> {
                 for lane in (0..lanes).step_by(V::LANES) {
                     let o = first + lane;
                     let from = (o / GROUP * c + channel) * 9 * GROUP + o % GROUP;
-                    // SAFETY: inside the weights, and inside the block of `lanes * c * 16` elements at `first * c * 16`.
+                    // SAFETY: reads lie within the weights, writes within the block of `lanes * c * 16`
+                    // elements at `first * c * 16`.
                     unsafe {
                         let to = data.as_mut_ptr().add(first * c * PLACES + channel * lanes + lane);
                         filter::<V>(self.weight.as_ptr().add(from), to, c * lanes);
@@ -246,7 +247,8 @@ impl<'a> Winograd<'a> {
                 let at = done.min(to - p);
                 macro_rules! call {
                     ($n:literal, $p:literal) => {
-                        // SAFETY: `p` is at most `to - from`, so tiles, weights and products of `at .. at + p` were checked above.
+                        // SAFETY: `p` is at most `to - from`, so tiles, weights and products of
+                        // `at .. at + p` were checked above.
                         unsafe {
                             let weight = self.weight.data.as_ptr().add((first * PLACES + place * lanes) * c);
                             let weight = Lanes { first: weight, offsets: std::array::from_fn(|i| i * V::LANES), stride: lanes };
@@ -271,7 +273,8 @@ impl<'a> Winograd<'a> {
         let lower = if 2 * row + 1 < rows { Some(sink.row(2 * row + 1).as_mut_ptr()) } else { None };
         for lane in (0..lanes).step_by(V::LANES) {
             let o = sink.first + lane;
-            // SAFETY: `ConvMap::run` checked bias and slope; tiles of the row are products; each pixel written is inside its row.
+            // SAFETY: `ConvMap::run` checked bias and slope; tiles of the row are products; each pixel
+            // written is inside its row.
             unsafe {
                 let (bias, slope) = (V::load(self.layer.bias.as_ptr().add(o)), V::load(self.layer.slope.as_ptr().add(o)));
                 for tile in 0..self.tiles[0] {

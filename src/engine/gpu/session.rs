@@ -81,8 +81,9 @@ impl GpuSession {
     ///
     /// # Errors
     ///
-    /// [`EngineError::TooLarge`] if a slot exceeds the device's largest binding, [`EngineError::TooManyGroups`], [`EngineError::OutOfMemory`],
-    /// [`EngineError::Rejected`] or [`EngineError::Lost`].
+    /// [`EngineError::TooLarge`] if a slot exceeds the device's largest binding,
+    /// [`EngineError::TooManyGroups`], [`EngineError::OutOfMemory`], [`EngineError::Rejected`] or
+    /// [`EngineError::Lost`].
     pub fn new(gpu: &Gpu, recording: &Recording) -> Result<Self, EngineError> {
         gpu.fault.check()?;
         let layout = Layout::of(recording, |step| step..step + 1);

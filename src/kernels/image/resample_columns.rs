@@ -13,7 +13,8 @@ use crate::tensor::noise;
 crate::uniform! {
     /// Resamples rows as wide as the frame to normalised pyramid bands.
     ///
-    /// Reads `x: [images, 3, rows of all bands, frame_w]` of byte values and `bands: [Band]`; writes `y: [images, 3, bands laid end to end]`.
+    /// Reads `x: [images, 3, rows of all bands, frame_w]` of byte values and `bands: [Band]`; writes
+    /// `y: [images, 3, bands laid end to end]`.
     pub struct ResampleColumns { images: u32, frame_w: u32, bands: u32, x_plane: u32, y_plane: u32, bilinear: u32 }
 }
 

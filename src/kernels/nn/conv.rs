@@ -9,7 +9,8 @@ use crate::tensor::{Extent, Shape, ShapeError, Tensor, noise};
 crate::uniform! {
     /// `y[n,o,i,j] = prelu_o(bias[o] + Σ_{c,u,v} weight[o,c,u,v] x[n,c,i+u,j+v])`, stride 1 (spec section 8).
     ///
-    /// Reads `x: [n, c, levels]`, packed `weight`, `bias`, `slope` and the level table; writes `y: [n, out, levels less k - 1]`.
+    /// Reads `x: [n, c, levels]`, packed `weight`, `bias`, `slope` and the level table; writes
+    /// `y: [n, out, levels less k - 1]`.
     pub struct Conv { n: u32, c: u32, out: u32, k: u32, x_plane: u32, y_plane: u32, levels: u32, tiles: u32 }
 }
 

@@ -14,8 +14,9 @@ crate::uniform! {
     /// Partial sums of `dy[n,o,i,j] x[n,c,i+u,j+v]` and of `dy[n,o,i,j]` over slabs of `lines` rows (spec
     /// section 8).
     ///
-    /// Reads `x: [n, c, y_h + k - 1, y_w + k - 1]` and `dy: [n, out, y_h, y_w]`; writes `dweight: [slabs, packed]` and
-    /// `dbias: [slabs, padded]`, packed as [`Conv`](super::Conv) packs weights.
+    /// Reads `x: [n, c, y_h + k - 1, y_w + k - 1]` and `dy: [n, out, y_h, y_w]`; writes
+    /// `dweight: [slabs, packed]` and `dbias: [slabs, padded]`, packed as [`Conv`](super::Conv) packs
+    /// weights.
     pub struct ConvBackwardWeight { n: u32, c: u32, out: u32, k: u32, y_h: u32, y_w: u32, slabs: u32, lines: u32 }
 }
 

@@ -8,10 +8,11 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::{Tensor, noise};
 
 crate::uniform! {
-    /// Mirrors each `k x k` kernel and swaps input and output channels: the gradient of a convolution's input is a convolution with these
-    /// (spec section 8).
+    /// Mirrors each `k x k` kernel and swaps input and output channels: the gradient of a convolution's input
+    /// is a convolution with these (spec section 8).
     ///
-    /// Reads packed weights (see [`Conv::pack`]) of `[out, c, k, k]`; writes packed weights of `[c, out, k, k]`.
+    /// Reads packed weights (see [`Conv::pack`]) of `[out, c, k, k]`; writes packed weights of
+    /// `[c, out, k, k]`.
     pub struct ConvFlip { c: u32, out: u32, k: u32 }
 }
 

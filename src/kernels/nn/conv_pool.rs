@@ -7,7 +7,7 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::{Extent, Shape, ShapeError, Tensor, noise};
 
 crate::uniform! {
-    /// [`Conv`] of three channels by 3 x 3 with PReLU, then [`MaxPool`] with stride 2 (spec section 2).
+    /// 3 x 3 [`Conv`] of three channels with PReLU, followed by [`MaxPool`] with stride 2 (spec section 2).
     ///
     /// Reads `x: [n, 3, levels]`, `parameters` packed by [`ConvPool::pack`] and the level table; writes
     /// `y: [n, out, pooled levels]`.

@@ -11,7 +11,8 @@ use crate::tensor::noise;
 crate::uniform! {
     /// `dweight[o,i] += Σ_n x[n,i] dy[n,o]`, `dbias[o] += Σ_n dy[n,o]` (spec section 8).
     ///
-    /// Reads `x: [n, inputs]` and `dy: [n, out]`; adds to `dweight` and `dbias`, packed as [`Dense`](super::Dense) packs weights.
+    /// Reads `x: [n, inputs]` and `dy: [n, out]`; adds to `dweight` and `dbias`, packed as
+    /// [`Dense`](super::Dense) packs weights.
     pub struct DenseBackwardWeight { n: u32, inputs: u32, out: u32, quads: u32 }
 }
 

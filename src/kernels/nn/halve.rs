@@ -1,4 +1,4 @@
-//! Area average to half the size.
+//! Reduction to half the size by area average.
 
 use rayon::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Gradient of a factor.
+//! Gradient of the factor of a product.
 
 use rayon::prelude::*;
 

@@ -37,9 +37,9 @@ crate::uniform! {
     /// Writes every cell whose probability reaches `threshold` as a candidate, in order of cells (spec
     /// section 3.3).
     ///
-    /// Reads `heads: [images, 5, cells]` and `counts: [images, blocks]` of [`Propose`], `bands: [CellBand]`, the table of corners and the
-    /// [`Counter`]s of earlier passes, `[images]`; updates `candidates: [images, capacity]`, `keep: [images, capacity]` and the counters of
-    /// `list`.
+    /// Reads `heads: [images, 5, cells]` and `counts: [images, blocks]` of [`Propose`], `bands: [CellBand]`,
+    /// the table of corners and the [`Counter`]s of earlier passes, `[images]`; updates
+    /// `candidates: [images, capacity]`, `keep: [images, capacity]` and the counters of `list`.
     pub struct Decode { images: u32, cells: u32, bands: u32, blocks: u32, tiles: u32, capacity: u32, list: u32, threshold: f32 }
 }
 

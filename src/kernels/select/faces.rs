@@ -8,8 +8,8 @@ use crate::tensor::noise;
 crate::uniform! {
     /// Computes the pixel edges, score and landmarks of every face (spec sections 3.1, 3.5).
     ///
-    /// Reads `found: [images, capacity]`, the [`Counter`]s, O-Net's `crops: [images, rows]` and `landmarks: [images, rows, 10]`; updates
-    /// `faces: [images, capacity, 16]`.
+    /// Reads `found: [images, capacity]`, the [`Counter`]s, O-Net's `crops: [images, rows]` and
+    /// `landmarks: [images, rows, 10]`; updates `faces: [images, capacity, 16]`.
     pub struct Faces { images: u32, list: u32, capacity: u32, rows: u32 }
 }
 

@@ -8,7 +8,8 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;
 
 crate::uniform! {
-    /// `m = β1 m + (1 - β1) g`, `v = β2 v + (1 - β2) g²`, `value -= rate (m / c1) / (√(v / c2) + ε)` (Kingma and Ba 2015, algorithm 1).
+    /// `m = β1 m + (1 - β1) g`, `v = β2 v + (1 - β2) g²`, `value -= rate (m / c1) / (√(v / c2) + ε)` (Kingma
+    /// and Ba 2015, algorithm 1).
     ///
     /// Reads `gradient: [len]`, the step's [`StepInputs`] and the [`Status`]; updates `value`, `m` and `v`,
     /// unless the status reports a fault. Weight decay is added to the gradient, or with `decoupled`

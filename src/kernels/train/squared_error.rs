@@ -8,7 +8,8 @@ use crate::tensor::noise;
 crate::uniform! {
     /// `loss[n] = Σ_k (y[n, first + k] - target[n, k])²` for samples that have the task (spec section 4.3).
     ///
-    /// Reads `y: [n, outputs]`, `kinds: [n]` and `targets: [n, 14]`; writes the task's row of `figures: [rows, n]`.
+    /// Reads `y: [n, outputs]`, `kinds: [n]` and `targets: [n, 14]`; writes the task's row of
+    /// `figures: [rows, n]`.
     pub struct SquaredError { n: u32, outputs: u32, first: u32, count: u32, target_first: u32, task: u32 }
 }
 

@@ -171,7 +171,7 @@ impl Samples for Summary {
                 squares,
                 StepInputs::new(step, 0, 0.0, [0.9, 0.999]).words(),
                 noise(ring as usize * Self::words(4), 4),
-                // A fault that was noted before stays.
+                // An earlier fault is kept.
                 poison.map_or_else(|| words([0; 4]), |place| words([2, 2, place, 0])),
             ];
             Sample { kernel: Self::new(n, 4, norms, ring), read }
@@ -186,7 +186,7 @@ mod tests {
 
     type Play = fn(&Summary, u32, &[&[f32]], &mut [&mut [f32]]);
 
-    /// Entry and status after a step whose figures and squared norms are these.
+    /// Returns the entry and the status after a step with these figures and squared norms.
     fn after(figures: [f32; 2], norms: [f32; 2], before: Status) -> (Vec<f32>, Status) {
         let schedule = StepInputs::new(7, 0, 0.0, [0.9, 0.999]).words();
         let mut shares = [0.0; 2 * Squares::SHARES];
