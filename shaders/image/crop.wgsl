@@ -3,7 +3,7 @@
 //   frames      u32[images, frame_h, frame_w]  read   pixels, R in the low byte
 //   candidates  Candidate[images, capacity]    read   integer corners
 //   counters    Counter[lists, images]         read
-//   y           f32[n, 3, side, side]          write  normalised pixels of candidates first.., mirrored left to right if asked
+//   y           f32[n, 3, side, side]          write  normalised pixels of candidates first.., maybe mirrored
 //
 // Candidates are counted over all images in sequence. One invocation per item and pixel, three channels each.
 // A box without area yields zero pixels.

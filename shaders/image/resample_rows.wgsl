@@ -1,10 +1,12 @@
-// resample_rows: the vertical half of resampling a frame to pyramid bands: y[c, band row, column] = sum_j weight_j * frame[j, column, c]
+// resample_rows: the vertical half of resampling a frame to pyramid bands:
+// y[c, band row, column] = sum_j weight_j * frame[j, column, c]
 //
 //   frames  u32[images, frame_h, frame_w]  read   pixels, R in the low byte, then G, B, A
 //   bands   Band[bands]                    read   rows of pyramid levels to make
-//   y       f32[images, 3, y_plane]        write  byte values 0..255, one frame_w-wide image per band; every element written once
+//   y       f32[images, 3, y_plane]        write  byte values, frame_w columns per row; each written once
 //
-// One invocation per band row and four columns, three channels each, images along y. Twin: src/kernels/image/resample_rows.rs. Snippets: taps.
+// One invocation per band row and four columns, three channels each, images along y.
+// Twin: src/kernels/image/resample_rows.rs. Snippets: taps.
 
 struct ResampleRows {
     images: u32,

@@ -1,14 +1,15 @@
-// conv: y[n,o,i,j] = prelu_o(bias[o] + sum_{c,u,v} weight[o,c,u,v] * x[n,c,i+u,j+v]), valid, stride 1 (spec 2, 8)
+// conv: y[n,o,i,j] = prelu_o(bias[o] + sum_{c,u,v} weight[o,c,u,v] * x[n,c,i+u,j+v]), valid,
+// stride 1 (spec 2, 8)
 //
 //   x       f32[n, c, x_plane]              read   activations
 //   weight  vec4f[groups, c, K, K, 4]       read   16 output channels a group, zero beyond `out`
 //   bias    vec4f[groups, 4]                read
-//   slope   vec4f[groups, 4]                read   prelu(v) = v > 0 ? v : slope * v; all ones for a linear layer
+//   slope   vec4f[groups, 4]                read   prelu(v) = v > 0 ? v : slope * v; 1 for a linear layer
 //   levels  Level[levels]                   read   tiles of 4 x 2 outputs
 //   y       f32[n, out, y_plane]            write  every element written once
 //
-// One invocation per item, tile of 4 x 2 pixels and group of 16 output channels: a 4x4 matrix of channels per pixel stays in registers.
-// Twin: src/kernels/nn/conv.rs. Snippets: levels, channels, tile.
+// One invocation per item, tile of 4 x 2 pixels and group of 16 output channels: a 4x4 matrix of channels per
+// pixel stays in registers. Twin: src/kernels/nn/conv.rs. Snippets: levels, channels, tile.
 
 override K: u32;
 

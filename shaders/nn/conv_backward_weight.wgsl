@@ -1,8 +1,9 @@
-// conv_backward_weight: dweight[s,o,c,u,v] = sum over slab s of dy[n,o,i,j] * x[n,c,i+u,j+v]; dbias[s,o] = sum over slab s of dy (spec 8)
+// conv_backward_weight: dweight[s,o,c,u,v] = sum over slab s of dy[n,o,i,j] * x[n,c,i+u,j+v];
+// dbias[s,o] = sum over slab s of dy (spec 8)
 //
 //   x        f32[n, c, x_h, x_w]               read
 //   dy       f32[n, out, y_h, y_w]             read
-//   dweight  vec4f[slabs, groups, c, K, K, 4]  write   partial sums, packed as `conv` packs weights, for `reduce`
+//   dweight  vec4f[slabs, groups, c, K, K, 4]  write   partial sums for `reduce`, packed as for `conv`
 //   dbias    vec4f[slabs, groups, 4]           write   likewise
 //
 // A slab is `lines` rows of dy, counted over all items in sequence. One invocation per slab, group of 16

@@ -2,7 +2,7 @@
 // of a net, fused (spec 2)
 //
 //   x           f32[n, 3, x_plane]       read     normalised pixels
-//   parameters  vec4f[256]               uniform  weights [groups, 3, 3, 3, 16], bias and slope [groups, 16] each
+//   parameters  vec4f[256]               uniform  weights [groups, 3, 3, 3, 16]; bias, slope [groups, 16]
 //   levels      Level[levels]            read     tiles of 2 x 2 outputs
 //   y           f32[n, out, y_plane]     write    every element written once
 //

@@ -2,7 +2,7 @@
 //
 //   x        f32[n, inputs]        read
 //   dy       f32[n, out]           read
-//   dweight  vec4f[inputs, quads]  update   as `dense` reads weights; every element added to once, zero beyond `out`
+//   dweight  vec4f[inputs, quads]  update   as in `dense`, zero beyond `out`; each element added to once
 //   dbias    vec4f[quads]          update   likewise
 //
 // One invocation per 4 inputs, 4 outputs and quarter of the items: a workgroup computes 16 such tiles and

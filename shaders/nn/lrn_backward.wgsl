@@ -1,5 +1,6 @@
-// lrn_backward: dx[n,c,i] += dy[n,c,i] s[c]^-0.75 - 1.5 a x[n,c,i] sum over the 9 channels c' around c of dy[n,c',i] x[n,c',i] s[c']^-1.75,
-// where s[c] = 1 + a * sum of x[n,c',i]^2 over the same channels, a = 1e-4 / 9 (spec section 5)
+// lrn_backward: dx[n,c,i] += dy[n,c,i] s[c]^-0.75
+// - 1.5 a x[n,c,i] sum over the 9 channels c' around c of dy[n,c',i] x[n,c',i] s[c']^-1.75, where
+// s[c] = 1 + a * sum of x[n,c',i]^2 over the same channels, a = 1e-4 / 9 (spec section 5)
 //
 //   x   f32[n, c, plane]  read
 //   dy  f32[n, c, plane]  read

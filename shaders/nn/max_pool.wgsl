@@ -5,7 +5,8 @@
 //   levels  Level[levels]        read   tiles of 2 x 2 outputs
 //   y       f32[n, c, y_plane]   write  every element written once
 //
-// K is 2 or 3. One invocation per item and tile, channels along y. Twin: src/kernels/nn/max_pool.rs. Snippets: levels.
+// K is 2 or 3. One invocation per item and tile, channels along y. Twin: src/kernels/nn/max_pool.rs.
+// Snippets: levels.
 
 override K: u32;
 

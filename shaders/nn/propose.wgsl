@@ -4,7 +4,7 @@
 //   x           f32[images, c, x_plane]    read     activations
 //   parameters  vec4f[1300]                uniform  see below; unused ones are zero
 //   levels      Level[levels]              read     tiles of 6 x 1 cells
-//   heads       f32[images, 5, cells]      write    face probability, four box offsets; every element written once
+//   heads       f32[images, 5, cells]      write    face probability, four box offsets; each written once
 //   counts      u32[images, blocks]        write    cells over the threshold per workgroup; top bit: a NaN
 //
 // Parameters as packed for nn/conv: weights [2, c, 3, 3, 16], bias [32], slope [32], the heads'

@@ -3,7 +3,7 @@
 //   heads       f32[images, 5, cells]         read    from the propose kernel: probability, four box offsets
 //   counts      u32[images, blocks]           read    from the propose kernel: hits per block; top bit: a NaN
 //   bands       Band[bands]                   read    positions of the cells
-//   corners     vec2f[]                       read    left and right edge of every column of a level, then top and bottom of every row
+//   corners     vec2f[]                       read    left, right per column of a level; top, bottom per row
 //   before      Counter[images]               read    candidates of earlier passes
 //   candidates  Candidate[images, capacity]   update  those that fit, each written once
 //   keep        u32[images, capacity]         update  1 for each of them

@@ -3,15 +3,16 @@
 //
 //   x           f32[n, inputs]                read     activations of crops first..
 //   weight      vec4f[inputs, quads]          read     weights of the dense layer, packed as for nn/dense
-//   parameters  vec4f[1280]                   uniform  bias [quads], slope [quads], weights of the heads [hidden, outs], their bias [outs]
+//   parameters  vec4f[1280]                   uniform  bias, slope [quads]; heads [hidden, outs], bias [outs]
 //   candidates  Candidate[images, capacity]   read     the crops' boxes
 //   counters    Counter[lists, images]        read
 //   mirrored    f32[images, capacity, 10]     read     landmarks of mirrored crops, used with `mirror`
 //   scored      Candidate[images, capacity]   update   score, offsets, tag = place; moved if `regress`
 //   keep        u32[images, capacity]         update   1: passes; 0: does not, or has no area; 2: NaN
-//   landmarks   f32[images, capacity, 10]     update   x0..x4, y0..y4 in units of the box, if there are 16 outputs
+//   landmarks   f32[images, capacity, 10]     update   x0..x4, y0..y4 in units of the box, with 16 outputs
 //
-// One workgroup per 8 crops. Twin: src/kernels/select/judge.rs. Snippets: layers, images, boxes, counter, probability.
+// One workgroup per 8 crops. Twin: src/kernels/select/judge.rs.
+// Snippets: layers, images, boxes, counter, probability.
 
 struct Judge {
     images: u32,

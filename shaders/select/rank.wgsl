@@ -4,7 +4,7 @@
 //   candidates  Candidate[images, capacity]    read    in order of tags with `same_tag`
 //   keep        u32[images, capacity]          read    1: takes part
 //   counters    Counter[lists, images]         read
-//   order       u32[images, capacity]          update  places of those that take part, best first; with `same_tag` within each tag's places
+//   order       u32[images, capacity]          update  their places, best first; per tag with `same_tag`
 //   rows        u32[images, capacity, words]   update  bit j of row i: i is ranked before j and suppresses it
 //
 // One invocation per candidate, images along y. Its rank is the number of candidates before it, so no two

@@ -8,7 +8,7 @@
 //   steps       Row[steps]                     read    counted steps
 //   settled     Candidate[images, room]        update  best first
 //   counters    Counter[lists, images]         update  `middle` (ranked) and `to` (settled), from `list`
-//   sizes       vec4u[steps]                   update  with one image: workgroups x, y, 1 of each step, then the number of items
+//   sizes       vec4u[steps]                   update  with one image: workgroups x, y, 1 of each step, items
 //
 // One workgroup per image. Twin: src/kernels/select/settle.rs. Snippets: greedy, boxes, counter, rows.
 

@@ -7,7 +7,8 @@
 //   rows        u32[images, capacity, words]   read    from the rank kernel
 //   keep        u32[images, capacity]          update  1: kept, 0: suppressed
 //
-// One workgroup per tag, images along y. Twin: src/kernels/select/suppress.rs. Snippets: greedy, boxes, counter.
+// One workgroup per tag, images along y. Twin: src/kernels/select/suppress.rs.
+// Snippets: greedy, boxes, counter.
 
 struct Suppress {
     images: u32,

@@ -1,4 +1,5 @@
-// adam: m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; value -= rate * (m / c1) / (sqrt(v / c2) + eps) (Kingma and Ba 2015, algorithm 1)
+// adam: m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; value -= rate * (m / c1) / (sqrt(v / c2) + eps)
+// (Kingma and Ba 2015, algorithm 1)
 //
 //   gradient  f32[len]  read
 //   schedule  u32[8]    read     words 2 to 4, floats: rate, c1 = 1 - b1^t, c2 = 1 - b2^t

@@ -1,4 +1,5 @@
-// cross_entropy: loss[n] = t log(t / p) + (1 - t) log((1 - t) / (1 - p)), p the softmax of the class logits; 0 without the task (spec 4.3)
+// cross_entropy: loss[n] = t log(t / p) + (1 - t) log((1 - t) / (1 - p)), where p is the softmax of the class
+// logits; 0 without the task (spec 4.3)
 //
 //   y       f32[n, outputs]  read     the logits of background and face come first
 //   kinds   u32[n]           read     bit 0: the sample has the task

@@ -1,13 +1,13 @@
-// mine: scale[n] = weight / K for the K = max(1, floor(keep * N)) hardest of the N samples that have the task, exactly 0 for the others
-// (spec 4.4)
+// mine: scale[n] = weight / K for the K = max(1, floor(keep * N)) samples of largest loss among the N that
+// have the task, exactly 0 for the others (spec 4.4)
 //
 //   losses  f32[tasks, n]      read
 //   kinds   u32[n]             read    bit `task`: the sample has the task
 //   rules   vec2u[tasks]       read    fraction to keep, an integer in ten-thousandths; weight, a float
-//   scales  f32[tasks + 1, n]  write   the last row has 1 for samples of the first task, kept or not, and 0 for the others
+//   scales  f32[tasks + 1, n]  write   last row: 1 for samples of the first task, kept or not; else 0
 //
-// One invocation per task and sample counts the samples before it: those with a larger loss, and those with an equal loss and a smaller
-// index. Twin: src/kernels/train/mine.rs.
+// One invocation per task and sample counts the samples before it: those with a larger loss, and those with
+// an equal loss and a smaller index. Twin: src/kernels/train/mine.rs.
 
 struct Mine {
     n: u32,

@@ -6,7 +6,7 @@
 //   norms     f32[norms, 32]        read     shares of squared gradient norms, from `squares`
 //   schedule  u32[8]                read     word 0: step
 //   ring      f32[ring, 2 + 2 rows] update   entry `step % ring`
-//   status    u32[4]                update   [fault, step, place, 0]: written by the first step that has a fault
+//   status    u32[4]                update   [fault, step, place, 0]: written by the first step with a fault
 //
 // An entry holds the step, the gradient norm, and for each figure its sum over the samples that it counts,
 // and their number. Fault 1 is a figure, whose place is its row; fault 2 is a gradient, whose place is its
