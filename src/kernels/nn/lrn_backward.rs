@@ -8,9 +8,9 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::{Shape, noise};
 
 crate::uniform! {
-    /// `dx[c] += dy[c] s[c]^-0.75 - 1.5 α x[c] Σ_{|c' - c| <= 4} dy[c'] x[c']
-    /// s[c']^-1.75`, at every position, where `s[c] = 1 + α Σ_{|c' - c| <= 4} x[c']²` and `α = 1e-4 /
-    /// 9`: the derivative of [`Lrn`](super::Lrn).
+    /// `dx[c] += dy[c] s[c]^-0.75 - 1.5 α x[c] Σ_{|c' - c| <= 4} dy[c'] x[c'] s[c']^-1.75` at every position,
+    /// where `s[c] = 1 + α Σ_{|c' - c| <= 4} x[c']²` and `α = 1e-4 / 9`: the derivative of
+    /// [`Lrn`](super::Lrn).
     ///
     /// Reads `x: [n, c, plane]` and `dy: [n, c, plane]`; adds to `dx`.
     pub struct LrnBackward { n: u32, c: u32, plane: u32 }
