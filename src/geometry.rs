@@ -1,9 +1,10 @@
-//! Boxes, landmarks and the similarity that aligns a face. All of it in `image` space unless a name says otherwise: pixels,
-//! origin at the top-left *corner* of the top-left pixel, y down.
+//! Boxes, landmarks and the similarity that aligns a face. All coordinates are in `image` space unless a name
+//! says otherwise: pixels, with the origin at the top-left *corner* of the top-left pixel and y pointing
+//! down.
 
 use glam::{Affine2, Mat2, Vec2};
 
-/// An axis-aligned box by its edges.
+/// An axis-aligned box, given by its edges.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BoundingBox {
     /// Left edge.
@@ -17,33 +18,33 @@ pub struct BoundingBox {
 }
 
 impl BoundingBox {
-    /// Right edge minus left edge, px.
+    /// Returns right edge minus left edge, px.
     pub fn width(&self) -> f32 {
         self.x2 - self.x1
     }
 
-    /// Bottom edge minus top edge, px.
+    /// Returns bottom edge minus top edge, px.
     pub fn height(&self) -> f32 {
         self.y2 - self.y1
     }
 
-    /// Area in px², zero for an inverted box.
+    /// Returns the area in px², or zero for an inverted box.
     pub fn area(&self) -> f32 {
         self.width().max(0.0) * self.height().max(0.0)
     }
 
-    /// The part of the box inside `[0, width] x [0, height]`.
+    /// Returns the part of the box inside `[0, width] x [0, height]`.
     pub fn clipped(&self, width: u32, height: u32) -> Self {
         let (w, h) = (width as f32, height as f32);
         Self { x1: self.x1.clamp(0.0, w), y1: self.y1.clamp(0.0, h), x2: self.x2.clamp(0.0, w), y2: self.y2.clamp(0.0, h) }
     }
 
-    /// Area that both have in common, px².
+    /// Returns the area of the intersection, px².
     pub fn intersection(&self, other: &Self) -> f32 {
         Self { x1: self.x1.max(other.x1), y1: self.y1.max(other.y1), x2: self.x2.min(other.x2), y2: self.y2.min(other.y2) }.area()
     }
 
-    /// Intersection over union, 0 where neither has an area.
+    /// Returns the intersection over union, or 0 if neither box has an area.
     pub fn iou(&self, other: &Self) -> f32 {
         let inter = self.intersection(other);
         let union = self.area() + other.area() - inter;
@@ -51,10 +52,12 @@ impl BoundingBox {
     }
 }
 
-/// Left eye, right eye, nose tip, left and right mouth corner; "left" has the smaller x in an upright face (viewer's left).
+/// Left eye, right eye, nose tip, left and right mouth corner; "left" means the smaller x in an upright face
+/// (the viewer's left).
 pub type Landmarks = [Vec2; 5];
 
-/// Where the five landmarks lie in an aligned 112 x 112 crop, in pixel-centre coordinates (the `ArcFace` template).
+/// Positions of the five landmarks in an aligned 112 x 112 crop, in pixel-centre coordinates (the `ArcFace`
+/// template).
 pub const ALIGNED_112: Landmarks = [
     Vec2::new(38.2946, 51.6963),
     Vec2::new(73.5318, 51.5014),
@@ -63,10 +66,11 @@ pub const ALIGNED_112: Landmarks = [
     Vec2::new(70.7299, 92.2041),
 ];
 
-/// The least-squares similarity (rotation, uniform scale, shift) that takes `from` to `to`; `None` if all of `from` coincide or a
-/// coordinate is not finite.
+/// Returns the least-squares similarity (rotation, uniform scale, translation) that maps `from` to `to`, or
+/// `None` if all points of `from` coincide or a coordinate is not finite.
 ///
-/// With means removed: `a = Σ(px qx + py qy) / S`, `b = Σ(px qy - py qx) / S`, `S = Σ|p|²`, `M = [a -b; b a]`.
+/// With means removed: `a = Σ(px qx + py qy) / S`, `b = Σ(px qy - py qx) / S`, `S = Σ|p|²`,
+/// `M = [a -b; b a]`.
 pub fn similarity(from: &Landmarks, to: &Landmarks) -> Option<Affine2> {
     let mean = |points: &Landmarks| points.iter().sum::<Vec2>() / points.len() as f32;
     let (mean_from, mean_to) = (mean(from), mean(to));

@@ -1,4 +1,4 @@
-//! Measures of speed: percentiles of times, what an engine could do at best, and forward passes of a net alone.
+//! Speed measurements: percentiles of times, peak rates of an engine, and forward passes of a net alone.
 
 use std::time::Duration;
 
@@ -8,27 +8,27 @@ use crate::nets::{Fused, Net, NetError};
 use crate::record::{Kernel, Recording};
 use crate::tensor::{Shape, noise};
 
-/// How times are spread.
+/// Distribution of a set of times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Spread {
-    /// How many there are.
+    /// Number of times.
     pub count: usize,
     /// The shortest.
     pub least: Duration,
     /// The median.
     pub p50: Duration,
-    /// Nine of ten are no longer.
+    /// The 90th percentile.
     pub p90: Duration,
-    /// 99 of 100 are no longer.
+    /// The 99th percentile.
     pub p99: Duration,
     /// The longest.
     pub most: Duration,
-    /// Their sum over their number.
+    /// The arithmetic mean.
     pub mean: Duration,
 }
 
 impl Spread {
-    /// The spread of `times`, in any order; `None` if there are none.
+    /// Returns the distribution of `times`, given in any order, or `None` if there are none.
     pub fn of(times: &[Duration]) -> Option<Self> {
         let mut sorted = times.to_vec();
         sorted.sort_unstable();
@@ -39,8 +39,8 @@ impl Spread {
     }
 }
 
-/// The value below which the `part` (in `[0, 1]`) of `sorted` lies: between neighbours as far as the rank says, as the default of `numpy.percentile` does.
-/// Zero if there is none.
+/// Returns the quantile `part`, in `[0, 1]`, of `sorted`, interpolated linearly between neighbouring ranks
+/// like the default of `numpy.percentile`. Zero if `sorted` is empty.
 pub fn percentile(sorted: &[Duration], part: f64) -> Duration {
     let Some(last) = sorted.len().checked_sub(1) else { return Duration::ZERO };
     let rank = part.clamp(0.0, 1.0) * last as f64;
@@ -48,7 +48,7 @@ pub fn percentile(sorted: &[Duration], part: f64) -> Duration {
     below + (above - below).mul_f64(rank.fract())
 }
 
-/// Why a measurement failed.
+/// Errors of a measurement.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MeasureError {
@@ -60,27 +60,28 @@ pub enum MeasureError {
     Engine(#[from] EngineError),
 }
 
-/// What an engine does at best: kernels can be told as fractions of it.
+/// Peak rates of an engine, of which the speed of kernels is expressed as a fraction.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ceilings {
-    /// Bytes read and written by a copy too large for caches, a second.
+    /// Bytes read and written per second by a copy too large for caches.
     pub bytes_per_second: f64,
-    /// Multiplications, each with its addition, a second, with nothing to wait for.
+    /// Multiply-adds per second when they wait for nothing else.
     pub multiply_adds_per_second: f64,
 }
 
 impl Ceilings {
-    /// Measures `engine`: the best of a few runs, about a second in all.
+    /// Measures `engine`: takes the best of a few runs, in about a second in all.
     ///
     /// # Errors
     ///
     /// [`EngineError`] if the device fails.
     pub fn measure(engine: &Engine) -> Result<Self, EngineError> {
-        // 96 MiB there and 96 back: larger than caches, and under the largest binding of every device.
+        // Copies 96 MiB: larger than caches, and below the largest binding of every device.
         let stream = Stream::new(8, 3 << 18);
         let bytes = stream.sizes().iter().sum::<usize>() as f64 * 4.0;
         let copying = best(engine, stream)?;
-        // More and more work until a run takes long enough to trust: turns first, though no invocation may take too many, then elements.
+        // Increases the work until a run takes long enough to be reliable: first the turns, up to the limit
+        // per invocation, then the elements.
         let (mut n, mut turns) = (1 << 16, 64);
         loop {
             let peak = Peak::new(n, turns);
@@ -97,21 +98,22 @@ impl Ceilings {
     }
 }
 
-/// What a step comes to, in the units of its ceilings; `None` where nothing is known or done.
+/// Rates that a step achieves, in the units of its ceilings; `None` where the rate is unknown or there is no
+/// such work.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rates {
-    /// Billions of floating-point operations a second, two for a multiply-add.
+    /// Billions of floating-point operations per second, counting two per multiply-add.
     pub gflops: Option<f64>,
-    /// Billions of bytes a second.
+    /// Billions of bytes per second.
     pub gbytes_per_second: Option<f64>,
-    /// Fraction of the multiply-adds that the engine does at best.
+    /// Fraction of the engine's peak rate of multiply-adds.
     pub of_peak: Option<f64>,
-    /// Fraction of the bytes that it moves at best.
+    /// Fraction of the engine's peak memory bandwidth.
     pub of_bandwidth: Option<f64>,
 }
 
 impl Rates {
-    /// Of so much work in `time`.
+    /// Returns the rates of the given work done in `time`.
     pub fn of(multiply_adds: u64, bytes: u64, time: Duration, ceilings: Option<&Ceilings>) -> Self {
         let seconds = time.as_secs_f64();
         let per_second = |amount: u64| (amount > 0 && seconds > 0.0).then(|| amount as f64 / seconds);
@@ -125,20 +127,21 @@ impl Rates {
     }
 }
 
-/// The straight line that comes nearest to some times over what they grow with, in relation to each time: the sum of the squares of
-/// `1 - line / time` is the least.
+/// A straight line fitted to times as a function of an amount of work, by relative error: it minimizes the
+/// sum of the squares of `1 - line / time`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Line {
-    /// Seconds at nothing.
+    /// Seconds for an amount of zero.
     pub fixed: f64,
-    /// Seconds for each unit more.
+    /// Seconds per unit of the amount.
     pub each: f64,
     /// The largest `|1 - line / time|`.
     pub worst: f64,
 }
 
 impl Line {
-    /// Through `[amount, seconds]`; `None` with less than three amounts, where every line fits, or a time of nothing.
+    /// Fits a line to points `[amount, seconds]`. Returns `None` for less than three amounts, which any line
+    /// would fit, or if a time is zero.
     pub fn through(points: &[[f64; 2]]) -> Option<Self> {
         let mut amounts: Vec<f64> = points.iter().map(|[x, _]| *x).collect();
         amounts.sort_by(f64::total_cmp);
@@ -157,7 +160,7 @@ impl Line {
     }
 }
 
-/// The shortest of five runs of one kernel over noise, after one to warm up.
+/// Returns the shortest of five runs of one kernel on noise, after one warm-up run.
 fn best<K: Kernel + 'static>(engine: &Engine, kernel: K) -> Result<Duration, EngineError> {
     let mut recording = Recording::new();
     let sizes = kernel.sizes();
@@ -173,8 +176,8 @@ fn best<K: Kernel + 'static>(engine: &Engine, kernel: K) -> Result<Duration, Eng
     Ok(shortest)
 }
 
-/// `net` with weights of noise, loaded on `engine` with a batch of `items` crops of noise on the device: ready for
-/// [`Session::time_plays`].
+/// Loads `net` with random weights on `engine`, with a batch of `items` crops of noise on the device, ready
+/// for [`Session::time_plays`].
 ///
 /// # Errors
 ///

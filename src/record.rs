@@ -1,4 +1,5 @@
-//! The schedule as data: a [`Recording`] lists *steps* (a kernel and the slots it touches) that any engine can play, whole or by *parts*.
+//! The schedule as data: a [`Recording`] lists *steps* (a kernel and the slots it uses) that any engine can
+//! play, as a whole or by *parts*.
 
 mod any;
 mod facts;
@@ -14,29 +15,31 @@ pub use facts::{DeviceFacts, Executor};
 pub use kernel::{Access, Binding, Element, Kernel, Work};
 pub use slot::{Named, Packing, Role, Slot, SlotInfo, State, StateError};
 
-/// Where a counted step finds its dispatch size: entry `index` of the arguments in `slot`, `[x, y, z, items]` each.
+/// Location of a counted step's dispatch size: entry `index` of the arguments in `slot`, `[x, y, z, items]`
+/// each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counted {
-    /// Written by the `arguments` kernel.
+    /// Slot written by the `arguments` kernel.
     pub slot: Slot,
-    /// Which entry.
+    /// Index of the entry.
     pub index: usize,
 }
 
-/// One kernel over its slots.
+/// A kernel with its slots.
 #[derive(Debug)]
 pub struct Step {
-    /// What to compute.
+    /// The kernel to run.
     pub kernel: Box<dyn AnyKernel>,
     /// One slot per binding.
     pub slots: Vec<Slot>,
-    /// Dispatch size from the device instead of from [`Kernel::work`].
+    /// Takes the dispatch size from the device instead of from [`Kernel::work`].
     pub counted: Option<Counted>,
 }
 
 impl Step {
-    /// Bytes that the step's kernel names for `items` items: each element that it can read or write, once. What kernels read twice
-    /// comes from caches or costs more; lists are counted as if they were full.
+    /// Returns the number of bytes that the step's kernel reads and writes for `items` items, counting each
+    /// element once. Elements read twice come from caches, or cost more; lists are counted as if they were
+    /// full.
     pub fn bytes(&self, recording: &Recording, items: u32) -> u64 {
         let most = u64::from(self.kernel.work().most());
         let each = self.kernel.sizes().into_iter().zip(&self.slots).map(|(elements, slot)| {
@@ -46,26 +49,26 @@ impl Step {
         each.sum()
     }
 
-    /// Slots by binding, with the binding.
+    /// Returns the slots in order of bindings, each with its binding.
     pub fn bound(&self) -> impl Iterator<Item = (Slot, Binding)> + '_ {
         self.slots.iter().copied().zip(self.kernel.bindings().iter().copied())
     }
 }
 
-/// Some steps of a recording, played together.
+/// A range of steps of a recording, played together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Part(usize);
 
-/// A part and its steps.
+/// The label and the steps of a part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartInfo {
-    /// For people.
+    /// Label for users.
     pub label: String,
-    /// Positions of its steps.
+    /// Indices of the steps.
     pub steps: Range<usize>,
 }
 
-/// Steps in order, and the slots they use. Built once, played often.
+/// Steps in order, and the slots they use. Built once, then played many times.
 #[derive(Debug, Default)]
 pub struct Recording {
     slots: Vec<SlotInfo>,
@@ -76,47 +79,47 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Elements at whose multiples a range of a slot begins: 256 bytes, which every device binds from.
+    /// Alignment of ranges of a slot, in elements: 256 bytes, at which every device can bind a buffer.
     pub const RANGE: usize = 64;
 
-    /// An empty recording.
+    /// Creates an empty recording.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Steps in order of play.
+    /// Returns the steps in order of play.
     pub fn steps(&self) -> &[Step] {
         &self.steps
     }
 
-    /// Every slot.
+    /// Returns all slots.
     pub fn slots(&self) -> &[SlotInfo] {
         &self.slots
     }
 
-    /// Every part in order; none in a recording that is only played whole.
+    /// Returns all parts in order; empty for a recording that is only played as a whole.
     pub fn parts(&self) -> &[PartInfo] {
         &self.parts
     }
 
-    /// Positions of the steps of `part`.
+    /// Returns the indices of the steps of `part`.
     pub fn steps_of(&self, part: Part) -> Range<usize> {
         self.parts[part.0].steps.clone()
     }
 
-    /// What the host reads after every play.
+    /// Returns the slots that the host reads after every play.
     pub fn outputs(&self) -> &[Slot] {
         &self.outputs
     }
 
-    /// Records `steps` as a part that can be played by itself.
+    /// Records `steps` as a part that can be played on its own.
     pub fn part<T>(&mut self, label: impl Into<String>, steps: impl FnOnce(&mut Self) -> T) -> (Part, T) {
         let part = self.begin(label);
         let value = steps(self);
         (self.end(part), value)
     }
 
-    /// Begins a part: what is recorded until its [`Recording::end`] belongs to it.
+    /// Begins a part, which contains all steps recorded until [`Recording::end`].
     pub fn begin(&mut self, label: impl Into<String>) -> Part {
         let first = self.steps.len();
         self.parts.push(PartInfo { label: label.into(), steps: first..first });
@@ -134,35 +137,37 @@ impl Recording {
         Slot(self.slots.len() - 1)
     }
 
-    /// A slot of `len` elements that steps write, and that keeps what they wrote.
+    /// Creates a slot of `len` elements that steps write and whose contents persist.
     pub fn slot(&mut self, label: impl Into<String>, len: usize) -> Slot {
         self.add(label, len, Role::Result)
     }
 
-    /// A slot of `len` elements that means nothing outside the part that uses it. It may share its memory with others if one part alone uses it
-    /// and the first step there that touches it writes all of it; else it keeps its memory for itself.
+    /// Creates a slot of `len` elements whose contents have no meaning outside the part that uses it. It may
+    /// share memory with other slots if only one part uses it and the first step there that touches it writes
+    /// all of it; otherwise it has memory of its own.
     pub fn scratch(&mut self, label: impl Into<String>, len: usize) -> Slot {
         self.add(label, len, Role::Scratch)
     }
 
-    /// A slot of `len` elements that the host writes before every play; plays in flight have one each.
+    /// Creates a slot of `len` elements that the host writes before every play; each play in flight has its
+    /// own.
     pub fn input(&mut self, label: impl Into<String>, len: usize) -> Slot {
         self.add(label, len, Role::Input)
     }
 
-    /// A slot for the tensors of `state`.
+    /// Creates a slot for the tensors of `state`.
     pub fn state(&mut self, state: State) -> Slot {
         self.add(label_of(&state), state.len(), Role::State(state))
     }
 
-    /// Makes `slot` at least `len` elements long.
+    /// Extends `slot` to at least `len` elements.
     pub fn grow(&mut self, slot: Slot, len: usize) {
         let info = &mut self.slots[slot.0];
         info.len = info.len.max(len);
     }
 
-    /// A range of `len` elements at the end of the slot `arena`, which grows by it: what lies in one arena is cleared, added up or updated
-    /// by one step.
+    /// Appends a range of `len` elements to the slot `arena`. All ranges of an arena can be cleared, added up
+    /// or updated by one step.
     pub fn carve(&mut self, arena: Slot, label: impl Into<String>, len: usize) -> Slot {
         let first = self.slots[arena.0].len;
         self.slots[arena.0].len += len.next_multiple_of(Self::RANGE);
@@ -171,18 +176,19 @@ impl Recording {
         slot
     }
 
-    /// A range at the end of `arena` for the tensors of `state`.
+    /// Appends a range for the tensors of `state` to `arena`.
     pub fn carve_state(&mut self, arena: Slot, state: State) -> Slot {
         let slot = self.carve(arena, label_of(&state), state.len());
         self.slots[slot.0].role = Role::State(state);
         slot
     }
 
-    /// The given elements of `arena`, which has them already.
+    /// Creates a slot for the given elements of `arena`, which must contain them already.
     ///
     /// # Panics
     ///
-    /// If it has not, or the first is not a multiple of [`Recording::RANGE`]: a mistake in the caller.
+    /// Panics if the arena does not contain them, or if the first is not a multiple of [`Recording::RANGE`]:
+    /// an error of the caller.
     pub fn range(&mut self, arena: Slot, elements: Range<usize>) -> Slot {
         let info = &self.slots[arena.0];
         assert!(elements.start.is_multiple_of(Self::RANGE) && elements.end <= info.len, "{elements:?} of {:?}", info.label);
@@ -191,25 +197,25 @@ impl Recording {
         slot
     }
 
-    /// The slot whose memory `slot` lies in: itself, if it is no range.
+    /// Returns the slot in whose memory `slot` lies, which is `slot` itself unless it is a range.
     pub fn root(&self, slot: Slot) -> Slot {
         self.slots[slot.0].range.map_or(slot, |(parent, _)| parent)
     }
 
-    /// Every state with its slot.
+    /// Returns every state with its slot.
     pub fn states(&self) -> impl Iterator<Item = (Slot, &State)> {
         let state = |info: &SlotInfo| matches!(info.role, Role::State(_));
         let found = self.slots.iter().enumerate().filter(move |(_, info)| state(info));
         found.filter_map(|(i, info)| if let Role::State(state) = &info.role { Some((Slot(i), state)) } else { None })
     }
 
-    /// A slot that holds `data` from the start.
+    /// Creates a slot that holds `data` from the start.
     pub fn constant(&mut self, label: impl Into<String>, data: impl Into<Arc<[f32]>>) -> Slot {
         let data = data.into();
         self.add(label, data.len(), Role::Constant(data))
     }
 
-    /// A constant of integers; equal tables share one slot.
+    /// Creates a constant of integers. Equal tables share one slot.
     pub fn table(&mut self, label: impl Into<String>, data: Vec<u32>) -> Slot {
         if let Some(slot) = self.tables.get(&data) {
             return *slot;
@@ -226,21 +232,22 @@ impl Recording {
         }
     }
 
-    /// Appends `kernel` over `slots`, one per binding.
+    /// Appends a step that runs `kernel` on `slots`, one per binding.
     ///
     /// # Panics
     ///
-    /// If the number of slots, their sizes or their roles do not fit the kernel: a mistake in the caller, not in any input.
+    /// Panics if the number of slots, their sizes or their roles do not fit the kernel: an error of the
+    /// caller, not of any input.
     pub fn push(&mut self, kernel: impl Kernel + 'static, slots: &[Slot]) {
         let step = self.checked(kernel, slots);
         self.steps.push(step);
     }
 
-    /// As [`Recording::push`], before the step at `position`.
+    /// Like [`Recording::push`], but inserts the step before the one at `position`.
     ///
     /// # Panics
     ///
-    /// As [`Recording::push`].
+    /// See [`Recording::push`].
     pub fn insert(&mut self, position: usize, kernel: impl Kernel + 'static, slots: &[Slot]) {
         let step = self.checked(kernel, slots);
         self.steps.insert(position, step);
@@ -268,7 +275,7 @@ impl Recording {
                 assert!(self.slots[slot.0].constant().is_none(), "{}: writes constant {label:?}", K::NAME);
                 let aliases = slots.iter().filter(|other| *other == slot).count();
                 assert_eq!(aliases, 1, "{}: slot {label:?} is written and bound twice", K::NAME);
-                // A device forbids to read one range of a buffer and to write another in one dispatch.
+                // Devices do not allow one dispatch to read one range of a buffer and to write another.
                 let mut read = slots.iter().zip(K::BINDINGS).filter(|(_, binding)| binding.access == Access::Read);
                 let alike = read.find(|(other, _)| self.root(**other) == self.root(*slot));
                 assert!(alike.is_none(), "{}: slot {label:?} is written, and read in another range", K::NAME);

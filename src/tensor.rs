@@ -1,115 +1,116 @@
-//! Shapes and host tensors. A [`Shape`] that exists is valid: kernels built from it cannot fail on it.
+//! Shapes and host tensors. Every [`Shape`] is valid, so kernels built from one cannot fail because of it.
 
 use std::sync::Arc;
 
 /// Height and width of one plane, in pixels or cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Extent {
-    /// Rows.
+    /// Number of rows.
     pub h: u32,
-    /// Columns.
+    /// Number of columns.
     pub w: u32,
 }
 
 impl Extent {
-    /// Number of elements, `h * w`.
+    /// Returns the number of elements, `h * w`.
     pub fn area(self) -> u32 {
         self.h * self.w
     }
 }
 
-/// Why a shape cannot be.
+/// Reasons why a shape is invalid.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ShapeError {
     /// A dimension is zero.
     #[error("shape [{n}, {c}, {plane:?}] has an empty dimension")]
     Empty {
-        /// Items.
+        /// Number of items.
         n: u32,
-        /// Channels.
+        /// Number of channels.
         c: u32,
         /// Levels of the plane.
         plane: Vec<Extent>,
     },
-    /// More elements than a 32-bit index of a kernel reaches.
+    /// The shape has more elements than a kernel's 32-bit index can address.
     #[error("shape [{n}, {c}, {plane} elements a plane] has more than 2^31 elements")]
     TooLarge {
-        /// Items.
+        /// Number of items.
         n: u32,
-        /// Channels.
+        /// Number of channels.
         c: u32,
-        /// Elements of one plane.
+        /// Number of elements in one plane.
         plane: u64,
     },
-    /// Two tensors that should have as many elements.
+    /// Two tensors that must have the same number of elements do not.
     #[error("an input or tensor of a layer has {right} elements where {left} are needed")]
     Different {
-        /// Elements needed.
+        /// Number of elements needed.
         left: u32,
-        /// Elements there.
+        /// Number of elements found.
         right: u32,
     },
-    /// A batch with one element a channel, where a variance is wanted.
+    /// A batch has one element per channel, which has no variance.
     #[error("a batch of one item with {c} channels of one element has no variance; batch statistics need at least two elements a channel")]
     Alone {
-        /// Channels.
+        /// Number of channels.
         c: u32,
     },
-    /// A sum or maximum that takes more turns of a loop than every driver takes.
+    /// A sum or maximum needs a longer loop than every driver completes.
     #[error("a result of {terms} elements is over the {} that one invocation may go through", Self::MOST_TERMS)]
     TooManyTerms {
-        /// Elements that one result is made of.
+        /// Number of elements that one result depends on.
         terms: u64,
     },
-    /// Padding that would make windows of nothing else.
+    /// The padding is so large that some windows would contain nothing else.
     #[error("windows of {k} elements a side cannot be padded by {padding}: at most half their side")]
     Padding {
         /// Side of a window.
         k: u32,
-        /// Elements added on every side.
+        /// Number of elements added on every side.
         padding: u32,
     },
-    /// A convolution that cannot be.
+    /// The window of a convolution does not fit its input or its groups.
     #[error(
         "a {k} x {k} window with stride {stride}, padding {padding} and {groups} groups does not fit {c} channels of {h} x {w} and {out} outputs: \
          it must lie in the one padded plane, be larger than the padding, and the groups must divide channels and outputs"
     )]
     Window {
-        /// Input channels.
+        /// Number of input channels.
         c: u32,
-        /// Input rows.
+        /// Number of input rows.
         h: u32,
-        /// Input columns.
+        /// Number of input columns.
         w: u32,
-        /// Output channels.
+        /// Number of output channels.
         out: u32,
         /// Side of the window.
         k: u32,
-        /// Rows and columns from one window to the next.
+        /// Number of rows and columns between windows.
         stride: u32,
-        /// Zeros on every side.
+        /// Number of zeros added on every side.
         padding: u32,
-        /// Groups of channels.
+        /// Number of groups of channels.
         groups: u32,
     },
 }
 
 impl ShapeError {
-    /// Elements that one invocation may go through: software drivers have stopped loops silently after 65,535
-    /// turns.
+    /// Largest number of elements that one invocation may visit: some software drivers stop loops silently
+    /// after 65,535 turns.
     pub const MOST_TERMS: u64 = 60_000;
 
-    /// That `terms` elements are few enough for one invocation.
+    /// Checks that one invocation may visit `terms` elements.
     pub(crate) fn check_terms(terms: u32) -> Result<(), Self> {
         if u64::from(terms) > Self::MOST_TERMS { Err(Self::TooManyTerms { terms: u64::from(terms) }) } else { Ok(()) }
     }
 }
 
-/// Activations `[n, c, plane]`: `n` items (crops or frames) of `c` channels, each channel one plane.
+/// Activations `[n, c, plane]`: `n` items (crops or frames) with `c` channels, each of which is one plane.
 ///
-/// A plane is one or more *levels* laid end to end, each a row-major `h x w` image. A batch of crops has one level, so its shape is
-/// plain NCHW; the image pyramid has one level per scale, so one dispatch of a kernel covers the whole pyramid.
+/// A plane consists of one or more *levels* laid end to end, each a row-major `h x w` image. A batch of crops
+/// has one level, so its shape is plain NCHW; the image pyramid has one level per scale, so that one dispatch
+/// of a kernel covers the whole pyramid.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Shape {
     n: u32,
@@ -118,20 +119,20 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// `n` items of `c` channels with one plane of `h` rows and `w` columns each.
+    /// Creates the shape of `n` items with `c` channels, each one plane of `h` rows and `w` columns.
     ///
     /// # Errors
     ///
-    /// [`ShapeError`] if a dimension is zero or an index into the whole would not fit 31 bits.
+    /// [`ShapeError`] if a dimension is zero or an index into the whole does not fit 31 bits.
     pub fn new([n, c, h, w]: [u32; 4]) -> Result<Self, ShapeError> {
         Self::ragged(n, c, [Extent { h, w }])
     }
 
-    /// `n` items of `c` channels whose planes are made of `levels`, in order.
+    /// Creates the shape of `n` items with `c` channels, whose planes consist of `levels`, in order.
     ///
     /// # Errors
     ///
-    /// As [`Shape::new`].
+    /// See [`Shape::new`].
     pub fn ragged(n: u32, c: u32, levels: impl Into<Arc<[Extent]>>) -> Result<Self, ShapeError> {
         let levels = levels.into();
         if n == 0 || c == 0 || levels.is_empty() || levels.iter().any(|level| level.h == 0 || level.w == 0) {
@@ -145,46 +146,46 @@ impl Shape {
         Ok(Self { n, c, levels })
     }
 
-    /// Number of items: crops or frames.
+    /// Returns the number of items: crops or frames.
     pub fn n(&self) -> u32 {
         self.n
     }
 
-    /// Number of channels.
+    /// Returns the number of channels.
     pub fn c(&self) -> u32 {
         self.c
     }
 
-    /// The levels of one plane.
+    /// Returns the levels of one plane.
     pub fn levels(&self) -> &[Extent] {
         &self.levels
     }
 
-    /// Elements of one plane.
+    /// Returns the number of elements of one plane.
     pub fn plane(&self) -> u32 {
         self.levels.iter().map(|level| level.area()).sum()
     }
 
-    /// Elements of one item, `c * plane`.
+    /// Returns the number of elements of one item, `c * plane`.
     pub fn item(&self) -> u32 {
         self.c * self.plane()
     }
 
-    /// Elements in all, `n * c * plane`.
+    /// Returns the total number of elements, `n * c * plane`.
     pub fn elements(&self) -> u32 {
         self.n * self.item()
     }
 
-    /// That this is a shape of `want` elements: of a tensor that a layer reads.
+    /// Checks that this shape, of a tensor that a layer reads, has `want` elements.
     ///
     /// # Errors
     ///
-    /// [`ShapeError::Different`] if it is not.
+    /// [`ShapeError::Different`] if it does not.
     pub fn has(&self, want: u32) -> Result<(), ShapeError> {
         if self.elements() == want { Ok(()) } else { Err(ShapeError::Different { left: want, right: self.elements() }) }
     }
 
-    /// This shape, if `other` is the same.
+    /// Returns this shape if `other` is equal to it.
     ///
     /// # Errors
     ///
@@ -193,28 +194,28 @@ impl Shape {
         if self == other { Ok(self.clone()) } else { Err(ShapeError::Different { left: self.elements(), right: other.elements() }) }
     }
 
-    /// The same planes with other items and channels.
+    /// Returns a shape with the same planes, and `n` items with `c` channels.
     ///
     /// # Errors
     ///
-    /// As [`Shape::new`].
+    /// See [`Shape::new`].
     pub fn with(&self, n: u32, c: u32) -> Result<Self, ShapeError> {
         Self::ragged(n, c, self.levels.clone())
     }
 }
 
-/// A dense row-major host tensor of any rank, as weights files hold them.
+/// A dense row-major host tensor of any rank, as stored in weights files.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tensor {
-    /// Sizes, slowest first.
+    /// Dimensions, slowest first.
     pub shape: Vec<usize>,
-    /// Elements, `shape.iter().product()` of them.
+    /// Elements; their number is `shape.iter().product()`.
     pub data: Vec<f32>,
 }
 
-/// `len` reproducible values, uniform in `[-1, 1)`: what tests and benches feed to kernels.
+/// Returns `len` reproducible values, uniform in `[-1, 1)`, as inputs of tests and benches.
 ///
-/// PCG-XSH-RR 32 (O'Neill 2014), seeded by `seed`.
+/// The generator is PCG-XSH-RR 32 (O'Neill 2014), seeded with `seed`.
 pub fn noise(len: usize, seed: u64) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {

@@ -1,8 +1,9 @@
-// loops: how often a loop that should run `count` times does run, and what it computes on the way
+// loops: counts how many turns a loop of `count` turns takes, and what it computes in them
 //
 //   y  u32[2]  write  turns taken; x after that many turns of x = 1664525 x + 1013904223, modulo 2^32, from 1
 //
-// One invocation. Some software drivers leave a loop after 65,535 turns and say nothing. Twin: src/kernels/canary/loops.rs.
+// One invocation. Some software drivers silently leave a loop after 65,535 turns.
+// Twin: src/kernels/canary/loops.rs.
 
 struct Loops {
     count: u32,

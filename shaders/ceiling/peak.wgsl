@@ -1,14 +1,16 @@
-// peak: y[i] = mean of 12 chains that start at x[i] + chain and take `turns` turns of a = a * factor + x[i]: as fast as arithmetic goes
+// peak: y[i] = mean of 12 chains that start at x[i] + chain and take `turns` turns of a = a * factor + x[i]:
+// measures peak arithmetic throughput
 //
 //   x  f32[n]  read
 //   y  f32[n]  write  every element written once
 //
-// One invocation per element. With a factor of 1/2 every chain goes to 2 x[i]. Twin: src/kernels/ceiling/peak.rs.
+// One invocation per element. With a factor of 1/2 every chain converges to 2 x[i].
+// Twin: src/kernels/ceiling/peak.rs.
 
 struct Peak {
     n: u32,
     turns: u32,
-    factor: f32, // not a constant: no compiler may work the chains out
+    factor: f32, // not a constant, so that no compiler can evaluate the chains
 }
 
 @group(0) @binding(0) var<uniform> p: Peak;

@@ -1,4 +1,4 @@
-// stream: y[i] = x[i]: as fast as memory goes
+// stream: y[i] = x[i]: measures peak memory bandwidth
 //
 //   x  vec4f[rows * quads]  read
 //   y  vec4f[rows * quads]  write  every element written once
@@ -7,7 +7,7 @@
 
 struct Stream {
     rows: u32,
-    quads: u32, // of a row
+    quads: u32, // per row
 }
 
 @group(0) @binding(0) var<uniform> p: Stream;

@@ -3,9 +3,10 @@
 //   frames      u32[images, frame_h, frame_w]  read   pixels, R in the low byte
 //   candidates  Candidate[images, capacity]    read   integer corners
 //   counters    Counter[lists, images]         read
-//   y           f32[n, 3, side, side]          write  normalised pixels of candidates first.., mirrored left to right if asked
+//   y           f32[n, 3, side, side]          write  normalised pixels of candidates first.., maybe mirrored
 //
-// The candidates of all images count in a row. One invocation per item and pixel, three channels each. A box without area gives zero pixels.
+// Candidates are counted over all images in sequence. One invocation per item and pixel, three channels each.
+// A box without area yields zero pixels.
 // Twin: src/kernels/image/crop.rs. Snippets: taps, images, boxes, counter.
 
 struct Crop {
@@ -43,7 +44,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     if all(size > vec2i(0)) {
         let rows = taps(pixel / p.side, u32(size.y), p.side, p.bilinear);
         let columns = taps(column, u32(size.x), p.side, p.bilinear);
-        // Rows and columns of the frame under the taps; outside lies byte 0, which adds nothing.
+        // Rows and columns of the frame under the taps; pixels outside have byte value 0, which adds nothing.
         let top = max(i32(rows.first) + corners.y - 1, 0);
         let bottom = min(i32(rows.last) + corners.y - 1, i32(p.frame_h) - 1);
         let left = max(i32(columns.first) + corners.x - 1, 0);

@@ -1,10 +1,12 @@
-// resample_columns: the horizontal half: y[c, band row, i] = (sum_j weight_j * x[c, band row, j] - 127.5) / 128
+// resample_columns: the horizontal half of resampling:
+// y[c, band row, i] = (sum_j weight_j * x[c, band row, j] - 127.5) / 128
 //
 //   x      f32[images, 3, x_plane]   read   result of resample_rows
 //   bands  Band[bands]               read   the same table
-//   y      f32[images, 3, y_plane]   write  normalised pixels, the bands of the pyramid laid end to end; every element written once
+//   y      f32[images, 3, y_plane]   write  normalised pixels, bands end to end; each written once
 //
-// One invocation per output pixel, three channels each, images along y. Twin: src/kernels/image/resample_columns.rs. Snippets: taps.
+// One invocation per output pixel, three channels each, images along y.
+// Twin: src/kernels/image/resample_columns.rs. Snippets: taps.
 
 struct ResampleColumns {
     images: u32,

@@ -1,24 +1,26 @@
-// resample_rows: the vertical half of resampling a frame to pyramid bands: y[c, band row, column] = sum_j weight_j * frame[j, column, c]
+// resample_rows: the vertical half of resampling a frame to pyramid bands:
+// y[c, band row, column] = sum_j weight_j * frame[j, column, c]
 //
 //   frames  u32[images, frame_h, frame_w]  read   pixels, R in the low byte, then G, B, A
 //   bands   Band[bands]                    read   rows of pyramid levels to make
-//   y       f32[images, 3, y_plane]        write  byte values 0..255, one frame_w-wide image per band; every element written once
+//   y       f32[images, 3, y_plane]        write  byte values, frame_w columns per row; each written once
 //
-// One invocation per band row and four columns, three channels each, images along y. Twin: src/kernels/image/resample_rows.rs. Snippets: taps.
+// One invocation per band row and four columns, three channels each, images along y.
+// Twin: src/kernels/image/resample_rows.rs. Snippets: taps.
 
 struct ResampleRows {
     images: u32,
     frame_w: u32,
     frame_h: u32,
     bands: u32,
-    y_plane: u32, // elements of one channel of y: all band rows x frame_w
+    y_plane: u32, // elements of one channel of y: rows of all bands x frame_w
     bilinear: u32,
 }
 
 struct Band {
     row: u32,     // rows of earlier bands
     rows: u32,    // rows of this band
-    first: u32,   // its first row in its level
+    first: u32,   // first row of the band within its level
     level_h: u32, // rows of the whole level
     level_w: u32, // columns of the level
     x: u32,       // first element of the band in the level-wide output (resample_columns)
@@ -40,7 +42,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     while i + 1u < p.bands && row >= bands[i + 1u].row { i++; }
     let band = bands[i];
     let t = taps(band.first + row - band.row, p.frame_h, band.level_h, p.bilinear);
-    // Beyond the last column it is repeated.
+    // Columns beyond the last repeat the last.
     let k = min(vec4u(column) + vec4u(0u, 1u, 2u, 3u), vec4u(p.frame_w - 1u));
     var red = vec4f(0.0);
     var green = vec4f(0.0);

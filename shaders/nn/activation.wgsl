@@ -24,7 +24,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         y[i] = select(p.slope * v, v, v > 0.0);
         return;
     }
-    // Of a magnitude, so that no exponential overflows.
+    // The exponent is a negative magnitude, so that no exponential overflows.
     let e = exp(-abs(v));
     y[i] = select(e, 1.0, v > 0.0) / (1.0 + e);
 }

@@ -1,6 +1,6 @@
 // activation_backward: dx[i] += dy[i] * (y[i] > 0 ? 1 : slope); or dy[i] * y[i] * (1 - y[i]) for the sigmoid
 //
-//   y   f32[len]  read    what the activation made; of its sign that of x, since slopes are not negative
+//   y   f32[len]  read    output of `activation`; it has the sign of x, since slopes are not negative
 //   dy  f32[len]  read
 //   dx  f32[len]  update  every element added to once
 //

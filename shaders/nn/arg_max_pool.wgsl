@@ -1,9 +1,9 @@
-// arg_max_pool: y[n,c,w] = largest of the elements of x[n,c] that window w covers, and where it is; of equal
-// ones the first
+// arg_max_pool: y[n,c,w] = largest of the elements of x[n,c] that window w covers, with its position;
+// ties go to the first
 //
 //   x       f32[n, c, x rows, x columns]  read
 //   y       f32[n, c, y rows, y columns]  write  every element written once
-//   places  u32[n, c, y rows, y columns]  write  its place in the plane; for `arg_max_pool_backward`
+//   places  u32[n, c, y rows, y columns]  write  position of the maximum; for `arg_max_pool_backward`
 //
 // One invocation per element of y. Twin: src/kernels/nn/arg_max_pool.rs. Snippets: grid, windows.
 

@@ -1,4 +1,4 @@
-// axpy: y[i] += factor * x[i]: gradients of sums, and with a factor of -1 gradient reversal
+// axpy: y[i] += factor * x[i]: the gradient of sums, and gradient reversal with a factor of -1
 //
 //   x  f32[len]  read
 //   y  f32[len]  update  every element added to once

@@ -5,8 +5,8 @@
 //   mean      f32[c]            write
 //   variance  f32[c]            write
 //
-// One workgroup per channel, whose invocations have every 64th slab each. Means are summed as differences
-// from the first slab's. Twin: src/kernels/nn/batch_moments.rs. Snippets: grid, total.
+// One workgroup per channel, in which each invocation sums every 64th slab. Means are summed as differences
+// from the mean of the first slab. Twin: src/kernels/nn/batch_moments.rs. Snippets: grid, total.
 
 struct BatchMoments {
     c: u32,
@@ -19,7 +19,7 @@ struct BatchMoments {
 @group(0) @binding(2) var<storage, read_write> mean: array<f32>;
 @group(0) @binding(3) var<storage, read_write> variance: array<f32>;
 
-// The share of the channel's places that slab s has.
+// The fraction of the channel's places that slab s holds.
 fn share(s: u32) -> f32 { return f32((p.places - 1u - s) / p.slabs + 1u) / f32(p.places); }
 
 @compute @workgroup_size(64)

@@ -1,4 +1,4 @@
-// batch_norm: y = prelu((x - mean) * inverse * scale + shift), each channel its own
+// batch_norm: y = prelu((x - mean) * inverse * scale + shift), with parameters per channel
 //
 //   x       f32[n, c, plane]  read
 //   affine  Affine[c]         read   by `channel_affine`

@@ -7,8 +7,9 @@
 //   sums    f32[c, 2]         read     by `batch_norm_gradients`
 //   dx      f32[n, c, plane]  update   every element added to once
 //
-// `share` is one over the elements of a channel where mean and variance are the batch's, 0 where they are
-// constants. One invocation per element. Twin: src/kernels/nn/batch_norm_backward.rs. Snippets: grid, affine.
+// `share` is one over the elements of a channel if mean and variance are those of the batch, and 0 if they
+// are constants. One invocation per element. Twin: src/kernels/nn/batch_norm_backward.rs.
+// Snippets: grid, affine.
 
 struct BatchNormBackward {
     n: u32,

@@ -1,5 +1,5 @@
-// batch_norm_gradients: sums[c] = sums over the slabs; dshift[c] += sum of dz, dscale[c] += sum of dz *
-// normal, dslope[c] += sum of dy * min(z, 0)
+// batch_norm_gradients: sums[c] = sums over the slabs; dshift[c] += sum of dz,
+// dscale[c] += sum of dz * normal, dslope[c] += sum of dy * min(z, 0)
 //
 //   partial  f32[c, 3, slabs]  read    by `batch_norm_sums`
 //   sums     f32[c, 2]         write   of dz and dz * normal, for `batch_norm_backward`
@@ -7,7 +7,7 @@
 //   dscale   f32[c]            update
 //   dslope   f32[c]            update
 //
-// One workgroup per channel, whose invocations have every 64th slab each.
+// One workgroup per channel, in which each invocation sums every 64th slab.
 // Twin: src/kernels/nn/batch_norm_gradients.rs. Snippets: grid, total.
 
 struct BatchNormGradients {

@@ -1,14 +1,14 @@
-// batch_norm_sums: of each channel and slab the sums that its gradients are made of: of dz, of dz * normal,
-// of dy * min(z, 0); where normal = (x - mean) * inverse, z = normal * scale + shift and
-// dz = dy * (z > 0 ? 1 : slope)
+// batch_norm_sums: partial sums per channel and slab: of dz, dz * normal and dy * min(z, 0),
+// where normal = (x - mean) * inverse, z = normal * scale + shift and dz = dy * (z > 0 ? 1 : slope)
 //
 //   x        f32[n, c, plane]  read
 //   dy       f32[n, c, plane]  read
 //   affine   Affine[c]         read   by `channel_affine`
 //   partial  f32[c, 3, slabs]  write  for `batch_norm_gradients`
 //
-// One invocation per slab and channel; a slab is every `slabs`-th place of the channel, all items end to end,
-// so that neighbours read neighbours. Twin: src/kernels/nn/batch_norm_sums.rs. Snippets: affine.
+// One invocation per slab and channel; a slab is every `slabs`-th place of the channel, over all items in
+// sequence, so that adjacent invocations read adjacent elements. Twin: src/kernels/nn/batch_norm_sums.rs.
+// Snippets: affine.
 
 struct BatchNormSums {
     n: u32,

@@ -1,11 +1,11 @@
-// batch_statistics: of each channel and slab the mean and the biased variance
+// batch_statistics: the mean and the biased variance of each channel and slab
 //
 //   x        f32[n, c, plane]     read
 //   partial  f32[c, 2, slabs]     write  means, then variances; for `batch_moments`
 //
-// One invocation per slab and channel; a slab is every `slabs`-th place of the channel, all items end to end,
-// so that neighbours read neighbours. Differences from the slab's first element are summed, so that a large
-// mean costs no digits. Twin: src/kernels/nn/batch_statistics.rs.
+// One invocation per slab and channel; a slab is every `slabs`-th place of the channel, over all items in
+// sequence, so that adjacent invocations read adjacent elements. Differences from the slab's first element
+// are summed, so that a large mean costs no precision. Twin: src/kernels/nn/batch_statistics.rs.
 
 struct BatchStatistics {
     n: u32,

@@ -1,8 +1,8 @@
-// channel_affine: what batch norm and PReLU need of each channel: mean, 1 / sqrt(variance + epsilon), scale,
-// shift, slope
+// channel_affine: the parameters of batch norm and PReLU per channel: mean, 1 / sqrt(variance + epsilon),
+// scale, shift, slope
 //
 //   mean      f32[c]     read
-//   variance  f32[c]     read   of the batch, biased; or running
+//   variance  f32[c]     read   of the batch, biased; or the running variance
 //   scale     f32[c]     read
 //   shift     f32[c]     read
 //   slope     f32[c]     read   1 for no activation, 0 for ReLU

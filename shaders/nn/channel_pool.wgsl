@@ -1,9 +1,8 @@
-// channel_pool: y[n,0,i] = largest of x[n,c,i] over c, y[n,1,i] = their mean; of equal ones the
-// first is the largest
+// channel_pool: y[n,0,i] = largest of x[n,c,i] over c, y[n,1,i] = their mean; ties go to the first channel
 //
 //   x         f32[n, c, plane]  read
 //   y         f32[n, 2, plane]  write
-//   channels  u32[n, plane]     write  that of the largest; for `channel_pool_backward`
+//   channels  u32[n, plane]     write  channel of the maximum; for `channel_pool_backward`
 //
 // One invocation per item and place. Twin: src/kernels/nn/channel_pool.rs. Snippets: grid.
 

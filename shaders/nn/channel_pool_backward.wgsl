@@ -1,4 +1,4 @@
-// channel_pool_backward: dx[n,c,i] += (c is the channel of the largest ? dy[n,0,i] : 0) + dy[n,1,i] / C
+// channel_pool_backward: dx[n,c,i] += (c is the channel of the maximum ? dy[n,0,i] : 0) + dy[n,1,i] / C
 //
 //   dy        f32[n, 2, plane]  read
 //   channels  u32[n, plane]     read    by `channel_pool`

@@ -1,14 +1,15 @@
-// conv: y[n,o,i,j] = prelu_o(bias[o] + sum_{c,u,v} weight[o,c,u,v] * x[n,c,i+u,j+v]), valid, stride 1 (spec 2, 8)
+// conv: y[n,o,i,j] = prelu_o(bias[o] + sum_{c,u,v} weight[o,c,u,v] * x[n,c,i+u,j+v]), valid,
+// stride 1 (spec 2, 8)
 //
 //   x       f32[n, c, x_plane]              read   activations
 //   weight  vec4f[groups, c, K, K, 4]       read   16 output channels a group, zero beyond `out`
 //   bias    vec4f[groups, 4]                read
-//   slope   vec4f[groups, 4]                read   prelu(v) = v > 0 ? v : slope * v; all ones for a linear layer
+//   slope   vec4f[groups, 4]                read   prelu(v) = v > 0 ? v : slope * v; 1 for a linear layer
 //   levels  Level[levels]                   read   tiles of 4 x 2 outputs
 //   y       f32[n, out, y_plane]            write  every element written once
 //
-// One invocation per item, tile of 4 x 2 pixels and group of 16 output channels: a 4x4 matrix of channels per pixel stays in registers.
-// Twin: src/kernels/nn/conv.rs. Snippets: levels, channels, tile.
+// One invocation per item, tile of 4 x 2 pixels and group of 16 output channels: a 4x4 matrix of channels per
+// pixel stays in registers. Twin: src/kernels/nn/conv.rs. Snippets: levels, channels, tile.
 
 override K: u32;
 
@@ -31,8 +32,8 @@ struct Conv {
 @group(0) @binding(5) var<storage, read> levels: array<Level>;
 @group(0) @binding(6) var<storage, read_write> y: array<f32>;
 
-// Those of the row at `at` from `column` on that a window of the tile's outputs covers. A tile may stick out of the level: columns are held
-// inside, and results beyond are dropped.
+// The inputs in the row at `at`, starting at `column`, that the windows of the tile's outputs cover. A tile
+// may extend past the level: columns are clamped, and results beyond the level are dropped.
 fn line(at: u32, column: u32, edge: u32) -> Line {
     let j = min(vec4u(column) + vec4u(0u, 1u, 2u, 3u), vec4u(edge));
     var l = Line(x[at + j.x], x[at + j.y], x[at + j.z], x[at + j.w], 0.0, 0.0);
@@ -45,7 +46,7 @@ fn line(at: u32, column: u32, edge: u32) -> Line {
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) workgroup: vec3u) {
     let item = id.x / p.tiles;
     if item >= p.n { return; }
-    // Of the workgroup, so that a compiler sees that all invocations read the same weights.
+    // Taken from the workgroup, so that a compiler can see that all invocations read the same weights.
     let group = workgroup.y;
     let tile = id.x % p.tiles;
     let level = level_of(tile, p.levels);
@@ -72,7 +73,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) workgro
                 }
             }
         } else {
-            // Every pixel that the tile needs is read once.
+            // Every pixel of the tile's windows is read once.
             let l0 = line(plane + rows.x, column, edge);
             let l1 = line(plane + rows.y, column, edge);
             upper = taps(at, l0, upper);

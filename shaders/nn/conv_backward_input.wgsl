@@ -4,8 +4,8 @@
 //   weight   vec4f[groups, out, K, K, 4] read     by `conv_flip`: 16 input channels a group
 //   dx       f32[n, c, x_h, x_w]         write    every element written once; x_h = y_h + K - 1
 //
-// One invocation per item, tile of 4 x 2 pixels and group of 16 input channels, as `conv`. Twin: src/kernels/nn/conv_backward_input.rs.
-// Snippets: tile.
+// One invocation per item, tile of 4 x 2 pixels and group of 16 input channels, like `conv`.
+// Twin: src/kernels/nn/conv_backward_input.rs. Snippets: tile.
 
 override K: u32;
 
@@ -23,8 +23,8 @@ struct ConvBackwardInput {
 @group(0) @binding(2) var<storage, read> weight: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> dx: array<f32>;
 
-// Those of row `i` from column `j` on that the tile's inputs went to; zero outside. Before the first row or column a difference wraps, so one
-// comparison sees both ends.
+// The gradients in row `i`, starting at column `j`, of the outputs that use the tile's inputs; zero outside.
+// Before the first row or column a difference wraps around, so that one comparison checks both ends.
 fn line(plane: u32, i: u32, j: u32) -> Line {
     let at = plane + min(i, p.y_h - 1u) * p.y_w;
     let row = i < p.y_h;
@@ -45,7 +45,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) workgro
     let tiles = columns * ((x_h + 1u) / 2u);
     let item = id.x / tiles;
     if item >= p.n { return; }
-    // Of the workgroup, so that a compiler sees that all invocations read the same weights.
+    // Taken from the workgroup, so that a compiler can see that all invocations read the same weights.
     let group = workgroup.y;
     let row = id.x % tiles / columns * 2u;
     let column = id.x % tiles % columns * 4u;

@@ -1,12 +1,14 @@
-// conv_backward_weight: dweight[s,o,c,u,v] = sum over slab s of dy[n,o,i,j] * x[n,c,i+u,j+v]; dbias[s,o] = sum over slab s of dy (spec 8)
+// conv_backward_weight: dweight[s,o,c,u,v] = sum over slab s of dy[n,o,i,j] * x[n,c,i+u,j+v];
+// dbias[s,o] = sum over slab s of dy (spec 8)
 //
 //   x        f32[n, c, x_h, x_w]               read
 //   dy       f32[n, out, y_h, y_w]             read
-//   dweight  vec4f[slabs, groups, c, K, K, 4]  write   partial sums, packed as `conv` packs weights, for `reduce`
+//   dweight  vec4f[slabs, groups, c, K, K, 4]  write   partial sums for `reduce`, packed as for `conv`
 //   dbias    vec4f[slabs, groups, 4]           write   likewise
 //
-// A slab is `lines` rows of dy, rows of all items end to end. One invocation per slab, group of 16 output channels, input channel and block
-// of at most 3 x 3 taps, which stay in registers. Twin: src/kernels/nn/conv_backward_weight.rs.
+// A slab is `lines` rows of dy, counted over all items in sequence. One invocation per slab, group of 16
+// output channels, input channel and block of at most 3 x 3 taps, which stay in registers.
+// Twin: src/kernels/nn/conv_backward_weight.rs.
 
 override K: u32;
 
@@ -36,13 +38,14 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     if slab >= p.slabs { return; }
     let group = channel / p.c % groups;
     let c = channel % p.c;
-    // First tap of the block, and how far the next two rows lie; past the kernel they repeat the last, and are not stored.
+    // First tap of the block, and the offsets of the next two rows; those past the kernel repeat the last and
+    // are not stored.
     let u = id.x / blocks % blocks * 3u;
     let v = id.x % blocks * 3u;
     let u1 = min(u + 1u, K - 1u) - u;
     let u2 = min(u + 2u, K - 1u) - u;
     let x_w = p.y_w + K - 1u;
-    // The block's third column lies in the row up to here.
+    // Last position at which the block's third column lies in the row.
     let last = p.y_w + K - 4u - v;
     var bias = mat4x4f();
     var s00 = bias; var s01 = bias; var s02 = bias;
@@ -55,7 +58,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         let x1 = x0 + u1 * x_w;
         let x2 = x0 + u2 * x_w;
         let first = item * p.out * p.y_h * p.y_w + row * p.y_w;
-        // Three neighbours of each row under the taps, which move along it: each is read once.
+        // Three adjacent elements of each row under the taps, which move along the row: each is read once.
         var r0 = vec3f(x[x0], 0.0, 0.0);
         var r1 = r0;
         var r2 = r0;

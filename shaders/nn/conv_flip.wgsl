@@ -1,5 +1,6 @@
-// conv_flip: flipped[c / 16, o, u, v, c % 16] = weight[o / 16, c, K - 1 - u, K - 1 - v, o % 16], zero beyond `c` (spec 8: the input's
-// gradient is a convolution with the mirrored kernel, inputs and outputs swapped)
+// conv_flip: flipped[c / 16, o, u, v, c % 16] = weight[o / 16, c, K - 1 - u, K - 1 - v, o % 16],
+// zero beyond `c` (spec 8: the gradient of the input is a convolution with the mirrored kernel, inputs and
+// outputs swapped)
 //
 //   weight   f32[ceil(out / 16), c, k, k, 16]  read
 //   flipped  f32[ceil(c / 16), out, k, k, 16]  write   every element written once

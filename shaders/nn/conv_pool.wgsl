@@ -1,12 +1,14 @@
-// conv_pool: y = max_pool(prelu_o(bias[o] + sum_{c,u,v} weight[o,c,u,v] * x[n,c,i+u,j+v])): the first layers of a net in one (spec 2)
+// conv_pool: y = max_pool(prelu_o(bias[o] + sum_{c,u,v} weight[o,c,u,v] * x[n,c,i+u,j+v])): the first layers
+// of a net, fused (spec 2)
 //
 //   x           f32[n, 3, x_plane]       read     normalised pixels
-//   parameters  vec4f[256]               uniform  weights [groups, 3, 3, 3, 16], bias and slope [groups, 16] each
+//   parameters  vec4f[256]               uniform  weights [groups, 3, 3, 3, 16]; bias, slope [groups, 16]
 //   levels      Level[levels]            read     tiles of 2 x 2 outputs
 //   y           f32[n, out, y_plane]     write    every element written once
 //
-// Valid 3 x 3 convolution of three channels, then windows of POOL x POOL, 2 apart, in ceil mode. One invocation per item and tile, for all
-// channels: its pixels stay in registers. With POOL 3 windows overlap and part is computed twice, which is cheaper than writing and reading.
+// Valid 3 x 3 convolution of three channels, then windows of POOL x POOL with stride 2, in ceil mode. One
+// invocation per item and tile computes all channels, so that its pixels stay in registers. With POOL 3
+// windows overlap and some results are computed twice, which is cheaper than writing and reading them.
 // Twin: src/kernels/nn/conv_pool.rs. Snippets: levels, channels.
 
 override POOL: u32;
@@ -21,7 +23,8 @@ struct ConvPool {
     tiles: u32, // per item, all levels
 }
 
-// Seven pixels of a row in three channels; five neighbouring outputs of the convolution and two of the pooling, four channels each.
+// Seven pixels of a row in three channels; five adjacent outputs of the convolution and two of the pooling,
+// with four channels each.
 struct Line { a: f32, b: f32, c: f32, d: f32, e: f32, f: f32, g: f32 }
 struct Pixels { r: Line, g: Line, b: Line }
 struct Sums { a: vec4f, b: vec4f, c: vec4f, d: vec4f, e: vec4f }
@@ -41,7 +44,7 @@ fn pixels(at: u32, j: vec4u, k: vec3u) -> Pixels {
     return Pixels(line(at, j, k), line(at + p.x_plane, j, k), line(at + 2u * p.x_plane, j, k));
 }
 
-// One row of weights over a line.
+// Applies one row of weights to a line.
 fn taps(s: Sums, l: Line, at: u32) -> Sums {
     let u = parameters[at];
     let v = parameters[at + 4u];
@@ -55,7 +58,7 @@ fn taps(s: Sums, l: Line, at: u32) -> Sums {
     );
 }
 
-// A row of the convolution, pooled to two columns; `left` of its five columns exist.
+// Computes a row of the convolution, pooled to two columns; `left` of its five columns exist.
 fn row(quad: u32, top: Pixels, middle: Pixels, low: Pixels, left: u32) -> Pair {
     let quads = (p.out + 15u) / 16u * 4u;
     let bias = parameters[quads * 27u + quad];
@@ -65,7 +68,7 @@ fn row(quad: u32, top: Pixels, middle: Pixels, low: Pixels, left: u32) -> Pair {
     s = taps(taps(taps(s, top.r, at), middle.r, at + 12u), low.r, at + 24u);
     s = taps(taps(taps(s, top.g, at + 36u), middle.g, at + 48u), low.g, at + 60u);
     s = taps(taps(taps(s, top.b, at + 72u), middle.b, at + 84u), low.b, at + 96u);
-    // What lies outside repeats its neighbour in the window.
+    // Columns outside repeat their neighbour in the window.
     let a = prelu(s.a, slope);
     let b = select(a, prelu(s.b, slope), left > 1u);
     let c = select(b, prelu(s.c, slope), left > 2u);
@@ -85,7 +88,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let level = level_of(tile, p.levels);
     let column = (tile - level.tile) % level.columns * 2u;
     let first = (tile - level.tile) / level.columns * 2u;
-    // Columns and rows are held inside the level; what they give is dropped below.
+    // Columns and rows are clamped to the level; results beyond it are dropped below.
     let i = min(vec4u(2u * first) + vec4u(0u, 1u, 2u, 3u), vec4u(level.x_h - 1u)) * level.x_w;
     let k = min(vec3u(2u * first) + vec3u(4u, 5u, 6u), vec3u(level.x_h - 1u)) * level.x_w;
     let j = min(vec4u(2u * column) + vec4u(0u, 1u, 2u, 3u), vec4u(level.x_w - 1u));

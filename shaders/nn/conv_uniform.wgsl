@@ -1,13 +1,15 @@
-// conv_uniform: the convolution of nn/conv for K at most 3 and weights that fit a uniform buffer: of all groups, or of some from `first` on
+// conv_uniform: the convolution of nn/conv for K at most 3 and weights that fit a uniform buffer: all groups,
+// or some of them starting at `first`
 //
 //   x       f32[n, c, x_plane]       read     activations
-//   weight  vec4f[4096]              uniform  [groups, c, K, K, 16] of the groups at hand, the rest unused
+//   weight  vec4f[4096]              uniform  [groups, c, K, K, 16] of these groups, the rest unused
 //   bias    vec4f[all groups, 4]     read
 //   slope   vec4f[all groups, 4]     read     prelu(v) = v > 0 ? v : slope * v; all ones for a linear layer
 //   levels  Level[levels]            read     tiles of 3 x 3 outputs
-//   y       f32[n, out, y_plane]     update   channels of the groups at hand, each element written once
+//   y       f32[n, out, y_plane]     update   channels of these groups, each element written once
 //
-// One invocation per item, tile and group, all sums in registers. Twin: src/kernels/nn/conv_uniform.rs. Snippets: levels, channels.
+// One invocation per item, tile and group, with all sums in registers. Twin: src/kernels/nn/conv_uniform.rs.
+// Snippets: levels, channels.
 
 override K: u32;
 
@@ -20,11 +22,11 @@ struct ConvUniform {
     y_plane: u32,
     levels: u32,
     tiles: u32, // per item, all levels
-    first: u32, // group
+    first: u32, // first group
     groups: u32,
 }
 
-// Five pixels of a row, their places, and four channels of 3 x 3 outputs.
+// Five pixels of a row; their positions; and four channels of 3 x 3 outputs.
 struct Line { a: f32, b: f32, c: f32, d: f32, e: f32 }
 struct Places { a: u32, b: u32, c: u32, d: u32, e: u32 }
 struct Quad { a: vec4f, b: vec4f, c: vec4f, d: vec4f, e: vec4f, f: vec4f, g: vec4f, h: vec4f, i: vec4f }
@@ -41,7 +43,7 @@ fn line(at: u32, j: Places) -> Line {
     return Line(x[at + j.a], x[at + j.b], x[at + j.c], x[at + j.d], x[at + j.e]);
 }
 
-// The products of one output's window, all at once: its sums are read and written once per input channel.
+// All products of one output's window at once, so that its sums are read and written once per input channel.
 fn one(s: vec4f, at: u32, a: f32, b: f32, c: f32, d: f32, e: f32, f: f32, g: f32, h: f32, i: f32) -> vec4f {
     var t = s + weight[at] * a;
     if K > 1u { t = t + weight[at + 4u] * b + weight[at + 4u * K] * d + weight[at + 4u * K + 4u] * e; }
@@ -71,7 +73,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) workgro
     let level = level_of(tile, p.levels);
     let column = (tile - level.tile) % level.columns * 3u;
     let row = (tile - level.tile) / level.columns * 3u;
-    // A tile may stick out of the level: rows and columns are held inside, its results are dropped below.
+    // A tile may extend past the level: rows and columns are clamped, and results beyond the level are
+    // dropped below.
     let i = min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(level.x_h - 1u)) * level.x_w;
     let low = min(row + 4u, level.x_h - 1u) * level.x_w;
     let j = min(vec4u(column) + vec4u(0u, 1u, 2u, 3u), vec4u(level.x_w - 1u));

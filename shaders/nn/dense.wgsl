@@ -1,13 +1,13 @@
 // dense: y[n,o] = prelu_o(bias[o] + sum_i weight[o,i] * x[n,i])
 //
 //   x       f32[n, inputs]                read
-//   weight  vec4f[inputs, quads]          read   output channels four by four, zero beyond `out`
+//   weight  vec4f[inputs, quads]          read   output channels in groups of four, zero beyond `out`
 //   bias    vec4f[quads]                  read
 //   slope   vec4f[quads]                  read   all ones for a linear layer
 //   y       f32[n, out]                   write  every element written once
 //
-// One invocation per 4 items, 4 outputs and quarter of the inputs: a workgroup has 16 such tiles, whose quarters are added at the end.
-// Twin: src/kernels/nn/dense.rs.
+// One invocation per 4 items, 4 outputs and quarter of the inputs: a workgroup computes 16 such tiles and
+// adds their quarters at the end. Twin: src/kernels/nn/dense.rs.
 
 struct Dense {
     n: u32,
@@ -23,7 +23,7 @@ struct Dense {
 @group(0) @binding(4) var<storage, read> slope: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;
 
-// Four items of each invocation.
+// Sums of four items for each invocation.
 var<workgroup> parts: array<vec4f, 256>;
 
 @compute @workgroup_size(64)
@@ -34,7 +34,7 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) workg
     // Items beyond the last repeat it; their results are dropped below.
     let rows = min(vec4u(item) + vec4u(0u, 1u, 2u, 3u), vec4u(p.n - 1u)) * p.inputs;
     var sums = mat4x4f();
-    // Four inputs at a time, so that their loads are under way together.
+    // Four inputs at a time, so that their loads overlap.
     for (var i = lane / 16u * 4u; i < p.inputs; i += 16u) {
         if i + 3u < p.inputs {
             let at = i * p.quads + quad;
@@ -52,7 +52,7 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) workg
     parts[lane + 128u] = sums[2];
     parts[lane + 192u] = sums[3];
     workgroupBarrier();
-    // Each quarter finishes one of the items.
+    // Each quarter of the invocations finishes one of the items.
     let k = lane / 16u;
     let at = k * 64u + lane % 16u;
     store(bias[quad] + parts[at] + parts[at + 16u] + parts[at + 32u] + parts[at + 48u], quad, item + k);

@@ -38,7 +38,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     if left > 3u { dx[to + 3u * p.inputs] += sums.w; }
 }
 
-// Four gradients of a row; beyond `out` the last again, which meets a weight of zero.
+// Returns four gradients of a row; those beyond `out` repeat the last and are multiplied by a weight of zero.
 fn four(row: u32, quad: u32) -> vec4f {
     let o = row + min(vec4u(quad * 4u) + vec4u(0u, 1u, 2u, 3u), vec4u(p.out - 1u));
     return vec4f(dy[o.x], dy[o.y], dy[o.z], dy[o.w]);

@@ -2,11 +2,11 @@
 //
 //   x        f32[n, inputs]        read
 //   dy       f32[n, out]           read
-//   dweight  vec4f[inputs, quads]  update   as `dense` reads weights; every element added to once, zero beyond `out`
+//   dweight  vec4f[inputs, quads]  update   as in `dense`, zero beyond `out`; each element added to once
 //   dbias    vec4f[quads]          update   likewise
 //
-// One invocation per 4 inputs, 4 outputs and quarter of the items: a workgroup has 16 such tiles, whose quarters are added at the end.
-// Twin: src/kernels/nn/dense_backward_weight.rs.
+// One invocation per 4 inputs, 4 outputs and quarter of the items: a workgroup computes 16 such tiles and
+// adds their quarters at the end. Twin: src/kernels/nn/dense_backward_weight.rs.
 
 struct DenseBackwardWeight {
     n: u32,
@@ -21,7 +21,7 @@ struct DenseBackwardWeight {
 @group(0) @binding(3) var<storage, read_write> dweight: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> dbias: array<vec4f>;
 
-// Four inputs of each invocation, and the bias.
+// Sums of four inputs for each invocation, and of the bias.
 var<workgroup> parts: array<vec4f, 320>;
 
 @compute @workgroup_size(64)
@@ -35,7 +35,8 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) workg
     let inputs = min(vec4u(first) + vec4u(0u, 1u, 2u, 3u), vec4u(p.inputs - 1u));
     var bias = vec4f(0.0);
     var s0 = bias; var s1 = bias; var s2 = bias; var s3 = bias;
-    // Four items at a time, so that their loads are under way together; those beyond the last repeat it, without a gradient.
+    // Four items at a time, so that their loads overlap; those beyond the last repeat it, with a gradient of
+    // zero.
     for (var n = lane / 16u * 4u; n < p.n; n += 16u) {
         let items = min(vec4u(n) + vec4u(0u, 1u, 2u, 3u), vec4u(p.n - 1u));
         let there = vec4u(n) + vec4u(0u, 1u, 2u, 3u) < vec4u(p.n);
@@ -57,13 +58,13 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) workg
     parts[lane + 192u] = s3;
     parts[lane + 256u] = bias;
     workgroupBarrier();
-    // Each quarter finishes one of the inputs.
+    // Each quarter of the invocations finishes one of the inputs.
     let k = lane / 16u;
     if first + k < p.inputs { dweight[(first + k) * p.quads + quad] += whole(k * 64u + lane % 16u); }
     if first + k == 0u { dbias[quad] += whole(256u + lane % 16u); }
 }
 
-// The sum of the quarters.
+// Returns the sum of the quarters.
 fn whole(at: u32) -> vec4f {
     return parts[at] + parts[at + 16u] + parts[at + 32u] + parts[at + 48u];
 }

@@ -1,10 +1,12 @@
-// dropout: x[i] = kept(i) ? x[i] / (1 - rate) : 0, in place; forward over activations, and backward over their gradient (spec 8)
+// dropout: x[i] = kept(i) ? x[i] / (1 - rate) : 0, in place; applied to activations forward and to their
+// gradient backward (spec 8)
 //
 //   schedule  u32[8]    read     words 0, 1 and 5: step, seed, first item
 //   x         f32[len]  update   every element rewritten once
 //
-// kept(i) depends on seed, step and the place of i in the whole batch alone, so both directions see the same mask and a resumed run sees the same masks again.
-// One invocation per element. Twin: src/kernels/nn/dropout.rs. Snippets: pcg, grid.
+// kept(i) depends only on the seed, the step and the place of i in the whole batch, so both passes use the
+// same mask and a resumed run uses the same masks again. One invocation per element.
+// Twin: src/kernels/nn/dropout.rs. Snippets: pcg, grid.
 
 struct Dropout {
     len: u32,

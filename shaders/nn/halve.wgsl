@@ -1,4 +1,5 @@
-// halve: y[n,c,i,j] = mean of x[n,c, 2i .. 2i + 2, 2j .. 2j + 2]: area average to half the size (spec section 3.2 at s = 2)
+// halve: y[n,c,i,j] = mean of x[n,c, 2i .. 2i + 2, 2j .. 2j + 2]: reduction to half the size by area average
+// (spec section 3.2 at s = 2)
 //
 //   x  f32[n, c, 2h, 2w]  read
 //   y  f32[n, c, h, w]    write  every element written once

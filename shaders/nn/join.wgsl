@@ -1,4 +1,4 @@
-// join: y[n] = a[n] followed by b[n]: features of two nets, or channels of two activations, side by side
+// join: y[n] = a[n] followed by b[n]: concatenates features of two nets, or channels of two activations
 //
 //   a  f32[n, left]          read
 //   b  f32[n, right]         read

@@ -1,4 +1,4 @@
-// join_backward: dx[n, i] += dy[n, first + i]: the gradient of one of two that were joined
+// join_backward: dx[n, i] += dy[n, first + i]: the gradient of one of two concatenated inputs
 //
 //   dy  f32[n, both]  read
 //   dx  f32[n, len]   update  every element added to once
@@ -8,7 +8,7 @@
 struct JoinBackward {
     n: u32,
     len: u32,   // elements of an item of dx
-    first: u32, // those before them in an item of dy
+    first: u32, // elements before them in an item of dy
     both: u32,  // elements of an item of dy
 }
 

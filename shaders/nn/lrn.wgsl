@@ -1,4 +1,5 @@
-// lrn: y[n,c,i] = x[n,c,i] / (1 + 1e-4 / 9 * sum of x[n,c',i]^2 over the 9 channels c' around c)^0.75 (spec section 5)
+// lrn: y[n,c,i] = x[n,c,i] / (1 + 1e-4 / 9 * sum of x[n,c',i]^2 over the 9 channels c' around c)^0.75
+// (spec section 5)
 //
 //   x  f32[n, c, plane]  read
 //   y  f32[n, c, plane]  write  every element written once

@@ -1,11 +1,13 @@
-// lrn_backward: dx[n,c,i] += dy[n,c,i] s[c]^-0.75 - 1.5 a x[n,c,i] sum over the 9 channels c' around c of dy[n,c',i] x[n,c',i] s[c']^-1.75,
-// where s[c] = 1 + a * sum of x[n,c',i]^2 over the same channels, a = 1e-4 / 9 (spec section 5)
+// lrn_backward: dx[n,c,i] += dy[n,c,i] s[c]^-0.75
+// - 1.5 a x[n,c,i] sum over the 9 channels c' around c of dy[n,c',i] x[n,c',i] s[c']^-1.75, where
+// s[c] = 1 + a * sum of x[n,c',i]^2 over the same channels, a = 1e-4 / 9 (spec section 5)
 //
 //   x   f32[n, c, plane]  read
 //   dy  f32[n, c, plane]  read
 //   dx  f32[n, c, plane]  update  every element added to once
 //
-// One invocation per item and position, channels along y, as `lrn`. Twin: src/kernels/nn/lrn_backward.rs. Snippets: lrn.
+// One invocation per item and position, channels along y, like `lrn`. Twin: src/kernels/nn/lrn_backward.rs.
+// Snippets: lrn.
 
 struct LrnBackward {
     n: u32,

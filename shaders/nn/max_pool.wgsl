@@ -1,10 +1,12 @@
-// max_pool: y[n,c,i,j] = max of x[n,c, 2 i .. 2 i + K, 2 j .. 2 j + K], ceil mode: a window may stick out, only existing elements count (spec 2)
+// max_pool: y[n,c,i,j] = max of x[n,c, 2 i .. 2 i + K, 2 j .. 2 j + K], ceil mode: a window may extend past
+// the edge, where only existing elements count (spec 2)
 //
 //   x       f32[n, c, x_plane]   read
 //   levels  Level[levels]        read   tiles of 2 x 2 outputs
 //   y       f32[n, c, y_plane]   write  every element written once
 //
-// K is 2 or 3. One invocation per item and tile, channels along y. Twin: src/kernels/nn/max_pool.rs. Snippets: levels.
+// K is 2 or 3. One invocation per item and tile, channels along y. Twin: src/kernels/nn/max_pool.rs.
+// Snippets: levels.
 
 override K: u32;
 
@@ -23,7 +25,7 @@ struct MaxPool {
 @group(0) @binding(2) var<storage, read> levels: array<Level>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
-// The two windows' share of the row at `at`.
+// Returns the maxima of the two windows in the row at `at`.
 fn row(at: u32, j: vec4u, last: u32) -> vec2f {
     let left = max(x[at + j.x], x[at + j.y]);
     let right = max(x[at + j.z], x[at + j.w]);
@@ -39,7 +41,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let level = level_of(tile, p.levels);
     let i = (tile - level.tile) / level.columns * 2u;
     let j = (tile - level.tile) % level.columns * 2u;
-    // Held inside the level, what sticks out repeats an element of its window; a window outside is dropped below.
+    // Positions outside the level are clamped, which repeats an element of the window; windows outside the
+    // level are dropped below.
     let rows = min(vec4u(2u * i) + vec4u(0u, 1u, 2u, 3u), vec4u(level.x_h - 1u)) * level.x_w;
     let columns = min(vec4u(2u * j) + vec4u(0u, 1u, 2u, 3u), vec4u(level.x_w - 1u));
     let last = min(2u * j + 4u, level.x_w - 1u);

@@ -1,7 +1,7 @@
 // multiply: y[n,c,i] = scale * x[n,c,i] * factor[n,c], or factor[n,i], or factor[n,c,i]
 //
 //   x       f32[n, c, plane]  read
-//   factor  f32[n, c], [n, plane] or [n, c, plane]  read  by `over`
+//   factor  f32[n, c], [n, plane] or [n, c, plane]  read  shape selected by `over`
 //   y       f32[n, c, plane]  write  every element written once
 //
 // One invocation per element. Twin: src/kernels/nn/multiply.rs. Snippets: grid, broadcast.

@@ -1,14 +1,14 @@
-// multiply_sum: dfactor[n,c] += scale * sum over i of x[n,c,i] * dy[n,c,i]; or dfactor[n,i], over c; or
-// dfactor[n,c,i], of one term
+// multiply_sum: dfactor[n,c] += scale * sum over i of x[n,c,i] * dy[n,c,i]; or dfactor[n,i], summed over c;
+// or dfactor[n,c,i], a single term
 //
 //   x        f32[n, c, plane]  read
 //   dy       f32[n, c, plane]  read
-//   dfactor  f32[n, c], [n, plane] or [n, c, plane]  update  every element added to once, by `over`
+//   dfactor  f32[n, c], [n, plane] or [n, c, plane]  update  shape by `over`; each element added to once
 //
 // One invocation per element of dfactor. Twin: src/kernels/nn/multiply_sum.rs. Snippets: grid.
 
 struct MultiplySum {
-    outer: u32, // elements of dfactor are [outer, inner], those of x [outer, terms, inner]
+    outer: u32, // dfactor has elements [outer, inner], x and dy have [outer, terms, inner]
     terms: u32,
     inner: u32,
     scale: f32,

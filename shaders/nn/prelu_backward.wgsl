@@ -6,8 +6,8 @@
 //   dx      f32[n, c, plane]  write    every element written once
 //   dslope  f32[c, slabs]     write    partial sums, for `reduce`
 //
-// One invocation per slab and channel; a slab is every `slabs`-th place of the channel, all items end to end, so that neighbours read
-// neighbours. Twin: src/kernels/nn/prelu_backward.rs.
+// One invocation per slab and channel; a slab is every `slabs`-th place of the channel, over all items in
+// sequence, so that adjacent invocations read adjacent elements. Twin: src/kernels/nn/prelu_backward.rs.
 
 struct PreluBackward {
     n: u32,

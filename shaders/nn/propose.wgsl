@@ -1,13 +1,15 @@
-// propose: P-Net's last layers in one (spec 2.1): convolution to 32 channels and PReLU, 1 x 1 heads, softmax, and which cells pass
+// propose: the last layers of P-Net, fused (spec 2.1): convolution to 32 channels and PReLU, 1 x 1 heads,
+// softmax, and the count of cells that pass
 //
 //   x           f32[images, c, x_plane]    read     activations
 //   parameters  vec4f[1300]                uniform  see below; unused ones are zero
 //   levels      Level[levels]              read     tiles of 6 x 1 cells
-//   heads       f32[images, 5, cells]      write    face probability, four box offsets; every element written once
-//   counts      u32[images, blocks]        write    cells that reach the threshold, of each workgroup; the top bit says that a probability was NaN
+//   heads       f32[images, 5, cells]      write    face probability, four box offsets; each written once
+//   counts      u32[images, blocks]        write    cells over the threshold per workgroup; top bit: a NaN
 //
-// Parameters as nn/conv packs them: weights [2, c, 3, 3, 16], bias [32], slope [32], the heads' weights [32, 16] (six are used) and bias [16].
-// One invocation per tile, images along y: a workgroup is a block of cells in order. Twin: src/kernels/nn/propose.rs. Snippets: levels, probability.
+// Parameters as packed for nn/conv: weights [2, c, 3, 3, 16], bias [32], slope [32], the heads'
+// weights [32, 16] (six are used) and bias [16]. One invocation per tile, images along y: a workgroup is a
+// block of cells in order. Twin: src/kernels/nn/propose.rs. Snippets: levels, probability.
 
 struct Propose {
     images: u32,
@@ -20,7 +22,7 @@ struct Propose {
     threshold: f32,
 }
 
-// Eight neighbours of a row; 16 channels of six neighbouring cells; the two used quads of the heads.
+// Eight adjacent elements of a row; 16 channels of six adjacent cells; the two used quads of the heads.
 struct Line { a: f32, b: f32, c: f32, d: f32, e: f32, f: f32, g: f32, h: f32 }
 struct Cells { a: mat4x4f, b: mat4x4f, c: mat4x4f, d: mat4x4f, e: mat4x4f, f: mat4x4f }
 struct Head { first: vec4f, second: vec4f }
@@ -52,7 +54,7 @@ fn taps(s: Cells, l: Line, at: u32) -> Cells {
     );
 }
 
-// Four channels into the heads, whose weights start at `at`.
+// Adds four channels to the heads, whose weights start at `at`.
 fn four(h: Head, sums: vec4f, slope: vec4f, at: u32) -> Head {
     let v = select(slope * sums, sums, sums > vec4f(0.0));
     return Head(
@@ -61,7 +63,7 @@ fn four(h: Head, sums: vec4f, slope: vec4f, at: u32) -> Head {
     );
 }
 
-// One cell: its heads are written, and it counts 1 if it passes, 65536 if its probability is NaN.
+// Writes the heads of one cell. Returns 1 if the cell passes, 65536 if its probability is NaN, otherwise 0.
 fn verdict(low: mat4x4f, high: mat4x4f, at: u32) -> u32 {
     let weight = p.c * 72u + 16u;
     let l = sixteen(weight - 8u);
@@ -86,7 +88,8 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) block
     let level = level_of(tile, p.levels);
     let row = (tile - level.tile) / level.columns;
     let column = (tile - level.tile) % level.columns * 6u;
-    // A tile may stick out of its level: its columns are held inside, its results are dropped below.
+    // A tile may extend past its level: its columns are clamped, and results beyond the level are dropped
+    // below.
     let j = min(vec4u(column) + vec4u(0u, 1u, 2u, 3u), vec4u(level.x_w - 1u));
     let k = min(vec4u(column) + vec4u(4u, 5u, 6u, 7u), vec4u(level.x_w - 1u));
     let start = sixteen(p.c * 72u);

@@ -1,4 +1,4 @@
-// unit_rows_backward: dx[n] += (dy[n] - x[n] (x[n] . dy[n]) / |x[n]|^2) / |x[n]|; of rows shorter than
+// unit_rows_backward: dx[n] += (dy[n] - x[n] (x[n] . dy[n]) / |x[n]|^2) / |x[n]|; for rows shorter than
 // epsilon dx[n] += dy[n] / epsilon
 //
 //   x   f32[n, c]  read

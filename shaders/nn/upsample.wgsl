@@ -4,8 +4,8 @@
 //   x  f32[n, c, h, w]    read
 //   y  f32[n, c, 2h, 2w]  write  every element written once
 //
-// Along a side, output i lies a quarter from element i / 2, on the side of the neighbour that has a quarter
-// of the weight. One invocation per element of y. Twin: src/kernels/nn/upsample.rs. Snippets: grid.
+// Along each axis, output i lies a quarter of an element from element i / 2, towards the neighbour, which has
+// a quarter of the weight. One invocation per element of y. Twin: src/kernels/nn/upsample.rs. Snippets: grid.
 
 struct Upsample {
     planes: u32,
@@ -17,7 +17,7 @@ struct Upsample {
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 
-// The neighbour on the far side of output i, held inside.
+// Returns the neighbour towards which output i lies, clamped to the input.
 fn neighbour(i: u32, size: u32) -> u32 {
     if i % 2u == 1u { return min(i / 2u + 1u, size - 1u); }
     return max(i / 2u, 1u) - 1u;

@@ -1,4 +1,4 @@
-// upsample_backward: dx[n,c,i,j] += sum of weight * dy over the outputs that x[n,c,i,j] has a part in, at
+// upsample_backward: dx[n,c,i,j] += sum of weight * dy over the outputs to which x[n,c,i,j] contributes, at
 // most 4 x 4
 //
 //   dy  f32[n, c, 2h, 2w]  read
@@ -16,8 +16,8 @@ struct UpsampleBackward {
 @group(0) @binding(1) var<storage, read> dy: array<f32>;
 @group(0) @binding(2) var<storage, read_write> dx: array<f32>;
 
-// Part of element i in output o, which is one of 2 i - 1 to 2 i + 2: the first and the last output are the
-// element at the edge.
+// Returns the weight of element i in output o, which is one of 2 i - 1 to 2 i + 2. The first and the last
+// output equal the element at the edge.
 fn weight(o: u32, i: u32, size: u32) -> f32 {
     let near = o / 2u == i;
     if o == 0u || o == 2u * size - 1u { return select(0.0, 1.0, near); }

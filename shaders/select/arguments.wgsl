@@ -4,7 +4,8 @@
 //   steps     Row[rows]               read
 //   sizes     vec4u[rows]             write  workgroups x, y, 1, then the number of items itself
 //
-// One invocation per row. With one image the settle kernel does it. Twin: src/kernels/select/arguments.rs. Snippets: counter, rows.
+// One invocation per row. With one image the settle kernel does this instead.
+// Twin: src/kernels/select/arguments.rs. Snippets: counter, rows.
 
 struct Arguments {
     images: u32,

@@ -1,17 +1,17 @@
-// decode: P-Net's cells over the threshold become candidates, in order of cells (spec 3.3)
+// decode: turns the cells of P-Net that reach the threshold into candidates, in order of cells (spec 3.3)
 //
-//   heads       f32[images, 5, cells]         read    by the propose kernel: probability, four box offsets
-//   counts      u32[images, blocks]           read    by the propose kernel: cells over the threshold of each block; top bit: a NaN
-//   bands       Band[bands]                   read    where cells lie
-//   corners     vec2f[]                       read    left and right edge of every column of a level, then top and bottom of every row
+//   heads       f32[images, 5, cells]         read    from the propose kernel: probability, four box offsets
+//   counts      u32[images, blocks]           read    from the propose kernel: hits per block; top bit: a NaN
+//   bands       Band[bands]                   read    positions of the cells
+//   corners     vec2f[]                       read    left, right per column of a level; top, bottom per row
 //   before      Counter[images]               read    candidates of earlier passes
 //   candidates  Candidate[images, capacity]   update  those that fit, each written once
 //   keep        u32[images, capacity]         update  1 for each of them
-//   counters    Counter[lists, images]        update  that of `list`: held (at most `capacity`), wanted, and whether a NaN was seen
+//   counters    Counter[lists, images]        update  entry `list`: held, at most `capacity`; wanted; fault
 //
-// One workgroup per block of 64 tiles of up to six neighbouring cells, images along y. A candidate's place is the number before its block
-// plus its rank inside. The corners come from the host, where (2c + 1) / s is divided in f64.
-// Twin: src/kernels/select/decode.rs. Snippets: boxes, counter.
+// One workgroup per block of 64 tiles of up to six adjacent cells, images along y. A candidate's place is the
+// number of candidates before its block plus its rank within the block. The corners come from the host, where
+// (2c + 1) / s is divided in f64. Twin: src/kernels/select/decode.rs. Snippets: boxes, counter.
 
 struct Decode {
     images: u32,
@@ -32,7 +32,7 @@ struct Band {
     row: u32,     // row of the level that the band starts with
     tag: u32,     // level
     columns: u32, // first entry of `corners` for the level's columns
-    rows: u32,    // first entry for its rows
+    rows: u32,    // first entry of `corners` for the level's rows
 }
 
 @group(0) @binding(0) var<uniform> p: Decode;
@@ -45,11 +45,12 @@ struct Band {
 @group(0) @binding(7) var<storage, read_write> keep: array<u32>;
 @group(0) @binding(8) var<storage, read_write> counters: array<Counter>;
 
-var<workgroup> earlier: array<vec2u, 64>; // hits of earlier blocks and NaNs of all that an invocation saw
+var<workgroup> earlier: array<vec2u, 64>; // per invocation: hits of earlier blocks, and NaNs of all blocks
 var<workgroup> ranks: array<u32, 64>;     // hits of each tile
 
 fn hit(at: u32) -> bool {
-    // By bits, which order as probabilities do: no compiler may take liberties. A NaN lies above 1.
+    // Compared by bits, which order like the probabilities, so that compilers cannot change the result. A NaN
+    // compares above 1.
     let score = bitcast<u32>(heads[at]);
     return score >= bitcast<u32>(p.threshold) && score <= 0x3f800000u;
 }

@@ -1,8 +1,8 @@
-// faces: the final list in image space: pixel edges, score, landmarks (spec 3.1, 3.5)
+// faces: converts the final list to image space: pixel edges, score, landmarks (spec 3.1, 3.5)
 //
 //   found      Candidate[images, capacity]  read    refined, after the last NMS, best first
 //   counters   Counter[lists, images]       read
-//   crops      Candidate[images, rows]      read    O-Net's input boxes; found[i].tag is a row of it
+//   crops      Candidate[images, rows]      read    O-Net's input boxes; found[i].tag is the index of a row
 //   landmarks  f32[images, rows, 10]        read    x0..x4, y0..y4 in units of the input box
 //   faces      f32[images, capacity, 16]    update  x1, y1, x2, y2, score, x0..x4, y0..y4, 0 of every face
 //

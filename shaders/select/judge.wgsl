@@ -1,17 +1,18 @@
-// judge: the last layers of a net over its crops, and its verdict (spec 2.2, 2.3, 3.5): dense layer and PReLU, linear heads, softmax;
-// probability, offsets and landmarks go into the list
+// judge: the last layers of a net over its crops, fused with the decision (spec 2.2, 2.3, 3.5): dense layer
+// and PReLU, linear heads, softmax; writes probability, offsets and landmarks to the list
 //
 //   x           f32[n, inputs]                read     activations of crops first..
-//   weight      vec4f[inputs, quads]          read     of the dense layer, as nn/dense packs them
-//   parameters  vec4f[1280]                   uniform  bias [quads], slope [quads], weights of the heads [hidden, outs], their bias [outs]
+//   weight      vec4f[inputs, quads]          read     weights of the dense layer, packed as for nn/dense
+//   parameters  vec4f[1280]                   uniform  bias, slope [quads]; heads [hidden, outs], bias [outs]
 //   candidates  Candidate[images, capacity]   read     the crops' boxes
 //   counters    Counter[lists, images]        read
 //   mirrored    f32[images, capacity, 10]     read     landmarks of mirrored crops, used with `mirror`
-//   scored      Candidate[images, capacity]   update   score, offsets, tag = place in the list; corners as they were, or moved with `regress`
-//   keep        u32[images, capacity]         update   1 over the threshold, 0 not (or a box without area), 2 NaN
-//   landmarks   f32[images, capacity, 10]     update   x0..x4, y0..y4 in units of the box, if there are 16 outputs
+//   scored      Candidate[images, capacity]   update   score, offsets, tag = place; moved if `regress`
+//   keep        u32[images, capacity]         update   1: passes; 0: does not, or has no area; 2: NaN
+//   landmarks   f32[images, capacity, 10]     update   x0..x4, y0..y4 in units of the box, with 16 outputs
 //
-// One workgroup per 8 crops. Twin: src/kernels/select/judge.rs. Snippets: layers, images, boxes, counter, probability.
+// One workgroup per 8 crops. Twin: src/kernels/select/judge.rs.
+// Snippets: layers, images, boxes, counter, probability.
 
 struct Judge {
     images: u32,
@@ -20,7 +21,7 @@ struct Judge {
     n: u32,
     first: u32,
     inputs: u32,
-    quads: u32,  // of hidden values: 2, 4, 8, 16, 32 or 64
+    quads: u32,  // quads of hidden values: 2, 4, 8, 16, 32 or 64
     outs: u32,   // quads of outputs: 2, or 4 with landmarks
     mirror: u32,
     regress: u32,
@@ -41,7 +42,7 @@ struct Judge {
 fn landmark(at: u32, k: u32, own: vec2f, partner: u32) {
     var point = own;
     if p.mirror == 1u {
-        // In the mirror left and right change places.
+        // A mirrored crop swaps left and right.
         point = (point + vec2f(1.0 - mirrored[at + partner], mirrored[at + 5u + partner])) * 0.5;
     }
     landmarks[at + k] = point.x;

@@ -1,13 +1,15 @@
-// rank: order of the kept candidates by falling score, ties by place (spec 3.4), and which later ones each would suppress
+// rank: ranks the kept candidates by descending score, ties by place (spec 3.4), and finds the later ones
+// that each would suppress
 //
-//   candidates  Candidate[images, capacity]    read    with `same_tag` in order of tags
-//   keep        u32[images, capacity]          read    1 takes part
+//   candidates  Candidate[images, capacity]    read    in order of tags with `same_tag`
+//   keep        u32[images, capacity]          read    1: takes part
 //   counters    Counter[lists, images]         read
-//   order       u32[images, capacity]          update  places of those that take part, best first; with `same_tag` within each tag's places
-//   rows        u32[images, capacity, words]   update  bit j of row i: i comes before j and overlaps it too much
+//   order       u32[images, capacity]          update  their places, best first; per tag with `same_tag`
+//   rows        u32[images, capacity, words]   update  bit j of row i: i is ranked before j and suppresses it
 //
-// One invocation per candidate, images along y. Its rank is the number of those before it, so no two write the same place and no order of
-// execution shows. With `same_tag` candidates of different tags do not meet. Twin: src/kernels/select/rank.rs. Snippets: boxes, counter.
+// One invocation per candidate, images along y. Its rank is the number of candidates before it, so no two
+// invocations write the same place and the result does not depend on the order of execution. With `same_tag`,
+// candidates of different tags are not compared. Twin: src/kernels/select/rank.rs. Snippets: boxes, counter.
 
 struct Rank {
     images: u32,
@@ -15,7 +17,7 @@ struct Rank {
     words: u32, // ceil(capacity / 32)
     list: u32,
     threshold: f32,
-    smaller: u32,  // overlap relative to the smaller box instead of the union
+    smaller: u32,  // 1: overlap relative to the smaller box instead of the union
     same_tag: u32,
 }
 
@@ -26,7 +28,7 @@ struct Rank {
 @group(0) @binding(4) var<storage, read_write> order: array<u32>;
 @group(0) @binding(5) var<storage, read_write> rows: array<u32>;
 
-// First place, of `length` after `start`, with a tag of at least `tag`.
+// Returns the first of `length` places after `start` whose tag is at least `tag`.
 fn place_of(tag: f32, start: u32, length: u32) -> u32 {
     var low = 0u;
     var high = length;
@@ -55,7 +57,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         var bits = 0u;
         let stop = min(w * 32u + 32u, end);
         for (var j = max(w * 32u, first); j < stop; j++) {
-            // A loop, for software adapters play both sides of a condition.
+            // A loop instead of a condition, because software adapters execute both sides of a condition.
             while j < stop && keep[start + j] != 1u { j++; }
             if j >= stop { break; }
             let score = candidates[start + j].score;

@@ -1,14 +1,14 @@
-// settle: NMS over a ranked list (spec 3.4); those kept become the next list, moved by their regression and squared if a net will look at
-// them, and their number the dispatch sizes of that net
+// settle: NMS over a ranked list (spec 3.4); kept candidates become the next list, moved by their regression
+// and squared if a net processes them next; their number gives the dispatch sizes of that net
 //
 //   candidates  Candidate[images, capacity]    read
-//   keep        u32[images, capacity]          read    1 took part in the ranking, 2 has a NaN for a score
-//   order       u32[images, capacity]          read    by the rank kernel
-//   rows        u32[images, capacity, words]   read    by the rank kernel
+//   keep        u32[images, capacity]          read    1: took part in the ranking, 2: the score is NaN
+//   order       u32[images, capacity]          read    from the rank kernel
+//   rows        u32[images, capacity, words]   read    from the rank kernel
 //   steps       Row[steps]                     read    counted steps
 //   settled     Candidate[images, room]        update  best first
-//   counters    Counter[lists, images]         update  of the ranked (`middle`) and of the settled (`to`), from that of `list`
-//   sizes       vec4u[steps]                   update  with one image: workgroups x, y, 1 of each step, then the number of items
+//   counters    Counter[lists, images]         update  `middle` (ranked) and `to` (settled), from `list`
+//   sizes       vec4u[steps]                   update  with one image: workgroups x, y, 1 of each step, items
 //
 // One workgroup per image. Twin: src/kernels/select/settle.rs. Snippets: greedy, boxes, counter, rows.
 
@@ -35,7 +35,7 @@ struct Settle {
 @group(0) @binding(7) var<storage, read_write> counters: array<Counter>;
 @group(0) @binding(8) var<storage, read_write> sizes: array<vec4u>;
 
-var<workgroup> sums: array<vec2u, 256>; // ranked ones and NaNs that an invocation saw
+var<workgroup> sums: array<vec2u, 256>; // per invocation: ranked candidates and NaNs
 var<workgroup> all: vec2u;
 
 fn refined(candidate: Candidate) -> Candidate {
@@ -46,7 +46,7 @@ fn refined(candidate: Candidate) -> Candidate {
     let side = b.zw - b.xy;
     let longest = max(side.x, side.y);
     let corner = b.xy + (side - longest) * 0.5;
-    // Far corners hold within what an integer and a frame can express.
+    // Corners far away are clamped to values that are exact as integers.
     c.corners = trunc(clamp(vec4f(corner, corner + longest), vec4f(-1048576.0), vec4f(1048576.0)));
     return c;
 }

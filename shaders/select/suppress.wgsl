@@ -1,12 +1,14 @@
-// suppress: NMS among candidates of one tag, all of which took part in the ranking (spec 3.3): clears the flags of those that are suppressed
+// suppress: NMS among candidates of the same tag, all of which took part in the ranking (spec 3.3): clears
+// the flags of those that are suppressed
 //
 //   candidates  Candidate[images, capacity]    read    in order of tags
 //   counters    Counter[lists, images]         read
-//   order       u32[images, capacity]          read    by the rank kernel
-//   rows        u32[images, capacity, words]   read    by the rank kernel
-//   keep        u32[images, capacity]          update  1 kept, 0 suppressed
+//   order       u32[images, capacity]          read    from the rank kernel
+//   rows        u32[images, capacity, words]   read    from the rank kernel
+//   keep        u32[images, capacity]          update  1: kept, 0: suppressed
 //
-// One workgroup per tag, images along y. Twin: src/kernels/select/suppress.rs. Snippets: greedy, boxes, counter.
+// One workgroup per tag, images along y. Twin: src/kernels/select/suppress.rs.
+// Snippets: greedy, boxes, counter.
 
 struct Suppress {
     images: u32,
@@ -29,7 +31,7 @@ var<workgroup> bounds: array<u32, 2>;
 fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) workgroup: vec3u) {
     let start = workgroup.y * p.capacity;
     if lane < 2u {
-        // First place with this tag, or with the next.
+        // First place with this tag, or with the next tag.
         let tag = f32(workgroup.x + lane);
         var low = 0u;
         var high = min(counters[p.list * p.images + workgroup.y].held, p.capacity);

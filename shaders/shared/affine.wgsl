@@ -1,4 +1,4 @@
-// Normalization of a channel with its scale, shift and PReLU, as nn/channel_affine writes it.
+// Normalization of a channel with its scale, shift and PReLU, as written by nn/channel_affine.
 
 struct Affine {
     mean: f32,
@@ -10,5 +10,5 @@ struct Affine {
 
 fn normalized(a: Affine, x: f32) -> f32 { return (x - a.mean) * a.inverse; }
 
-// What goes into PReLU.
+// Returns the input of PReLU.
 fn scaled(a: Affine, normal: f32) -> f32 { return normal * a.scale + a.shift; }

@@ -1,4 +1,4 @@
-// Which element of a factor goes with which of an activation: the kernel's `p` has `c`, `plane` and `over`.
+// Maps elements of an activation to those of a factor: the kernel's `p` has `c`, `plane` and `over`.
 
 const CHANNELS: u32 = 1u; // factor[n, c], the same at all places of a channel
 const PLACES: u32 = 2u;   // factor[n, plane], the same for all channels; 0: factor[n, c, plane]

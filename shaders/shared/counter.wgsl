@@ -1,4 +1,4 @@
-// How many candidates a list holds, how many there would have been, and whether a NaN was met on the way.
+// Number of candidates in a list, number that an unbounded list would hold, and whether a NaN was found.
 struct Counter {
     held: u32,
     wanted: u32,

@@ -1,9 +1,10 @@
-// Greedy NMS by a workgroup of 256 over a ranked list: the kernel binds `rows` and `order`, as the rank kernel wrote them. 32 candidates
-// at a time: one invocation settles them among themselves, then all mark what the kept ones suppress. No barrier per kept candidate.
+// Greedy NMS by a workgroup of 256 over a ranked list: the kernel binds `rows` and `order`, as written by the
+// rank kernel. Processes 32 candidates at a time: one invocation decides among them, then all invocations
+// mark what the kept ones suppress. This needs no barrier per kept candidate.
 
-var<workgroup> gone: array<u32, 512>;   // by place: suppressed by a kept one
-var<workgroup> members: array<u32, 32>; // places of the 32 at hand
-var<workgroup> own: array<u32, 32>;     // later members that each suppresses; its own bit if it is gone itself
+var<workgroup> gone: array<u32, 512>;   // by place: suppressed by a kept candidate
+var<workgroup> members: array<u32, 32>; // places of the current 32
+var<workgroup> own: array<u32, 32>;     // later members that each suppresses; own bit if suppressed itself
 var<workgroup> kept: u32;
 
 fn nobody_gone(lane: u32) {
@@ -12,8 +13,8 @@ fn nobody_gone(lane: u32) {
     workgroupBarrier();
 }
 
-// Settles `count` candidates from `at` in `order`; bit k says that the k-th of them is kept. Rows start at `first_row` and count from `low`
-// to `high`, words of `words` a row.
+// Decides on `count` candidates starting at `at` in `order`; bit k of the result is set if the k-th of them
+// is kept. Rows start at `first_row`, have `words` words each, and are used from word `low` to word `high`.
 fn keepers(lane: u32, at: u32, count: u32, first_row: u32, words: u32, low: u32, high: u32) -> u32 {
     if lane < count { members[lane] = order[at + lane]; }
     workgroupBarrier();

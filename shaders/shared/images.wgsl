@@ -1,6 +1,7 @@
-// Items of several images in a row: the kernel binds `counters: array<Counter>`, each image's list has `counters[list * images + image].held`.
+// Items counted over several images in sequence: the kernel binds `counters: array<Counter>`; the list of an
+// image has `counters[list * images + image].held` items.
 
-// Image and place in its list of item number `item`.
+// Returns the image of item number `item` and its place in that image's list.
 fn image_of(item: u32, list: u32, images: u32) -> vec2u {
     var place = item;
     var image = 0u;

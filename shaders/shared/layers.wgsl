@@ -1,13 +1,16 @@
-// Two dense layers by a workgroup of 128 over the 8 items from `item` on, the first with PReLU: the kernel binds `x: [n, inputs]`, `weight` of
-// the first as nn/dense packs it, and `parameters`: its bias [quads] and slope [quads], weights of the second [hidden, outs] and their bias
-// [outs], in quads. An invocation sums eight hidden values of all 8 items over a share of the inputs; shares are added in order.
+// Two dense layers, the first with PReLU, by a workgroup of 128 over the 8 items starting at `item`. The
+// kernel binds `x: [n, inputs]`, `weight` of the first layer, packed as for nn/dense, and `parameters`, in
+// quads: bias [quads] and slope [quads] of the first layer, weights [hidden, outs] and bias [outs] of the
+// second. An invocation sums eight hidden values of all 8 items over a share of the inputs; shares are added
+// in order.
 
 var<workgroup> hidden: array<vec4f, 512>; // [8, quads]
-var<workgroup> sums: array<vec4f, 512>; // sums of two items [shares, 2, quads]; in the end the outputs [8, outs]
+var<workgroup> sums: array<vec4f, 512>; // sums of two items [shares, 2, quads]; finally outputs [8, outs]
 
 fn outer(w: vec4f, x: vec4f) -> mat4x4f { return mat4x4f(w * x.x, w * x.y, w * x.z, w * x.w); }
 
-// All shares of two items' sums, the first quad and the second of each, to hidden values.
+// Adds all shares of the sums of two items, the first quad and the second quad of each, and stores the hidden
+// values.
 fn collect(lane: u32, item: u32, a: vec4f, b: vec4f, c: vec4f, d: vec4f) {
     let pairs = p.quads / 2u;
     let at = lane / pairs * 2u * p.quads + lane % pairs * 2u;

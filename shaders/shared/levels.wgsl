@@ -1,8 +1,8 @@
-// Levels of a ragged plane, as `nn::levels` lays them out: the kernel binds `levels: array<Level>`.
+// Levels of a ragged plane, as laid out by `nn::Level::table`: the kernel binds `levels: array<Level>`.
 
 struct Level {
     tile: u32,    // first tile of this level
-    columns: u32, // tiles in a row of tiles
+    columns: u32, // number of tiles in a row of tiles
     x: u32,       // first element of the input plane
     x_h: u32,
     x_w: u32,
@@ -11,7 +11,8 @@ struct Level {
     y_w: u32,
 }
 
-// The level that holds `tile`; there are at most a few dozen, and the first hold most tiles.
+// Returns the level that contains `tile`. There are at most a few dozen levels, and the first ones hold most
+// tiles.
 fn level_of(tile: u32, count: u32) -> Level {
     var i = 0u;
     while i + 1u < count && tile >= levels[i + 1u].tile { i++; }

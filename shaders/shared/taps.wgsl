@@ -2,7 +2,7 @@
 
 struct Taps {
     first: u32, // first input element with a weight
-    last: u32,  // last one
+    last: u32,  // last input element with a weight
     start: u32, // area: left end of the output element in units of 1/out input elements; bilinear: weight of `last` in units of 1/(2 out)
     area: bool,
 }
@@ -18,13 +18,13 @@ fn taps(i: u32, size: u32, out: u32, bilinear: u32) -> Taps {
     return Taps(first, first + 1u, position % (2u * out), false);
 }
 
-// Weight of input element j, a whole number.
+// Returns the weight of input element j, an integer.
 fn tap_weight(t: Taps, j: u32, size: u32, out: u32) -> f32 {
     if t.area { return f32(min(t.start + size, (j + 1u) * out) - max(t.start, j * out)); }
     return f32(select(2u * out - t.start, t.start, j > t.first));
 }
 
-// Sum of all weights of an output element.
+// Returns the sum of all weights of an output element.
 fn tap_total(t: Taps, size: u32, out: u32) -> f32 {
     return f32(select(2u * out, size, t.area));
 }

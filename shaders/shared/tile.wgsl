@@ -1,8 +1,9 @@
-// Rows of taps over four neighbouring places in 16 channels: the kernel binds `weight: array<vec4f>`, 16 channels a tap, and overrides `K`.
+// Rows of taps over four adjacent outputs in 16 channels: the kernel binds `weight: array<vec4f>`, 16
+// channels per tap, and overrides `K`.
 
-// Six neighbours of a row.
+// Six adjacent elements of a row.
 struct Line { a: f32, b: f32, c: f32, d: f32, e: f32, f: f32 }
-// Sums of 16 channels of four neighbouring outputs.
+// Sums of 16 channels of four adjacent outputs.
 struct Sums { a: mat4x4f, b: mat4x4f, c: mat4x4f, d: mat4x4f }
 
 fn tap(at: u32, a: f32, b: f32, c: f32, d: f32, sums: Sums) -> Sums {

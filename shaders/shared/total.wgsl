@@ -1,4 +1,4 @@
-// Sums over a workgroup of 64 invocations, added pairwise; every invocation must call it.
+// Sums over a workgroup of 64 invocations, added pairwise; every invocation must call the function.
 
 var<workgroup> totals: array<f32, 64>;
 

@@ -1,23 +1,23 @@
-// Windows of pools, rows and columns alike. Window i covers the elements from floor((i step - pad) / parts)
-// up to, not including, ceil((i step - pad + span) / parts), as far as there are any. Sliding windows have 1
-// part; of k adaptive bins over `size` elements the step and the span are `size` and the parts are k.
+// Windows of pooling layers, for rows and for columns. Window i covers the existing elements from
+// floor((i step - pad) / parts) up to, not including, ceil((i step - pad + span) / parts). Sliding windows
+// have parts = 1; k adaptive bins over `size` elements have step = span = `size` and parts = k.
 
 struct Windows {
     x: vec2u,    // rows and columns of the input
-    y: vec2u,    // of the output: windows
-    step: vec2u, // from window to window
-    span: vec2u, // of a window
+    y: vec2u,    // rows and columns of the output, one per window
+    step: vec2u, // distance between windows
+    span: vec2u, // size of a window
     n: u32,
     c: u32,
     pad: u32,
     parts: u32,
 }
 
-// First element of window i, and the end of it.
+// First element of window i, and the end of the window.
 fn window_start(i: u32, step: u32) -> u32 { return (max(i * step, p.pad) - p.pad) / p.parts; }
 fn window_end(i: u32, step: u32, span: u32, size: u32) -> u32 { return min((i * step + span - p.pad + p.parts - 1u) / p.parts, size); }
 
-// First window that covers element `at`, and the end of them.
+// First window that covers element `at`, and the end of those windows.
 fn first_window(at: u32, step: u32, span: u32) -> u32 {
     let reach = at * p.parts + p.pad;
     if reach < span { return 0u; }

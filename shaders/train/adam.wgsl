@@ -1,14 +1,16 @@
-// adam: m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; value -= rate * (m / c1) / (sqrt(v / c2) + eps) (Kingma and Ba 2015, algorithm 1)
+// adam: m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; value -= rate * (m / c1) / (sqrt(v / c2) + eps)
+// (Kingma and Ba 2015, algorithm 1)
 //
 //   gradient  f32[len]  read
 //   schedule  u32[8]    read     words 2 to 4, floats: rate, c1 = 1 - b1^t, c2 = 1 - b2^t
-//   status    u32[4]    read     nothing is updated once a fault is known
+//   status    u32[4]    read     nothing is updated after a fault
 //   value     f32[len]  update
 //   m         f32[len]  update   first moment
 //   v         f32[len]  update   second moment
 //
-// Weight decay: added to the gradient (Adam), or if `decoupled` taken off the value by rate * decay (AdamW, Loshchilov and Hutter 2019).
-// One invocation per element. Twin: src/kernels/train/adam.rs. Snippets: grid.
+// Weight decay is added to the gradient (Adam), or with `decoupled` subtracted from the value as rate * decay
+// * value (AdamW, Loshchilov and Hutter 2019). One invocation per element. Twin: src/kernels/train/adam.rs.
+// Snippets: grid.
 
 struct Adam {
     len: u32,

@@ -1,4 +1,4 @@
-// clear: x[i] = 0: gradients accumulate, so they start at zero in every step
+// clear: x[i] = 0: gradients accumulate, so they are cleared in every step
 //
 //   x  f32[len]  write
 //

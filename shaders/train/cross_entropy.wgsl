@@ -1,12 +1,13 @@
-// cross_entropy: loss[n] = t log(t / p) + (1 - t) log((1 - t) / (1 - p)), p the softmax of the class logits; 0 without the task (spec 4.3)
+// cross_entropy: loss[n] = t log(t / p) + (1 - t) log((1 - t) / (1 - p)), where p is the softmax of the class
+// logits; 0 without the task (spec 4.3)
 //
-//   y       f32[n, outputs]  read     logits of background and face come first
+//   y       f32[n, outputs]  read     the logits of background and face come first
 //   kinds   u32[n]           read     bit 0: the sample has the task
-//   faces   f32[n]           read     t, the probability that should come out: 1 or 0, or between by a teacher
-//   figures f32[rows, n]     update   rows 0 and `right` are written: the loss, and 1 for samples told right
+//   faces   f32[n]           read     t, the target probability: 1 or 0, or in between if given by a teacher
+//   figures f32[rows, n]     update   rows 0 and `right`: the loss, and 1 for correctly classified samples
 //
-// -log(1 - p) and -log(p) without overflow, less the entropy of t, which is 0 for t of 0 and 1. One invocation per sample.
-// Twin: src/kernels/train/cross_entropy.rs.
+// Computes -log(1 - p) and -log(p) without overflow, less the entropy of t, which is 0 for t of 0 and 1. One
+// invocation per sample. Twin: src/kernels/train/cross_entropy.rs.
 
 struct CrossEntropy {
     n: u32,
@@ -20,7 +21,7 @@ struct CrossEntropy {
 @group(0) @binding(3) var<storage, read> faces: array<f32>;
 @group(0) @binding(4) var<storage, read_write> figures: array<f32>;
 
-// t log(t), which goes to 0 with t.
+// Returns t log(t), which goes to 0 with t.
 fn entropy(t: f32) -> f32 {
     return select(t * log(max(t, 1e-30)), 0.0, t <= 0.0);
 }

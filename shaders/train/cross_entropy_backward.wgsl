@@ -1,8 +1,8 @@
 // cross_entropy_backward: dy[n,k] += scale[n] * (softmax_k - t_k), t_1 = t, t_0 = 1 - t (spec 4.4)
 //
 //   y       f32[n, outputs]  read
-//   faces   f32[n]           read     t, the probability that should come out
-//   scales  f32[rows, n]     read     row 0, by `mine`: exactly 0 for samples without gradient
+//   faces   f32[n]           read     t, the target probability
+//   scales  f32[rows, n]     read     row 0, from `mine`: exactly 0 for samples without gradient
 //   dy      f32[n, outputs]  update   outputs 0 and 1
 //
 // One invocation per sample. Twin: src/kernels/train/cross_entropy_backward.rs.
@@ -25,7 +25,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     if scale == 0.0 { return; }
     let at = id.x * p.outputs;
     let difference = y[at + 1u] - y[at];
-    // Both probabilities by the small exponential: no cancellation near 0.
+    // Both probabilities are computed from the small exponential, which avoids cancellation near 0.
     let e = exp(-abs(difference));
     let face = select(e, 1.0, difference > 0.0) / (1.0 + e);
     let other = select(1.0, e, difference > 0.0) / (1.0 + e);

@@ -1,13 +1,13 @@
-// mine: scale[n] = weight / K for the K = max(1, floor(keep * N)) hardest of the N samples that have the task, exactly 0 for the others
-// (spec 4.4)
+// mine: scale[n] = weight / K for the K = max(1, floor(keep * N)) samples of largest loss among the N that
+// have the task, exactly 0 for the others (spec 4.4)
 //
 //   losses  f32[tasks, n]      read
 //   kinds   u32[n]             read    bit `task`: the sample has the task
-//   rules   vec2u[tasks]       read    hundredths of a per cent that are kept, an integer, so that every device finds the same K; weight, a float
-//   scales  f32[tasks + 1, n]  write   the last row has 1 for samples of the first task, kept or not, and 0 for the others
+//   rules   vec2u[tasks]       read    fraction to keep, an integer in ten-thousandths; weight, a float
+//   scales  f32[tasks + 1, n]  write   last row: 1 for samples of the first task, kept or not; else 0
 //
-// One invocation per task and sample counts the samples before it: those with a larger loss, and those with an equal loss and a smaller
-// index. Twin: src/kernels/train/mine.rs.
+// One invocation per task and sample counts the samples before it: those with a larger loss, and those with
+// an equal loss and a smaller index. Twin: src/kernels/train/mine.rs.
 
 struct Mine {
     n: u32,
@@ -32,7 +32,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let loss = losses[at];
     var pool = vec4u(0u);
     var before = vec4u(0u);
-    // Four samples at a time, so that their loads are under way together; those beyond the last repeat it, without a task.
+    // Four samples at a time, so that their loads overlap; those beyond the last repeat it, without a task.
     for (var i = 0u; i < p.n; i += 4u) {
         let all = vec4u(i) + vec4u(0u, 1u, 2u, 3u);
         let j = min(all, vec4u(p.n - 1u));

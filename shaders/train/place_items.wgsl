@@ -1,4 +1,5 @@
-// place_items: whole[r, first + i] = part[r, i], words as they are: rows of a micro-batch into those of the whole batch
+// place_items: whole[r, first + i] = part[r, i], copied word by word: rows of a micro-batch into those of the
+// whole batch
 //
 //   part      u32[rows, n]    read
 //   schedule  u32[8]          read     word 5: first item

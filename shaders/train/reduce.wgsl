@@ -1,16 +1,17 @@
 // reduce: sum[e] += sum over s of partial[e * element + s * slab], in the same order in every run
 //
-//   partial  f32[len, slabs] or [slabs, len]  read     by the strides `element` and `slab`
+//   partial  f32[len, slabs] or [slabs, len]  read     layout given by the strides `element` and `slab`
 //   sum      f32[len]                         update   every element added to once
 //
-// 16 elements and 16 invocations for each a workgroup: each sums every 16th slab, then the sums are added pairwise.
+// A workgroup computes 16 elements with 16 invocations each: every invocation sums every 16th slab, then the
+// sums are added pairwise.
 // Twin: src/kernels/train/reduce.rs. Snippets: grid.
 
 struct Reduce {
     len: u32,
     slabs: u32,
-    element: u32, // from one element to the next
-    slab: u32,    // from one slab to the next
+    element: u32, // stride from one element to the next
+    slab: u32,    // stride from one slab to the next
 }
 
 @group(0) @binding(0) var<uniform> p: Reduce;

@@ -1,9 +1,9 @@
-// running_statistics: running = (1 - momentum) * running + momentum * batch, the variance unbiased: batch
-// variance * unbiased
+// running_statistics: running = (1 - momentum) * running + momentum * batch, where the variance of the batch
+// is multiplied by `unbiased`
 //
 //   mean              f32[c]  read     of the batch
 //   variance          f32[c]  read     of the batch, biased
-//   status            u32[4]  read     nothing is updated once a fault is known
+//   status            u32[4]  read     nothing is updated after a fault
 //   running_mean      f32[c]  update
 //   running_variance  f32[c]  update
 //
@@ -12,7 +12,7 @@
 struct RunningStatistics {
     c: u32,
     momentum: f32,
-    unbiased: f32, // M / (M - 1) for M elements a channel
+    unbiased: f32, // M / (M - 1) for M elements per channel
 }
 
 @group(0) @binding(0) var<uniform> p: RunningStatistics;

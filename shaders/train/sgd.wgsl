@@ -2,7 +2,7 @@
 //
 //   gradient  f32[len]  read
 //   schedule  u32[8]    read     word 2, a float: rate
-//   status    u32[4]    read     nothing is updated once a fault is known
+//   status    u32[4]    read     nothing is updated after a fault
 //   value     f32[len]  update
 //   m         f32[len]  update   velocity
 //

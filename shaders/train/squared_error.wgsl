@@ -2,7 +2,7 @@
 //
 //   y        f32[n, outputs]  read
 //   kinds    u32[n]           read     bit `task`: the sample has the task
-//   targets  f32[n, 14]       read     box, then landmarks; the task's begin at `target_first`
+//   targets  f32[n, 14]       read     box, then landmarks; those of the task begin at `target_first`
 //   figures  f32[rows, n]        update   row `task` is written
 //
 // One invocation per sample. Twin: src/kernels/train/squared_error.rs.

@@ -1,9 +1,9 @@
 // squared_error_backward: dy[n, first + k] += 2 * scale[n] * (y[n, first + k] - target[n, k]) (spec 4.4)
 //
 //   y        f32[n, outputs]  read
-//   targets  f32[n, 14]       read     box, then landmarks; the task's begin at `target_first`
-//   scales   f32[rows, n]     read     row `task`, by `mine`: exactly 0 for samples without gradient
-//   dy       f32[n, outputs]  update   `count` outputs from `first` on
+//   targets  f32[n, 14]       read     box, then landmarks; those of the task begin at `target_first`
+//   scales   f32[rows, n]     read     row `task`, from `mine`: exactly 0 for samples without gradient
+//   dy       f32[n, outputs]  update   `count` outputs starting at `first`
 //
 // One invocation per sample. Twin: src/kernels/train/squared_error_backward.rs.
 

@@ -1,11 +1,12 @@
-// squares: sums of the squares of ranges of an arena of gradients, each in 32 shares, into the rows of a list
+// squares: sums of squares over ranges of an arena of gradients, each split into 32 shares, written to rows
+// of a list
 //
 //   gradients  f32[len]              read
-//   ranges     u32[rows, 2]          read     first element and elements
+//   ranges     u32[rows, 2]          read     first element and length of each range
 //   norms      f32[first + rows, 32] update   the last `rows` are written
 //
-// One workgroup per range and share, which has every 32nd block of 256 elements: each invocation sums one element of each block, then the
-// sums are added pairwise. Twin: src/kernels/train/squares.rs.
+// One workgroup per range and share; a share is every 32nd block of 256 elements. Each invocation sums one
+// element of each block, then the sums are added pairwise. Twin: src/kernels/train/squares.rs.
 
 struct Squares {
     len: u32,

@@ -1,16 +1,17 @@
-// summary: what the host wants to know of a step: an entry of a ring, and whether anything was NaN or infinite
+// summary: summarizes a step for the host: an entry of a ring buffer, and the first NaN or infinity
 //
 //   figures   f32[_, n]             read
 //   counted   f32[_, n]             read     not 0 for samples that a figure counts
-//   rows      Figure[rows]          read     which row of both each figure of the entry is of
-//   norms     f32[norms, 32]        read     shares of squared gradient norms, by `squares`
+//   rows      Figure[rows]          read     rows of `figures` and `counted` for each figure of the entry
+//   norms     f32[norms, 32]        read     shares of squared gradient norms, from `squares`
 //   schedule  u32[8]                read     word 0: step
 //   ring      f32[ring, 2 + 2 rows] update   entry `step % ring`
-//   status    u32[4]                update   [fault, step, place, 0]: written by the first step that has a fault
+//   status    u32[4]                update   [fault, step, place, 0]: written by the first step with a fault
 //
-// An entry: step, gradient norm, then of each figure its sum over the samples that it counts, and their number. A fault is 1 for a figure,
-// whose row is its place, 2 for a gradient, whose index among the norms is. One workgroup: each invocation sums every 256th sample or norm,
-// then the sums are added pairwise. Twin: src/kernels/train/summary.rs.
+// An entry holds the step, the gradient norm, and for each figure its sum over the samples that it counts,
+// and their number. Fault 1 is a figure, whose place is its row; fault 2 is a gradient, whose place is its
+// index among the norms. One workgroup: each invocation sums every 256th sample or norm, then the sums are
+// added pairwise. Twin: src/kernels/train/summary.rs.
 
 struct Summary {
     n: u32,
@@ -33,9 +34,9 @@ struct Figure {
 @group(0) @binding(6) var<storage, read_write> ring: array<f32>;
 @group(0) @binding(7) var<storage, read_write> status: array<u32>;
 
-// Sum and number of a figure, or sum of squared norms.
+// Sum and count of a figure, or sum of squared norms.
 var<workgroup> sums: array<vec2f, 256>;
-// 1 if a figure is broken; the first gradient that is.
+// 1 if a figure is not finite; the first gradient that is not finite.
 var<workgroup> places: array<u32, 256>;
 
 @compute @workgroup_size(256)
@@ -67,7 +68,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
         var whole = 0.0;
         for (var share = 0u; share < 32u; share++) { whole += norms[i * 32u + share]; }
         squares += whole;
-        // Counted from the end, so that the first is the largest.
+        // Counted from the end, so that the maximum is the first.
         if broken(whole) { first = max(first, p.norms - i); }
     }
     add_up(lane, vec2f(squares, 0.0), first);
@@ -81,7 +82,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     status[2] = place;
 }
 
-// Leaves the sum of all lanes' `sum` and the largest `mark` in the first elements.
+// Leaves the sum of `sum` and the maximum of `mark` over all lanes in the first elements.
 fn add_up(lane: u32, sum: vec2f, mark: u32) {
     sums[lane] = sum;
     places[lane] = mark;
@@ -95,7 +96,7 @@ fn add_up(lane: u32, sum: vec2f, mark: u32) {
     workgroupBarrier();
 }
 
-// By its bits: compilers may take it for granted that no number is NaN.
+// Tests the bits, because compilers may assume that no number is NaN.
 fn broken(x: f32) -> bool {
     return (bitcast<u32>(x) & 0x7f800000u) == 0x7f800000u;
 }

@@ -1,4 +1,5 @@
-// take_items: part[r, i] = whole[r, first + i], words as they are: rows of a micro-batch out of those of the whole batch
+// take_items: part[r, i] = whole[r, first + i], copied word by word: rows of a micro-batch out of those of
+// the whole batch
 //
 //   whole     u32[rows, all]  read
 //   schedule  u32[8]          read    word 5: first item

@@ -1,6 +1,6 @@
 // unpack: x[n,c,i] = (byte c of rgba[n,i] - 127.5) / 128 (spec 1)
 //
-//   rgba  u32[n, plane]     read    one pixel a word, red lowest; alpha is ignored
+//   rgba  u32[n, plane]     read    one word per pixel, red in the low byte; alpha is ignored
 //   x     f32[n, 3, plane]  write   every element written once
 //
 // One invocation per pixel, colours along y. Twin: src/kernels/train/unpack.rs.

@@ -1,4 +1,4 @@
-//! One engine against the twin: the first step and element that differ.
+//! Comparison of an engine with the twin, up to the first step and element that differ.
 
 use crate::engine::{EngineError, Session};
 use crate::record::{Access, Element, Recording};
@@ -6,34 +6,35 @@ use crate::record::{Access, Element, Recording};
 /// An element that differs by more than its tolerance.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Difference {
-    /// Position of the step in the recording.
+    /// Index of the step in the recording.
     pub step: usize,
-    /// Its kernel.
+    /// Name of the step's kernel.
     pub kernel: &'static str,
     /// Label of the slot that differs.
     pub slot: String,
-    /// Element of that slot.
+    /// Index of the element in that slot.
     pub element: usize,
-    /// What the engine computed (integers as numbers).
+    /// Value computed by the engine, with integers as numbers.
     pub got: f64,
-    /// What the twin computes from the same inputs.
+    /// Value computed by the twin from the same inputs.
     pub want: f64,
-    /// How far they may lie apart.
+    /// Largest difference allowed.
     pub tolerance: f32,
 }
 
 /// Result of [`replay`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Replay {
-    /// The first difference, if there is one.
+    /// The first difference, if any.
     pub first: Option<Difference>,
-    /// Steps compared.
+    /// Number of steps compared.
     pub steps: usize,
-    /// Largest share of its tolerance that any float used, 0 where all are equal.
+    /// Largest error relative to its tolerance over all floats; 0 if all are equal.
     pub worst: f64,
 }
 
-/// Index of the first element of `got` that is not within `tolerance` of `want`; a NaN on either side differs.
+/// Returns the index of the first element of `got` that is not within `tolerance` of `want`. A NaN on either
+/// side counts as different.
 pub fn first_difference(got: &[f32], want: &[f32], tolerance: f32) -> Option<usize> {
     if got.len() != want.len() {
         return Some(got.len().min(want.len()));
@@ -44,7 +45,8 @@ pub fn first_difference(got: &[f32], want: &[f32], tolerance: f32) -> Option<usi
     })
 }
 
-/// Plays `session` step by step; after each, the twin computes the same step from the *engine's own* inputs. Stops at the first difference.
+/// Plays `session` step by step. After each step the twin computes the same step from the *engine's own*
+/// inputs. Stops at the first difference.
 ///
 /// # Errors
 ///
@@ -74,7 +76,8 @@ fn bound(session: &Session, index: usize, wanted: impl Fn(Access) -> bool) -> Re
     step.bound().filter(|(_, binding)| wanted(binding.access)).map(|(slot, _)| session.peek(slot)).collect()
 }
 
-/// The twin of one step over `before` (every binding's contents before it), against `after` (the written ones after it).
+/// Runs the twin on one step with `before`, the contents of every binding before the step, and compares the
+/// result with `after`, the written bindings after it.
 fn diff_step(
     recording: &Recording,
     index: usize,
@@ -94,7 +97,8 @@ fn diff_step(
     let each = step.kernel.apart().unwrap_or_else(|| vec![0; sizes.len()]);
     let targets = step.bound().zip(sizes).zip(each).filter(|(((_, b), _), _)| b.access != Access::Read);
     for (((((slot, binding), size), each), got), want) in targets.zip(after).zip(&written) {
-        // Of a counted step the items that exist count; of a partly written slot also what must stay.
+        // In a counted step only the items that exist are compared; in a partly written slot, the elements
+        // that must stay unchanged as well.
         let len = match (binding.access, step.counted) {
             (Access::Update, Some(_)) if each > 0 => each * items as usize,
             (Access::Update, _) => want.len(),

@@ -1,4 +1,4 @@
-//! The two engines that run on the host: the twin plays references, the CPU engine native kernels.
+//! The two engines that run on the host: the twin runs reference bodies, the CPU engine native ones.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,23 +8,25 @@ use rayon::prelude::*;
 use super::memory::{Layout, Place};
 use crate::record::{Access, Recording, Role, Slot, Step};
 
-/// Which body of a kernel to run.
+/// The kernel body to run.
 #[derive(Debug, Clone)]
 pub enum Body {
-    /// The scalar specification.
+    /// The scalar reference.
     Reference,
-    /// The fast one, on the threads of a pool, or of rayon's own.
+    /// The native body, on the threads of a given pool or of rayon's own.
     Native(Option<Arc<rayon::ThreadPool>>),
 }
 
-/// Elements of a cache line, at which every slot starts.
+/// Number of elements in a cache line; every slot starts at a multiple of it.
 const LINE: usize = 16;
-/// Most bindings that a kernel has.
+/// Largest number of bindings of a kernel.
 const BINDINGS: usize = 8;
-/// Items that go through a run of steps together, at most: what they hold between steps stays in a core's cache.
+/// Largest number of items that pass through a run of steps together, so that intermediate results stay in a
+/// core's cache.
 const TOGETHER: usize = 8;
 
-/// A slot's elements. Pages that are never reached are never touched.
+/// Elements of a buffer, aligned to a cache line. They start as zeroed pages, which take no memory until they
+/// are accessed.
 #[derive(Debug, Default)]
 struct Memory {
     data: Vec<f32>,
@@ -48,20 +50,22 @@ impl Memory {
     }
 }
 
-/// Steps whose items can be computed apart from each other: some items go through all of them before others do.
+/// A run of steps whose items are independent of each other: a few items pass through all steps before the
+/// next ones do.
 #[derive(Debug)]
 struct StepRun {
     steps: Range<usize>,
-    /// Of each step and binding, the elements of an item.
+    /// Number of elements per item, for each binding of each step.
     each: Vec<Vec<usize>>,
-    /// Slots that the run reads, with the elements of an item.
+    /// Slots that the run reads, each with the number of elements per item.
     read: Vec<(usize, usize)>,
-    /// Slots that the run writes, likewise.
+    /// Slots that the run writes, each with the number of elements per item.
     written: Vec<(usize, usize)>,
 }
 
 impl StepRun {
-    /// The steps of `recording` from `first` on and before `end` that are one run; at least the first, if its items can be computed apart.
+    /// Returns the longest run that starts with step `first` and ends before `end`, or `None` if the items of
+    /// that step are not independent.
     fn from(recording: &Recording, first: usize, end: usize) -> Option<Self> {
         let mut run = Self { steps: first..first, each: Vec::new(), read: Vec::new(), written: Vec::new() };
         let like = &recording.steps()[first];
@@ -80,7 +84,8 @@ impl StepRun {
         (!run.each.is_empty()).then_some(run)
     }
 
-    /// Whether `step` touches what the run writes, and writes what the run touches, item by item only, in the same way.
+    /// Returns whether `step` can join the run: where the step and the run touch the same slot and one of
+    /// them writes it, both must access it item by item with the same size.
     fn allows(&self, recording: &Recording, step: &Step, each: &[usize]) -> bool {
         step.bound().zip(each).all(|((slot, binding), &each)| {
             let apart = |other: usize| recording.root(Slot(other)) != recording.root(slot);
@@ -91,8 +96,8 @@ impl StepRun {
         })
     }
 
-    /// The steps of `recording` cut into runs and single steps, part by part: the run that a step begins, and the steps played as one with
-    /// each.
+    /// Divides the steps of `recording`, part by part, into runs and single steps. Returns for every step the
+    /// run that starts with it, and the range of steps that are played together with it.
     fn all(recording: &Recording) -> (Vec<Option<Self>>, Vec<Range<usize>>) {
         let count = recording.steps().len();
         let mut ends: Vec<usize> = recording.parts().iter().flat_map(|part| [part.steps.start, part.steps.end]).chain([count]).collect();
@@ -111,19 +116,19 @@ impl StepRun {
     }
 }
 
-/// A recording with its memory.
+/// A recording with its memory on the host.
 #[derive(Debug)]
 pub struct HostSession {
     body: Body,
     layout: Layout,
-    /// By buffer.
+    /// One entry per buffer.
     memory: Vec<Memory>,
-    /// The run that starts with a step.
+    /// One entry per step: the run that starts with it.
     runs: Vec<Option<StepRun>>,
 }
 
 impl HostSession {
-    /// Allocates every buffer, zeroed but for the constants.
+    /// Allocates every buffer. Constants get their contents, all other slots are zero.
     pub fn new(recording: &Recording, body: Body) -> Self {
         let (runs, together) = match body {
             Body::Native(_) => StepRun::all(recording),
@@ -140,24 +145,24 @@ impl HostSession {
         session
     }
 
-    /// Elements that all slots take together.
+    /// Returns the total number of elements of all buffers.
     pub fn elements(&self) -> usize {
         self.layout.elements()
     }
 
-    /// Elements of `slot`.
+    /// Returns the elements of `slot`.
     pub fn slot(&self, slot: Slot) -> &[f32] {
         let Place { buffer, start, len } = self.layout.place(slot);
         &self.memory[buffer].get()[start..start + len]
     }
 
-    /// Elements of `slot`, to be written.
+    /// Returns the elements of `slot`, mutably.
     pub fn slot_mut(&mut self, slot: Slot) -> &mut [f32] {
         let Place { buffer, start, len } = self.layout.place(slot);
         &mut self.memory[buffer].get_mut()[start..start + len]
     }
 
-    /// Takes the buffers of `slots` out, each once.
+    /// Removes the buffers of `slots` from the session, each once.
     fn take(&mut self, slots: impl Iterator<Item = Slot>) -> Vec<(usize, Memory)> {
         let mut buffers: Vec<usize> = slots.map(|slot| self.layout.place(slot).buffer).collect();
         buffers.sort_unstable();
@@ -185,12 +190,13 @@ impl HostSession {
         while next < steps.end {
             let step = &recording.steps()[next];
             let items = self.items(step);
-            // A play that begins inside a run goes step by step.
+            // A play that begins inside a run is executed step by step.
             match self.runs[next].take() {
                 Some(run) => {
                     let end = run.steps.end.min(steps.end);
                     let steps = &recording.steps()[next..end];
-                    // Steps of one count have the same items, so this is but a check of the recording.
+                    // Steps with the same count have the same items, so this only guards against a faulty
+                    // recording.
                     let same = steps.iter().take_while(|step| self.items(step) == items).count();
                     self.play_run(&steps[..same], &run, items as usize);
                     self.runs[next] = Some(run);
@@ -204,7 +210,7 @@ impl HostSession {
         }
     }
 
-    /// One step over all items.
+    /// Plays one step on all items.
     fn play_whole(&mut self, step: &Step) {
         let items = self.items(step);
         let written: Vec<Slot> = step.bound().filter(|(_, binding)| binding.access != Access::Read).map(|(slot, _)| slot).collect();
@@ -220,7 +226,7 @@ impl HostSession {
         self.put_back(taken);
     }
 
-    /// Some items at a time through all steps, on all threads.
+    /// Passes a few items at a time through all steps, on all threads.
     fn play_run(&mut self, steps: &[Step], run: &StepRun, items: usize) {
         let threads = rayon::current_num_threads();
         let together = if threads > 1 { items.div_ceil(4 * threads).clamp(1, TOGETHER) } else { TOGETHER };
@@ -244,7 +250,7 @@ impl HostSession {
         self.put_back(taken);
     }
 
-    /// One step over some items; `parts` are their elements of the slots that the run writes.
+    /// Plays one step on some items; `parts` holds their elements in the slots that the run writes.
     fn play_part(&self, step: &Step, each: &[usize], run: &StepRun, items: Range<usize>, parts: &mut [&mut [f32]]) {
         let mut write: [&mut [f32]; BINDINGS] = Default::default();
         let mut read: [&[f32]; BINDINGS] = [&[]; BINDINGS];
@@ -272,13 +278,14 @@ impl HostSession {
         }
     }
 
-    /// Items that `step` works on: counted on the device or fixed.
+    /// Returns the number of items that `step` processes: counted on the device, or fixed.
     pub fn items(&self, step: &Step) -> u32 {
         step.counted.map_or_else(|| step.kernel.work().most(), |c| self.slot(c.slot)[c.index * 4 + 3].to_bits())
     }
 }
 
-/// The elements at `places`, no two of which meet, in buffers that were taken out; in the order of `places`.
+/// Returns the elements at `places`, which must not overlap, from the buffers in `taken`, in the order of
+/// `places`.
 fn views<'m>(taken: &'m mut [(usize, Memory)], places: &[Place]) -> Vec<&'m mut [f32]> {
     let mut order: Vec<usize> = (0..places.len()).collect();
     order.sort_by_key(|&i| places[i].start);

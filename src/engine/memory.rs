@@ -1,30 +1,31 @@
-//! Where the slots of a recording lie: ranges in their arenas, and scratch of different lives in the same buffer.
+//! Memory layout of a recording: slots are ranges in their arenas, and scratch slots with disjoint lifetimes
+//! share buffers.
 
 use std::ops::Range;
 
 use crate::record::{Access, Recording, Role, Slot};
 
-/// Where a slot's elements are.
+/// Position of a slot's elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
-    /// Which buffer.
+    /// Index of the buffer.
     pub buffer: usize,
-    /// Its first element there.
+    /// First element in that buffer.
     pub start: usize,
-    /// Elements.
+    /// Number of elements.
     pub len: usize,
 }
 
-/// The buffers of a recording and the place of every slot.
+/// The buffers of a recording and the position of every slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
-    /// Elements of each buffer.
+    /// Number of elements of each buffer.
     pub buffers: Vec<usize>,
-    /// By slot.
+    /// One entry per slot.
     places: Vec<Place>,
 }
 
-/// Steps from the first to the last that touches a slot, in the order of play.
+/// Lifetime of a slot: from the first to the last step that touches it, in order of play.
 #[derive(Debug, Clone, Copy)]
 struct Life {
     first: usize,
@@ -32,21 +33,21 @@ struct Life {
 }
 
 impl Layout {
-    /// The layout of `recording` on an engine that plays the steps of `together(i)` as one with step `i`: what any of them touches lives
-    /// through all of them.
+    /// Computes the layout of `recording` for an engine that plays the steps of `together(i)` as one with
+    /// step `i`, so that every slot touched by any of them is live during all of them.
     pub fn of(recording: &Recording, together: impl Fn(usize) -> Range<usize>) -> Self {
         let lives = lives(recording, together);
         let mut layout = Self { buffers: Vec::new(), places: Vec::new() };
-        // Last steps of the scratch slots in a buffer; `None` for a buffer that is one slot's alone.
+        // Lifetimes of the scratch slots in each buffer; `None` for a buffer that belongs to one slot.
         let mut shared: Vec<Option<Vec<Life>>> = Vec::new();
         for (info, life) in recording.slots().iter().zip(&lives) {
             if info.range.is_some() {
-                // Its place is known when its arena's is.
+                // Set below, once the position of its arena is known.
                 layout.places.push(Place { buffer: usize::MAX, start: 0, len: info.len });
                 continue;
             }
             let free = |life: Life, lives: &[Life]| lives.iter().all(|other| life.last < other.first || other.last < life.first);
-            // Of the buffers that are free, the one that grows or wastes least.
+            // Of the free buffers, takes the one whose size is closest.
             let found = life.and_then(|life| {
                 let candidates = (0..shared.len()).filter(|&i| shared[i].as_ref().is_some_and(|lives| free(life, lives)));
                 candidates.min_by_key(|&i| (layout.buffers[i].abs_diff(info.len), i))
@@ -70,18 +71,19 @@ impl Layout {
         layout
     }
 
-    /// Where `slot` is.
+    /// Returns the position of `slot`.
     pub fn place(&self, slot: Slot) -> Place {
         self.places[slot.index()]
     }
 
-    /// Elements of all buffers.
+    /// Returns the total number of elements of all buffers.
     pub fn elements(&self) -> usize {
         self.buffers.iter().sum()
     }
 }
 
-/// The life of every slot that may share its memory: scratch that one part alone uses, and writes before it reads.
+/// Returns the lifetime of every slot that may share its memory: scratch that only one part uses, and that is
+/// written before it is read.
 fn lives(recording: &Recording, together: impl Fn(usize) -> Range<usize>) -> Vec<Option<Life>> {
     let part = |step: usize| recording.parts().iter().position(|part| part.steps.contains(&step));
     let mut lives: Vec<Option<(Life, bool)>> = vec![None; recording.slots().len()];
@@ -113,7 +115,7 @@ mod tests {
     use crate::record::{Binding, Kernel, Work};
 
     crate::uniform! {
-        /// Stands for any kernel that reads a slot and writes another.
+        /// A stand-in for any kernel that reads one slot and writes another.
         pub struct Any { len: u32 }
     }
 
@@ -139,7 +141,7 @@ mod tests {
         Layout::of(recording, |i| i..i + 1)
     }
 
-    /// A chain of copies through scratch slots of these sizes.
+    /// Records a chain of copies through scratch slots of these sizes.
     fn chain(recording: &mut Recording, from: Slot, sizes: &[usize]) -> Vec<Slot> {
         let mut slots = vec![from];
         for (i, &size) in sizes.iter().enumerate() {
@@ -160,7 +162,7 @@ mod tests {
         assert_ne!(place(1), place(2));
         assert_eq!((place(1), place(2)), (place(3), place(4)));
         assert_eq!(layout.elements(), 12);
-        // Played as one, all of them live at once.
+        // When played as one, all of them are live at once.
         assert_eq!(Layout::of(&recording, |_| 0..4).elements(), 20);
     }
 

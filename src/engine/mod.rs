@@ -1,4 +1,5 @@
-//! Engines play recordings: the GPU engine as one submission, the CPU engine with native kernels, the twin with the references.
+//! Engines play recordings: the GPU engine as one submission, the CPU engine with native kernels, the twin
+//! with the references.
 
 pub mod compare;
 pub mod gpu;
@@ -20,17 +21,18 @@ use crate::record::{DeviceFacts, Part, Recording, Slot, State, StateError};
 pub use crate::simd::Simd;
 use crate::tensor::Tensor;
 
-/// Which device to run on. Parsed from `auto`, `gpu`, `cpu`, `twin`, a backend (`vulkan`, `metal`, `dx12`, `gl`) or part of an adapter's name.
+/// The device to run on. Parsed from `auto`, `gpu`, `cpu`, `twin`, a backend (`vulkan`, `metal`, `dx12`,
+/// `gl`) or part of an adapter's name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Device {
-    /// A hardware GPU if there is one, else the CPU engine.
+    /// A hardware GPU if there is one, otherwise the CPU engine.
     #[default]
     Auto,
-    /// The best adapter, a software one if there is no other.
+    /// The best adapter, which may be a software adapter if there is no other.
     Gpu,
     /// The native CPU engine.
     Cpu,
-    /// The scalar reference of every kernel: slow, exact.
+    /// The scalar reference of every kernel: slow but precise.
     Twin,
     /// The best adapter of one backend.
     Backend(String),
@@ -66,78 +68,78 @@ impl fmt::Display for Device {
     }
 }
 
-/// Why an engine failed.
+/// Errors of an engine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EngineError {
-    /// No adapter fits.
+    /// No adapter matches the request.
     #[error("no GPU adapter fits {wanted:?} (present: {present}); `mtcmcn doctor` lists every adapter, `cpu` needs none")]
     NoAdapter {
-        /// What was asked for.
+        /// The device that was requested.
         wanted: String,
-        /// What there is.
+        /// The adapters that are present.
         present: String,
     },
-    /// The adapter refuses to open.
+    /// The adapter cannot be opened.
     #[error("adapter {adapter:?} did not open: {message}")]
     Open {
-        /// Which adapter.
+        /// Name of the adapter.
         adapter: String,
-        /// What the driver says.
+        /// Message from the driver.
         message: String,
     },
     /// A buffer is larger than the device allows.
     #[error("{slot} needs {bytes} bytes, the device binds at most {limit}")]
     TooLarge {
-        /// Which buffer.
+        /// Label of the slot.
         slot: String,
-        /// Its size.
+        /// Size of the slot.
         bytes: u64,
-        /// The device's limit.
+        /// Limit of the device.
         limit: u64,
     },
-    /// A kernel takes more workgroups side by side than the device starts.
+    /// A kernel needs more workgroups along one dimension than the device supports.
     #[error("{kernel} takes {groups} workgroups side by side, the device starts at most {limit}; a smaller batch may fit")]
     TooManyGroups {
-        /// Which kernel.
+        /// Name of the kernel.
         kernel: &'static str,
-        /// Along its longer dimension.
+        /// Number of workgroups along its longer dimension.
         groups: u32,
-        /// The device's limit.
+        /// Limit of the device.
         limit: u32,
     },
     /// Out of device memory.
     #[error("the device has no memory for {what}")]
     OutOfMemory {
-        /// For what.
+        /// What the memory was for.
         what: String,
     },
-    /// The device refused a shader or an object.
+    /// The device rejected a shader or another object.
     #[error("the device rejected {what}: {message}")]
     Rejected {
-        /// What it refused.
+        /// The object that was rejected.
         what: String,
-        /// What it said.
+        /// Message from the device.
         message: String,
     },
     /// The device is gone: reset, unplugged, or failed. Open a new engine.
     #[error("the GPU failed: {message}")]
     Lost {
-        /// What the driver says.
+        /// Message from the driver.
         message: String,
     },
-    /// The system gives no threads.
+    /// The system cannot start the threads.
     #[error("the CPU engine could not start {threads} threads: {message}")]
     Threads {
-        /// How many were wanted.
+        /// Number of threads requested.
         threads: usize,
-        /// What the system says.
+        /// Message from the system.
         message: String,
     },
-    /// The device did not answer.
+    /// The device did not respond in time.
     #[error("the GPU did not finish within {seconds} s")]
     Timeout {
-        /// How long it was waited for.
+        /// Time waited, in seconds.
         seconds: u64,
     },
 }
@@ -157,16 +159,18 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`EngineError::NoAdapter`] if none fits, [`EngineError::Open`] if it refuses.
+    /// [`EngineError::NoAdapter`] if no adapter matches, [`EngineError::Open`] if the adapter cannot be
+    /// opened.
     pub fn open(device: &Device) -> Result<Self, EngineError> {
         Self::open_with_threads(device, None)
     }
 
-    /// As [`Engine::open`]; where that means the CPU engine, it has `threads` threads of its own if that is given.
+    /// Opens `device` like [`Engine::open`]. If this yields the CPU engine and `threads` is given, the engine
+    /// gets that many threads of its own.
     ///
     /// # Errors
     ///
-    /// As [`Engine::open`] and [`Engine::cpu_with_threads`].
+    /// Returns the errors of [`Engine::open`] and [`Engine::cpu_with_threads`].
     pub fn open_with_threads(device: &Device, threads: Option<usize>) -> Result<Self, EngineError> {
         let cpu = || threads.map_or_else(|| Ok(Self::cpu()), Self::cpu_with_threads);
         match device {
@@ -176,28 +180,29 @@ impl Engine {
         }
     }
 
-    /// The native CPU engine on all cores: on the threads of the rayon pool that a play is started in, which is the global one if none.
+    /// Creates the native CPU engine on all cores. It uses the rayon pool in which a play is started, or else
+    /// the global pool.
     pub fn cpu() -> Self {
         Self(Inner::Host(Body::Native(None)))
     }
 
-    /// The native CPU engine on `threads` threads of its own, at least one.
+    /// Creates the native CPU engine with `threads` threads of its own, at least one.
     ///
     /// # Errors
     ///
-    /// [`EngineError::Threads`] if the system gives no more threads.
+    /// [`EngineError::Threads`] if the system cannot start the threads.
     pub fn cpu_with_threads(threads: usize) -> Result<Self, EngineError> {
         let builder = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).thread_name(|i| format!("mtcmcn {i}"));
         let pool = builder.build().map_err(|error| EngineError::Threads { threads, message: error.to_string() })?;
         Ok(Self(Inner::Host(Body::Native(Some(Arc::new(pool))))))
     }
 
-    /// The scalar reference of every kernel.
+    /// Creates the engine that runs the scalar reference of every kernel.
     pub fn twin() -> Self {
         Self(Inner::Host(Body::Reference))
     }
 
-    /// What the engine runs on, in words.
+    /// Returns a description of the device that the engine runs on.
     pub fn name(&self) -> String {
         match &self.0 {
             Inner::Gpu(gpu) => gpu.report().to_string(),
@@ -207,7 +212,7 @@ impl Engine {
         }
     }
 
-    /// The GPU beneath, if it is one.
+    /// Returns the underlying GPU, if any.
     pub fn gpu(&self) -> Option<&Gpu> {
         match &self.0 {
             Inner::Gpu(gpu) => Some(gpu),
@@ -215,12 +220,13 @@ impl Engine {
         }
     }
 
-    /// What a recording for this engine may know of it.
+    /// Returns the properties of the device that a recording may depend on.
     pub fn facts(&self) -> DeviceFacts {
         self.gpu().map_or(DeviceFacts::HOST, Gpu::facts)
     }
 
-    /// Threads of the CPU engine, 1 of the twin; `None` for a GPU, software adapters included: their threads are the driver's.
+    /// Returns the number of threads of the CPU engine, 1 for the twin, and `None` for a GPU or a software
+    /// adapter, whose threads belong to the driver.
     pub fn threads(&self) -> Option<usize> {
         match &self.0 {
             Inner::Gpu(_) => None,
@@ -231,7 +237,7 @@ impl Engine {
         }
     }
 
-    /// What was asked of the device since it was opened; all zero for the CPU engine.
+    /// Returns counters of the work submitted to the device since it was opened; all zero for the CPU engine.
     pub fn tally(&self) -> Tally {
         self.gpu().map_or_else(Tally::default, Gpu::tally)
     }
@@ -264,12 +270,12 @@ enum Player {
 /// Contents of the output slots after a play.
 pub type Outputs = Vec<(Slot, Vec<f32>)>;
 
-/// A play under way: [`Session::collect`] waits for it.
+/// A play in progress, which [`Session::collect`] waits for.
 #[derive(Debug)]
 pub enum Flight {
-    /// On a device.
+    /// The play runs on a device.
     Gpu(GpuFlight),
-    /// Over: these are its outputs.
+    /// The play has finished with these outputs.
     Landed(Outputs),
 }
 
@@ -280,16 +286,17 @@ pub struct Session {
 }
 
 impl Session {
-    /// What is played.
+    /// Returns the recording.
     pub fn recording(&self) -> &Recording {
         &self.recording
     }
 
-    /// Overwrites the start of `slot` with `bytes` (four a element) for the plays to come; of an input slot, for the next one.
+    /// Overwrites the start of `slot` with `bytes` (four per element), for all later plays; for an input
+    /// slot, for the next play only.
     ///
     /// # Panics
     ///
-    /// If `bytes` is longer than the slot.
+    /// Panics if `bytes` is longer than the slot.
     pub fn write(&mut self, slot: Slot, bytes: &[u8]) {
         assert!(bytes.len() <= self.recording.slots()[slot.index()].len * 4, "write past the end of a slot");
         match &mut self.player {
@@ -298,12 +305,12 @@ impl Session {
         }
     }
 
-    /// Lets the next play read the input `slot` from `frame` instead of a buffer of its own; `false` if that is not on the session's device
-    /// or too small, and must be written.
+    /// Makes the next play read the input `slot` from `frame` instead of a buffer of its own. Returns `false`
+    /// if the frame is on another device or too small; the slot must then be written.
     ///
     /// # Errors
     ///
-    /// [`EngineError`] if the device has no memory for it.
+    /// [`EngineError`] if the device is out of memory.
     pub fn lend(&mut self, slot: Slot, frame: &GpuFrame) -> Result<bool, EngineError> {
         match &mut self.player {
             Player::Gpu(session) => session.lend(&self.recording, slot, frame),
@@ -321,8 +328,9 @@ impl Session {
         self.collect(flight)
     }
 
-    /// Starts a play of every step. A GPU runs it while the host goes on: inputs of the next play may be written and submitted at once,
-    /// plays run in order. The engines on the host play at once.
+    /// Starts a play of every step. A GPU runs it while the host continues: inputs of the next play may be
+    /// written and submitted immediately, and plays run in order. The engines on the host finish the play
+    /// before they return.
     ///
     /// # Errors
     ///
@@ -332,7 +340,8 @@ impl Session {
         self.submit_steps(&[all])
     }
 
-    /// As [`Session::submit`], of the steps of `parts` one after the other, in one submission.
+    /// Starts a play of the steps of `parts`, one part after the other, in one submission; see
+    /// [`Session::submit`].
     ///
     /// # Errors
     ///
@@ -356,7 +365,8 @@ impl Session {
         }
     }
 
-    /// Bytes that the slots of the recording take together; plays in flight have inputs of their own beside them.
+    /// Returns the number of bytes of all slots of the recording. Plays in flight have inputs of their own in
+    /// addition.
     pub fn memory(&self) -> u64 {
         4 * match &self.player {
             Player::Gpu(session) => session.elements(),
@@ -364,7 +374,8 @@ impl Session {
         } as u64
     }
 
-    /// Every state of the recording by name, as it is after the plays so far: this is what a checkpoint keeps.
+    /// Returns every state of the recording by name, with its contents after the plays so far, as stored in a
+    /// checkpoint.
     ///
     /// # Errors
     ///
@@ -374,13 +385,13 @@ impl Session {
         self.read_as(&states)
     }
 
-    /// What slots hold, each as the tensors of a state: of gradients, for example.
+    /// Returns the contents of slots, such as gradients, each unpacked into the tensors of a state.
     ///
     /// # Errors
     ///
     /// [`EngineError`] if the device fails.
     pub fn read_as(&self, slots: &[(Slot, State)]) -> Result<BTreeMap<String, Tensor>, EngineError> {
-        // Each arena is read once.
+        // Each arena is read only once.
         let mut roots: BTreeMap<Slot, Vec<f32>> = BTreeMap::new();
         let mut all = BTreeMap::new();
         for (slot, state) in slots {
@@ -394,11 +405,11 @@ impl Session {
         Ok(all)
     }
 
-    /// Sets every state of the recording for the plays to come; tensors of other names are of no matter.
+    /// Sets every state of the recording for all later plays; tensors with other names are ignored.
     ///
     /// # Errors
     ///
-    /// [`StateError`] if one is missing or misshapen; nothing is set then.
+    /// [`StateError`] if a tensor is missing or has the wrong shape; no state is set then.
     pub fn set(&mut self, states: &BTreeMap<String, Tensor>) -> Result<(), StateError> {
         let packed = self.recording.states().map(|(slot, state)| Ok((slot, state.pack(states)?)));
         for (slot, data) in packed.collect::<Result<Vec<_>, StateError>>()? {
@@ -420,7 +431,7 @@ impl Session {
         }
     }
 
-    /// Plays only the step at `index`: for tests and `doctor`.
+    /// Plays only the step at `index`, for tests and `doctor`.
     ///
     /// # Errors
     ///
@@ -438,7 +449,7 @@ impl Session {
         }
     }
 
-    /// Contents of any slot as they are now: for tests and `doctor`.
+    /// Returns the current contents of any slot, for tests and `doctor`.
     ///
     /// # Errors
     ///

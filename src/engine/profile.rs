@@ -1,56 +1,58 @@
-//! Where the time goes: every step of a recording timed on its own, and what went over the bus.
+//! Timing of every step of a recording, and counters of the work submitted to a device.
 
 use std::time::{Duration, Instant};
 
 use super::{EngineError, Player, Session};
 
-/// Whose clock timed a step.
+/// The clock that timed a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Clock {
     /// Timestamps that the device took around the step.
     Device,
-    /// The host's clock. On a GPU without timestamps each step is then a submission of its own that the host waits for, so its time
-    /// has some 10 to 100 µs of driver in it; on the CPU engine it is exact.
+    /// The host's clock. On a GPU without timestamps each step is then a separate submission for which the
+    /// host waits, so that its time includes some 10 to 100 µs of driver overhead; on the CPU engine the time
+    /// is exact.
     Host,
 }
 
-/// One step of a play.
+/// Timing of one step of a play.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StepTime {
-    /// How long it took.
+    /// Duration of the step.
     pub time: Duration,
-    /// Items it worked on: counted on the device, or all that its kernel has.
+    /// Number of items processed: counted on the device, or all items of the kernel.
     pub items: u32,
 }
 
-/// One play of a recording, step by step.
+/// Timing of one play of a recording, step by step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
     /// One entry per step of the recording, in order.
     pub steps: Vec<StepTime>,
-    /// Whose clock.
+    /// The clock that timed the steps.
     pub clock: Clock,
 }
 
-/// What an engine has asked of its device since it was opened. Clones of an engine share one tally; the CPU engine's stays zero.
+/// Counters of the work that an engine has submitted to its device since it was opened. Clones of an engine
+/// share them; those of the CPU engine stay zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
-    /// Compute dispatches, without those that wgpu adds to check indirect arguments.
+    /// Number of compute dispatches, without those that wgpu adds to check indirect arguments.
     pub dispatches: u64,
-    /// Submissions of commands.
+    /// Number of submissions of commands.
     pub submissions: u64,
-    /// Buffers mapped and read by the host.
+    /// Number of buffers mapped and read by the host.
     pub read_backs: u64,
-    /// Bytes written to the device.
+    /// Number of bytes written to the device.
     pub bytes_up: u64,
-    /// Bytes read from it.
+    /// Number of bytes read from the device.
     pub bytes_down: u64,
 }
 
 impl std::ops::Sub for Tally {
     type Output = Self;
 
-    /// What was asked since `earlier`.
+    /// Returns the difference from the counters at an earlier time.
     fn sub(self, earlier: Self) -> Self {
         Self {
             dispatches: self.dispatches - earlier.dispatches,
@@ -63,8 +65,9 @@ impl std::ops::Sub for Tally {
 }
 
 impl Session {
-    /// Plays every step once and tells how long each took. Slower in sum than [`Session::play`], where steps overlap on a GPU and the CPU
-    /// engine takes some items through several steps while they are in cache.
+    /// Plays every step once and returns the duration of each. The sum is longer than the duration of
+    /// [`Session::play`], where steps overlap on a GPU and the CPU engine passes a few items at a time
+    /// through several steps while they are in cache.
     ///
     /// # Errors
     ///
@@ -89,8 +92,8 @@ impl Session {
         Ok(Profile { steps: steps.collect::<Result<_, _>>()?, clock })
     }
 
-    /// Plays the step at `index` `times` times over and tells how long all of them took: for steps shorter than a clock's tick. What it
-    /// reads must be there from a play before.
+    /// Plays the step at `index` `times` times and returns the total duration, for steps shorter than a clock
+    /// tick. Its inputs must have been computed by an earlier play.
     ///
     /// # Errors
     ///
@@ -109,7 +112,8 @@ impl Session {
         }
     }
 
-    /// Plays everything `times` times, one submission each, and waits only for the last, with no read-back: the wall time until then.
+    /// Plays the whole recording `times` times, one submission each, without reading back, and returns the
+    /// wall time until the last has finished.
     ///
     /// # Errors
     ///
@@ -123,7 +127,7 @@ impl Session {
         Ok(start.elapsed())
     }
 
-    /// Items that the step at `index` worked on when it was last played.
+    /// Returns the number of items that the step at `index` processed when it was last played.
     fn items(&self, index: usize) -> Result<u32, EngineError> {
         let step = &self.recording.steps()[index];
         let Some(counted) = step.counted else { return Ok(step.kernel.work().most()) };

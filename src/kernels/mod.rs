@@ -1,4 +1,5 @@
-//! The kernels: one file per WGSL stem, with its uniform, its scalar twin, its native body and the samples that tests and `doctor` play.
+//! The kernels: one file per WGSL stem, with its uniform, its scalar twin, its native body and the samples
+//! that tests and `doctor` run.
 
 pub mod canary;
 pub mod ceiling;
@@ -11,7 +12,8 @@ pub mod train;
 
 use crate::record::{Access, Kernel, Recording, Slot};
 
-/// The sources of a kernel: its own file, then the shared snippets it calls, each by stem below `shaders/`.
+/// The sources of a kernel, each named by its stem below `shaders/`: its own file, then the shared snippets
+/// that it uses.
 macro_rules! wgsl {
     ($($stem:literal),+) => {
         &[$(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $stem, ".wgsl"))),+]
@@ -19,7 +21,7 @@ macro_rules! wgsl {
 }
 pub(crate) use wgsl;
 
-/// Calls `$visit!(Kernel)` for every kernel there is: the one list of them.
+/// Calls `$visit!(Kernel)` for every kernel. This is the only list of kernels.
 #[macro_export]
 macro_rules! for_each_kernel {
     ($visit:ident) => {
@@ -103,26 +105,28 @@ macro_rules! for_each_kernel {
     };
 }
 
-/// A kernel with inputs: what tests and `doctor` compare between engine and twin.
+/// A kernel with inputs, on which tests and `doctor` compare an engine to the twin.
 #[derive(Debug, Clone)]
 pub struct Sample<K> {
     /// The kernel with its arguments.
     pub kernel: K,
-    /// Contents of its read bindings; further ones preset its updated bindings, in order, in place of noise.
+    /// Contents of the read bindings. Any further entries preset the updated bindings, in order, instead of
+    /// noise.
     pub read: Vec<Vec<f32>>,
 }
 
-/// Kernels know inputs that are worth comparing: sizes of 1, odd ones, and across workgroups.
+/// Kernels that provide sample inputs: sizes of 1, odd sizes, and sizes that span workgroups.
 pub trait Samples: Kernel + Sized + 'static {
-    /// The samples, always the same.
+    /// Returns the samples, the same ones on every call.
     fn samples() -> Vec<Sample<Self>>;
 }
 
-/// Bit pattern of a float that no kernel writes: outputs start as this NaN, so that a forgotten element shows.
+/// A value that no kernel writes: outputs start as this NaN, so that an element left unwritten is detected.
 const UNWRITTEN: f32 = f32::NAN;
 
 impl<K: Kernel + 'static> Sample<K> {
-    /// A recording of this one step, with its slots by binding. Written slots are preset to NaN, updated ones to noise.
+    /// Records this one step and returns its slots by binding. Written slots are preset to NaN, updated ones
+    /// to noise.
     pub fn record(&self) -> (Recording, Vec<(Slot, Vec<f32>)>) {
         let mut recording = Recording::new();
         let mut reads = self.read.iter();
@@ -141,12 +145,12 @@ impl<K: Kernel + 'static> Sample<K> {
     }
 }
 
-/// Integers as the words of a slot.
+/// Returns integers as the words of a slot.
 pub(crate) fn words(integers: impl IntoIterator<Item = u32>) -> Vec<f32> {
     integers.into_iter().map(f32::from_bits).collect()
 }
 
-/// Largest magnitude in a slot, 0 for an empty one.
+/// Returns the largest magnitude in a slot, or 0 if it is empty.
 pub(crate) fn largest(data: &[f32]) -> f32 {
     data.iter().fold(0.0, |most, x| most.max(x.abs()))
 }

@@ -1,43 +1,43 @@
-//! Planes that a thread takes together, where elements or planes stand alone.
+//! Grouping of planes into tasks, for kernels whose elements or planes are independent.
 
-/// Elements that are worth a task of their own.
+/// Number of elements that justify a task of their own.
 pub const BLOCK: usize = 1 << 14;
 
-/// How many planes make a task.
+/// The number of planes per task.
 #[derive(Debug, Clone, Copy)]
 pub struct Together {
     c: usize,
     planes: usize,
-    /// Elements of a plane.
+    /// Number of elements of a plane.
     pub plane: usize,
 }
 
 impl Together {
-    /// Of activations `[n, c, plane]`.
+    /// Groups the planes of activations `[n, c, plane]`.
     pub fn new(c: u32, plane: u32) -> Self {
         let plane = plane as usize;
         Self { c: c as usize, planes: (BLOCK / plane).max(1), plane }
     }
 
-    /// Elements of a task.
+    /// Returns the number of elements of a task.
     pub fn len(self) -> usize {
         self.planes * self.plane
     }
 
-    /// The plane that is number `k` of a task, over all items.
+    /// Returns the index, over all items, of plane number `k` of a task.
     pub fn at(self, task: usize, k: usize) -> usize {
         task * self.planes + k
     }
 
-    /// The channel of that plane.
+    /// Returns the channel of plane number `k` of a task.
     #[inline(always)]
     pub fn channel(self, task: usize, k: usize) -> usize {
         self.at(task, k) % self.c
     }
 }
 
-/// `Σ value(i)` for `i` below `len`: sixteen sums side by side, which vectorise, and then those; in the same
-/// order in every run.
+/// Returns `Σ value(i)` for `i` below `len`: sixteen partial sums side by side, which vectorise, are added at
+/// the end. The order is the same in every run.
 #[inline(always)]
 pub fn sum_of(len: usize, value: impl Fn(usize) -> f32) -> f32 {
     let mut sums = [0.0_f32; 16];

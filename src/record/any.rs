@@ -1,40 +1,40 @@
-//! [`Kernel`] as an object: what its constants and methods say, whatever its type.
+//! [`Kernel`] as a trait object: its constants and methods, independent of its type.
 
 use std::ops::Range;
 
 use super::{Binding, Kernel, Work};
 
-/// What engines need of a kernel, whatever its type.
+/// The interface through which engines use a kernel of any type.
 pub trait AnyKernel: Send + Sync + std::fmt::Debug {
-    /// [`Kernel::NAME`].
+    /// Returns [`Kernel::NAME`].
     fn name(&self) -> &'static str;
-    /// [`Kernel::WGSL`].
+    /// Returns [`Kernel::WGSL`].
     fn wgsl(&self) -> &'static [&'static str];
-    /// [`Kernel::WORKGROUP`].
+    /// Returns [`Kernel::WORKGROUP`].
     fn workgroup(&self) -> [u32; 3];
-    /// [`Kernel::BINDINGS`].
+    /// Returns [`Kernel::BINDINGS`].
     fn bindings(&self) -> &'static [Binding];
-    /// [`Kernel::FIELDS`].
+    /// Returns [`Kernel::FIELDS`].
     fn fields(&self) -> &'static [(&'static str, usize)];
-    /// Bytes of the uniform.
+    /// Returns the bytes of the uniform.
     fn uniform(&self) -> &[u8];
-    /// [`Kernel::work`].
+    /// Calls [`Kernel::work`].
     fn work(&self) -> Work;
-    /// [`Kernel::sizes`].
+    /// Calls [`Kernel::sizes`].
     fn sizes(&self) -> Vec<usize>;
-    /// [`Kernel::overrides`].
+    /// Calls [`Kernel::overrides`].
     fn overrides(&self) -> Vec<(&'static str, f64)>;
-    /// [`Kernel::reference`].
+    /// Calls [`Kernel::reference`].
     fn reference(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]);
-    /// [`Kernel::native`].
+    /// Calls [`Kernel::native`].
     fn native(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]);
-    /// [`Kernel::apart`].
+    /// Calls [`Kernel::apart`].
     fn apart(&self) -> Option<Vec<usize>>;
-    /// [`Kernel::native_part`].
+    /// Calls [`Kernel::native_part`].
     fn native_part(&self, items: Range<u32>, read: &[&[f32]], write: &mut [&mut [f32]]);
-    /// [`Kernel::multiply_adds`].
+    /// Calls [`Kernel::multiply_adds`].
     fn multiply_adds(&self, items: u32) -> u64;
-    /// [`Kernel::tolerance`].
+    /// Calls [`Kernel::tolerance`].
     fn tolerance(&self, read: &[&[f32]]) -> f32;
 }
 

@@ -1,19 +1,19 @@
-//! [`Kernel`]: one compute kernel with its arguments, its bindings and its work.
+//! [`Kernel`]: one compute kernel with its arguments, its bindings and its dispatch size.
 
 use std::ops::Range;
 
-/// How a kernel touches a slot.
+/// How a kernel accesses a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Reads only.
+    /// Only reads.
     Read,
-    /// Writes every element (of the items there are).
+    /// Writes every element of the items that exist.
     Write,
-    /// Writes some elements or adds to them; what it leaves alone stays.
+    /// Writes or adds to some elements; the others keep their values.
     Update,
 }
 
-/// Element type of a slot as a kernel sees it; both are four bytes.
+/// Element type of a slot as a kernel sees it; both types have four bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Element {
     /// `f32`, or vectors and structs of it.
@@ -22,14 +22,16 @@ pub enum Element {
     U32,
 }
 
-/// One storage binding of a kernel. The uniform is binding 0, these follow in order, reads first.
+/// One storage binding of a kernel. Binding 0 is the uniform; the storage bindings follow in order, reads
+/// first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Binding {
-    /// How the kernel touches it.
+    /// How the kernel accesses the slot.
     pub access: Access,
-    /// What it holds.
+    /// Element type of the slot.
     pub element: Element,
-    /// Read through a uniform binding: at most 64 KiB, and the whole buffer at once fast for all invocations.
+    /// Whether it is read through a uniform binding, which holds at most 64 KiB and is fast when all
+    /// invocations read the same elements.
     pub uniform: bool,
 }
 
@@ -54,47 +56,51 @@ impl Binding {
     pub const UPDATE_U32: Self = Self::new(Access::Update, Element::U32);
 }
 
-/// Invocations of a kernel: `per_item` for every `together` items along x, `rows` workgroups along y.
+/// Number of invocations of a kernel: `per_item` for every `together` items along x, and `rows` workgroups
+/// along y.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Work {
-    /// Invocations for `together` items.
+    /// Number of invocations for `together` items.
     pub per_item: u32,
-    /// Items that one set of invocations handles.
+    /// Number of items that one set of invocations handles.
     pub together: u32,
-    /// Most items there can be; `None` for a kernel without an item dimension, which a count on the device never shortens.
+    /// Largest number of items; `None` for a kernel without an item dimension, whose dispatch a count on the
+    /// device does not shorten.
     pub items: Option<u32>,
-    /// Workgroups along y; 0 for as many as it takes ([`Work::folded`]).
+    /// Number of workgroups along y; 0 for as many as needed ([`Work::folded`]).
     pub rows: u32,
 }
 
 impl Work {
-    /// `invocations` in one dimension.
+    /// Returns the work of `invocations` in one dimension.
     pub const fn linear(invocations: u32) -> Self {
         Self { per_item: invocations, together: 1, items: None, rows: 1 }
     }
 
-    /// `invocations` in one dimension, any number of them: past [`Work::MOST_GROUPS`] workgroups the dispatch goes on in the next row, and the
-    /// kernel takes its place from `shared/grid.wgsl`.
+    /// Returns the work of any number of `invocations` in one dimension: past [`Work::MOST_GROUPS`]
+    /// workgroups the dispatch continues in the next row, and the kernel computes its index with
+    /// `shared/grid.wgsl`.
     pub const fn folded(invocations: u32) -> Self {
         Self { rows: 0, ..Self::linear(invocations) }
     }
 
-    /// Most items there can be, 1 without an item dimension.
+    /// Returns the largest number of items, or 1 without an item dimension.
     pub fn most(self) -> u32 {
         self.items.unwrap_or(1)
     }
 
-    /// Workgroups that WebGPU promises along a dimension.
+    /// Number of workgroups along a dimension that WebGPU guarantees.
     pub const MOST_GROUPS: u32 = 65_535;
 
-    /// Workgroups of `width` invocations along x and y for `items` items.
+    /// Returns the numbers of workgroups of `width` invocations along x and y for `items` items.
     pub fn groups(self, items: u32, width: u32) -> [u32; 2] {
         let groups = (self.per_item * items.div_ceil(self.together)).div_ceil(width);
         if self.rows == 0 { [groups.min(Self::MOST_GROUPS), groups.div_ceil(Self::MOST_GROUPS)] } else { [groups, self.rows] }
     }
 }
 
-/// Declares a kernel's uniform: `repr(C)`, `Pod`, and `LAYOUT`, its fields' names and byte offsets, in one breath.
+/// Declares a kernel's uniform as a `repr(C)`, `Pod` struct with `LAYOUT`, the names and byte offsets of its
+/// fields.
 #[macro_export]
 macro_rules! uniform {
     ($(#[$meta:meta])* pub struct $name:ident { $($(#[$field_meta:meta])* $field:ident: $kind:ty),* $(,)? }) => {
@@ -111,60 +117,65 @@ macro_rules! uniform {
     };
 }
 
-/// One compute kernel with its arguments: the struct *is* the WGSL uniform.
+/// One compute kernel with its arguments. The struct *is* the WGSL uniform.
 ///
-/// Slots reach [`Kernel::reference`] as `f32` words; integers are recovered with `bytemuck::cast_slice`. For a counted step `items` is
-/// the count read from the device; elements of further items are left alone.
+/// [`Kernel::reference`] receives slots as `f32` words; integers are recovered with `bytemuck::cast_slice`.
+/// For a counted step `items` is the count read from the device; elements of further items stay unchanged.
 pub trait Kernel: bytemuck::Pod + Send + Sync + std::fmt::Debug {
     /// Stem of the WGSL file.
     const NAME: &'static str;
-    /// The kernel's source, then the shared snippets it calls.
+    /// The kernel's source, then the shared snippets that it uses.
     const WGSL: &'static [&'static str];
-    /// Invocations of a workgroup.
+    /// Size of a workgroup in invocations.
     const WORKGROUP: [u32; 3];
-    /// Storage bindings 1, 2, ...: reads first.
+    /// Storage bindings 1, 2, and so on: reads first.
     const BINDINGS: &'static [Binding];
     /// Fields of the uniform (`LAYOUT` of the [`uniform!`](crate::uniform) macro).
     const FIELDS: &'static [(&'static str, usize)];
 
-    /// How many invocations.
+    /// Returns the number of invocations.
     fn work(&self) -> Work;
 
-    /// Elements that each binding must at least have.
+    /// Returns the smallest number of elements that each binding must have.
     fn sizes(&self) -> Vec<usize>;
 
-    /// Values of WGSL `override` constants.
+    /// Returns the values of WGSL `override` constants.
     fn overrides(&self) -> Vec<(&'static str, f64)> {
         Vec::new()
     }
 
-    /// The specification: scalar, obvious, accumulating in `f64`.
+    /// Computes the kernel by its specification: scalar, obvious, accumulating in `f64`.
     fn reference(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]);
 
-    /// The same for speed, on all cores of the rayon pool it is called in. Equal to the reference within [`Kernel::tolerance`].
+    /// Computes the kernel fast, on all cores of the rayon pool in which it is called. The result equals the
+    /// reference within [`Kernel::tolerance`].
     fn native(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
         self.reference(items, read, write);
     }
 
-    /// For each binding the elements that belong to one item, 0 for what all items share; `None` if items cannot be computed apart.
+    /// Returns for each binding the number of elements that belong to one item, with 0 for data that all
+    /// items share, or `None` if items are not independent.
     ///
-    /// Where it is given, [`Kernel::native_part`] is called instead of [`Kernel::native`].
+    /// If it returns sizes, [`Kernel::native_part`] is called instead of [`Kernel::native`].
     fn apart(&self) -> Option<Vec<usize>> {
         None
     }
 
-    /// [`Kernel::native`] for some items on one thread, with the slots of [`Kernel::apart`] cut to start with the first of them.
+    /// Computes [`Kernel::native`] for some items on one thread, with the slots of [`Kernel::apart`] cut to
+    /// start with the first of these items.
     fn native_part(&self, items: Range<u32>, read: &[&[f32]], write: &mut [&mut [f32]]) {
         self.native(items.len() as u32, read, write);
     }
 
-    /// Multiplications, each with its addition, that `items` items take: by these nets are compared. 0 for kernels that mostly move data.
+    /// Returns the number of multiply-adds for `items` items, by which nets are compared, or 0 for kernels
+    /// that mostly move data.
     fn multiply_adds(&self, items: u32) -> u64 {
         let _ = items;
         0
     }
 
-    /// How far an engine's `f32` result may lie from the reference, derived from the inputs: terms summed x largest term x ε.
+    /// Returns the largest allowed difference between an engine's `f32` result and the reference, derived
+    /// from the inputs: terms summed x largest term x ε.
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         let _ = read;
         0.0

@@ -1,80 +1,81 @@
-//! [`Slot`]: a buffer of a recording, what it is for, and how tensors lie in it.
+//! [`Slot`]: a buffer of a recording, its role, and the layout of tensors in it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::tensor::Tensor;
 
-/// Handle of a buffer of four-byte elements inside one recording, or of a range of one.
+/// Handle of a buffer of four-byte elements within one recording, or of a range of such a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(pub(crate) usize);
 
 impl Slot {
-    /// Position among [`Recording::slots`](super::Recording::slots).
+    /// Returns the index among [`Recording::slots`](super::Recording::slots).
     pub fn index(self) -> usize {
         self.0
     }
 }
 
-/// What a slot is for.
+/// The role of a slot.
 #[derive(Debug, Clone)]
 pub enum Role {
-    /// Contents that never change: weights and tables.
+    /// Contents that never change, such as weights and tables.
     Constant(Arc<[f32]>),
-    /// The host writes it before every play; plays in flight have one each.
+    /// Written by the host before every play; each play in flight has its own.
     Input,
-    /// Tensors that live from play to play, which the host takes out and sets by name.
+    /// Tensors that persist from play to play, and that the host reads and sets by name.
     State(State),
-    /// Written by steps, and there until it is written again: what the host reads, and what crosses parts.
+    /// Written by steps and kept until it is written again: results for the host, and data passed between
+    /// parts.
     Result,
-    /// Of no meaning outside the part that uses it: its memory may be another's before and after.
+    /// Meaningless outside the part that uses it; other slots may use its memory before and after.
     Scratch,
 }
 
-/// What an engine must know to allocate a slot.
+/// The properties of a slot that an engine needs to allocate it.
 #[derive(Debug, Clone)]
 pub struct SlotInfo {
-    /// For people.
+    /// Label for users.
     pub label: String,
-    /// Four-byte elements.
+    /// Number of four-byte elements.
     pub len: usize,
-    /// What it is for.
+    /// Role of the slot.
     pub role: Role,
-    /// Of a range: the slot that it is in, and its first element there.
+    /// For a range, the slot that contains it, and its first element there.
     pub range: Option<(Slot, usize)>,
-    /// Some kernel reads it through a uniform binding.
+    /// Whether some kernel reads it through a uniform binding.
     pub uniform: bool,
 }
 
 impl SlotInfo {
-    /// Contents that never change.
+    /// Returns the contents of a constant, or `None` for other roles.
     pub fn constant(&self) -> Option<&Arc<[f32]>> {
         if let Role::Constant(data) = &self.role { Some(data) } else { None }
     }
 }
 
-/// A tensor by name.
+/// Name and shape of a tensor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Named {
-    /// Such as `onet.conv1.weight`.
+    /// Name, such as `onet.conv1.weight`.
     pub name: String,
-    /// Its sizes, slowest first.
+    /// Dimensions, slowest first.
     pub shape: Vec<usize>,
 }
 
-/// How a tensor lies in a slot: in the order that a kernel reads it.
+/// Layout of a tensor in a slot: the order in which a kernel reads it.
 #[derive(Debug, Clone, Copy)]
 pub struct Packing {
-    /// For people.
+    /// Name of the layout for users.
     pub name: &'static str,
-    /// The slot's elements for a tensor; padding is zero.
+    /// Converts a tensor to the slot's elements; padding is zero.
     pub pack: fn(&Tensor) -> Vec<f32>,
-    /// The tensor of a shape in a slot's elements.
+    /// Converts a slot's elements to a tensor of the given shape.
     pub unpack: fn(&[f32], &[usize]) -> Tensor,
 }
 
 impl Packing {
-    /// Row-major, without padding.
+    /// Row-major without padding.
     pub const PLAIN: Self = Self {
         name: "plain",
         pack: |tensor| tensor.data.clone(),
@@ -82,58 +83,59 @@ impl Packing {
     };
 }
 
-/// Tensors of one slot, which live from play to play: one, or several side by side along their first dimension.
+/// The tensors of one slot that persist from play to play: one, or several concatenated along their first
+/// dimension.
 #[derive(Debug, Clone)]
 pub struct State {
-    /// Each with as many rows as its own; all else is of one size.
+    /// The tensors, which may have different numbers of rows but are equal in all other dimensions.
     pub tensors: Vec<Named>,
-    /// How all of them together lie in the slot.
+    /// Layout of the concatenated tensors in the slot.
     pub packing: Packing,
 }
 
-/// A state that the host gives does not fit.
+/// Errors of a state given by the host.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StateError {
-    /// It is not there.
+    /// A tensor is missing.
     #[error("there is no tensor {name:?}; shape {want:?} is needed")]
     Missing {
-        /// Tensor.
+        /// Name of the tensor.
         name: String,
-        /// Shape needed.
+        /// Shape expected.
         want: Vec<usize>,
     },
-    /// It has another shape.
+    /// A tensor has the wrong shape.
     #[error("tensor {name:?} is {got:?}, {want:?} is needed")]
     Shape {
-        /// Tensor.
+        /// Name of the tensor.
         name: String,
         /// Shape found.
         got: Vec<usize>,
-        /// Shape needed.
+        /// Shape expected.
         want: Vec<usize>,
     },
 }
 
 impl State {
-    /// One tensor, row-major.
+    /// Creates a state of one row-major tensor.
     pub fn plain(name: impl Into<String>, shape: impl Into<Vec<usize>>) -> Self {
         Self::packed(name, shape, Packing::PLAIN)
     }
 
-    /// One tensor as `packing` has it.
+    /// Creates a state of one tensor with the given `packing`.
     pub fn packed(name: impl Into<String>, shape: impl Into<Vec<usize>>, packing: Packing) -> Self {
         Self { tensors: vec![Named { name: name.into(), shape: shape.into() }], packing }
     }
 
-    /// The same tensors, each called `prefix` and its name: moments beside what they belong to.
+    /// Returns the same tensors with `prefix` before each name, such as the moments of parameters.
     #[must_use]
     pub fn prefixed(&self, prefix: &str) -> Self {
         let tensors = self.tensors.iter().map(|Named { name, shape }| Named { name: format!("{prefix}{name}"), shape: shape.clone() });
         Self { tensors: tensors.collect(), packing: self.packing }
     }
 
-    /// Shape of all tensors side by side.
+    /// Returns the shape of the concatenated tensors.
     pub fn shape(&self) -> Vec<usize> {
         let mut shape = self.tensors.first().map_or_else(Vec::new, |first| first.shape.clone());
         if let Some(rows) = shape.first_mut() {
@@ -142,23 +144,23 @@ impl State {
         shape
     }
 
-    /// Elements of the slot.
+    /// Returns the number of elements of the slot.
     pub fn len(&self) -> usize {
         let shape = self.shape();
         let data = vec![0.0; shape.iter().product()];
         (self.packing.pack)(&Tensor { shape, data }).len()
     }
 
-    /// Whether there is nothing in it.
+    /// Returns whether the slot has no elements.
     pub fn is_empty(&self) -> bool {
         self.tensors.is_empty()
     }
 
-    /// The slot's elements for `tensors`, of which others are of no matter.
+    /// Returns the slot's elements for `tensors`; tensors with other names are ignored.
     ///
     /// # Errors
     ///
-    /// [`StateError`] if a tensor is missing or misshapen.
+    /// [`StateError`] if a tensor is missing or has the wrong shape.
     pub fn pack(&self, tensors: &BTreeMap<String, Tensor>) -> Result<Vec<f32>, StateError> {
         let mut all = Tensor { shape: self.shape(), data: Vec::new() };
         for Named { name, shape } in &self.tensors {
@@ -171,7 +173,7 @@ impl State {
         Ok((self.packing.pack)(&all))
     }
 
-    /// The tensors in a slot's elements, by name.
+    /// Returns the tensors in a slot's elements, by name.
     pub fn unpack(&self, data: &[f32]) -> Vec<(String, Tensor)> {
         let all = (self.packing.unpack)(data, &self.shape());
         let mut rest = &all.data[..];

@@ -1,4 +1,4 @@
-//! Eight lanes: AVX2 with FMA.
+//! Vectors of eight lanes: AVX2 with FMA.
 
 use std::arch::x86_64::{
     __m256, __m256i, _CMP_EQ_OQ, _CMP_GT_OQ, _mm256_add_ps, _mm256_and_ps, _mm256_and_si256, _mm256_blendv_ps, _mm256_castpd_ps,
@@ -39,19 +39,21 @@ impl Vector for F32x8 {
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {
-        // SAFETY: readable, by contract; this type is only used inside `run`.
+        // SAFETY: the elements are readable, by contract; this type is only used inside `run`.
         Self(unsafe { _mm256_loadu_ps(from) })
     }
 
     #[inline(always)]
     unsafe fn load_first(from: *const f32, n: usize) -> Self {
-        // SAFETY: what the mask leaves is readable, by contract; this type is only used inside `run`.
+        // SAFETY: the elements that the mask selects are readable, by contract; this type is only used inside
+        // `run`.
         Self(unsafe { _mm256_maskload_ps(from, Self::first(n)) })
     }
 
     #[inline(always)]
     unsafe fn load_bytes(from: *const u32, n: usize) -> [Self; 3] {
-        // SAFETY: what the mask leaves is readable, by contract; this type is only used inside `run`.
+        // SAFETY: the elements that the mask selects are readable, by contract; this type is only used inside
+        // `run`.
         unsafe {
             let (words, byte) = (_mm256_maskload_epi32(from.cast(), Self::first(n)), _mm256_set1_epi32(255));
             let (green, blue) = (_mm256_srli_epi32::<8>(words), _mm256_srli_epi32::<16>(words));
@@ -65,13 +67,14 @@ impl Vector for F32x8 {
 
     #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
-        // SAFETY: writable, by contract; this type is only used inside `run`.
+        // SAFETY: the elements are writable, by contract; this type is only used inside `run`.
         unsafe { _mm256_storeu_ps(to, self.0) }
     }
 
     #[inline(always)]
     unsafe fn store_first(self, to: *mut f32, n: usize) {
-        // SAFETY: what the mask leaves is writable, by contract; this type is only used inside `run`.
+        // SAFETY: the elements that the mask selects are writable, by contract; this type is only used inside
+        // `run`.
         unsafe { _mm256_maskstore_ps(to, Self::first(n), self.0) }
     }
 
@@ -95,7 +98,8 @@ impl Vector for F32x8 {
 
     #[inline(always)]
     fn larger(self, best: Self) -> Self {
-        // SAFETY: this type is only used inside `run`. The instruction gives its second operand if one is NaN.
+        // SAFETY: this type is only used inside `run`. If one operand is NaN, the instruction returns the
+        // second.
         Self(unsafe { _mm256_max_ps(self.0, best.0) })
     }
 
@@ -131,7 +135,7 @@ impl Vector for F32x8 {
 
     #[inline(always)]
     fn deinterleave(self, other: Self) -> [Self; 2] {
-        // SAFETY: this type is only used inside `run`. A shuffle leaves pairs in the order 0, 2, 1, 3.
+        // SAFETY: this type is only used inside `run`. The shuffle leaves pairs in the order 0, 2, 1, 3.
         unsafe {
             let (even, odd) = (_mm256_shuffle_ps::<0b10_00_10_00>(self.0, other.0), _mm256_shuffle_ps::<0b11_01_11_01>(self.0, other.0));
             [even, odd].map(|pairs| Self(_mm256_castpd_ps(_mm256_permute4x64_pd::<0b11_01_10_00>(_mm256_castps_pd(pairs)))))

@@ -1,4 +1,4 @@
-//! Sixteen lanes: AVX-512.
+//! Vectors of sixteen lanes: AVX-512.
 
 use std::arch::x86_64::{
     __m512, __m512i, __mmask16, _CMP_EQ_OQ, _CMP_GT_OQ, _mm512_add_ps, _mm512_and_si512, _mm512_cmp_ps_mask, _mm512_cvtepi32_ps,
@@ -9,7 +9,7 @@ use std::arch::x86_64::{
 
 use super::{Task, Vector};
 
-/// Whether the CPU and the system have everything that [`run`] enables, AVX2 and FMA aside.
+/// Returns whether the CPU and the system support everything that [`run`] enables, apart from AVX2 and FMA.
 pub fn detected() -> bool {
     is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
@@ -32,7 +32,7 @@ impl F32x16 {
         ((1_u32 << n) - 1) as __mmask16
     }
 
-    /// The lanes that `picks` names: 0 to 15 of `self`, 16 to 31 of `other`.
+    /// Returns the lanes that `picks` selects: 0 to 15 from `self`, 16 to 31 from `other`.
     #[inline(always)]
     fn pick(self, other: Self, picks: __m512i) -> Self {
         // SAFETY: this type is only used inside `run`.
@@ -52,19 +52,21 @@ impl Vector for F32x16 {
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {
-        // SAFETY: readable, by contract; this type is only used inside `run`.
+        // SAFETY: the elements are readable, by contract; this type is only used inside `run`.
         Self(unsafe { _mm512_loadu_ps(from) })
     }
 
     #[inline(always)]
     unsafe fn load_first(from: *const f32, n: usize) -> Self {
-        // SAFETY: what the mask leaves is readable, by contract; this type is only used inside `run`.
+        // SAFETY: the elements that the mask selects are readable, by contract; this type is only used inside
+        // `run`.
         Self(unsafe { _mm512_maskz_loadu_ps(Self::first(n), from) })
     }
 
     #[inline(always)]
     unsafe fn load_bytes(from: *const u32, n: usize) -> [Self; 3] {
-        // SAFETY: what the mask leaves is readable, by contract; this type is only used inside `run`.
+        // SAFETY: the elements that the mask selects are readable, by contract; this type is only used inside
+        // `run`.
         unsafe {
             let (words, byte) = (_mm512_maskz_loadu_epi32(Self::first(n), from.cast()), _mm512_set1_epi32(255));
             let (green, blue) = (_mm512_srli_epi32::<8>(words), _mm512_srli_epi32::<16>(words));
@@ -78,13 +80,14 @@ impl Vector for F32x16 {
 
     #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
-        // SAFETY: writable, by contract; this type is only used inside `run`.
+        // SAFETY: the elements are writable, by contract; this type is only used inside `run`.
         unsafe { _mm512_storeu_ps(to, self.0) }
     }
 
     #[inline(always)]
     unsafe fn store_first(self, to: *mut f32, n: usize) {
-        // SAFETY: what the mask leaves is writable, by contract; this type is only used inside `run`.
+        // SAFETY: the elements that the mask selects are writable, by contract; this type is only used inside
+        // `run`.
         unsafe { _mm512_mask_storeu_ps(to, Self::first(n), self.0) }
     }
 
@@ -108,7 +111,8 @@ impl Vector for F32x16 {
 
     #[inline(always)]
     fn larger(self, best: Self) -> Self {
-        // SAFETY: this type is only used inside `run`. The instruction gives its second operand if one is NaN.
+        // SAFETY: this type is only used inside `run`. If one operand is NaN, the instruction returns the
+        // second.
         Self(unsafe { _mm512_max_ps(self.0, best.0) })
     }
 

@@ -1,14 +1,15 @@
-//! Resampling along rows: every result is a weighted sum of a few neighbours, so the matrix of weights is a narrow band.
+//! Resampling along rows: every result is a weighted sum of a few adjacent inputs, so the matrix of weights
+//! is a narrow band.
 
 use super::maps::{PIXELS, pixels, with_tile};
 use super::scratch::Scratch;
 use super::tile::{Lanes, Window, tile};
 use super::{Task, Vector};
 
-/// Results that share a band of inputs.
+/// Number of results that share a band of inputs.
 const GROUP: usize = 16;
 
-/// What each result of resampling along an axis is made of: inputs with their weights, result after result.
+/// The inputs and weights of each result when resampling along an axis, result after result.
 #[derive(Debug, Default)]
 pub(crate) struct Taps {
     all: Vec<(usize, f32)>,
@@ -16,7 +17,7 @@ pub(crate) struct Taps {
 }
 
 impl Taps {
-    /// Forgets what it was.
+    /// Removes all results.
     pub fn clear(&mut self) {
         self.all.clear();
         self.ends.clear();
@@ -28,12 +29,12 @@ impl Taps {
         self.ends.push(self.all.len());
     }
 
-    /// Results.
+    /// Returns the number of results.
     pub fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// Inputs and weights of result `i`.
+    /// Returns the inputs and weights of result `i`.
     #[inline(always)]
     pub fn get(&self, i: usize) -> &[(usize, f32)] {
         let start = if i == 0 { 0 } else { self.ends[i - 1] };
@@ -41,18 +42,18 @@ impl Taps {
     }
 }
 
-/// The same as matrices: for each group of 16 results, which inputs they need and how much of each.
+/// The weights as matrices: for each group of 16 results, the inputs that they need and the weight of each.
 #[derive(Debug, Default)]
 pub(crate) struct Bands {
-    /// First input, number of inputs, and where the weights `[inputs, 16]` start.
+    /// For each group, the first input, the number of inputs, and the start of the weights `[inputs, 16]`.
     groups: Vec<[usize; 3]>,
     weights: Vec<f32>,
-    /// Results.
+    /// Number of results.
     count: usize,
 }
 
 impl Bands {
-    /// Forgets what it was and becomes `taps`, or with `mirror` those from the last to the first.
+    /// Replaces the contents with `taps`, in reverse order if `mirror`.
     pub fn set(&mut self, taps: &Taps, mirror: bool) {
         self.groups.clear();
         self.weights.clear();
@@ -75,15 +76,15 @@ impl Bands {
     }
 }
 
-/// Byte values resampled along rows and normalised (spec section 1).
+/// Resamples byte values along rows and normalises them (spec section 1).
 pub(crate) struct ResampleLines<'a> {
-    /// Rows `stride` apart.
+    /// Input rows, `stride` apart.
     pub x: &'a [f32],
-    /// From row to row.
+    /// Distance between input rows.
     pub stride: usize,
-    /// Weights.
+    /// Weights of the results.
     pub bands: &'a Bands,
-    /// Rows of results, one behind the other.
+    /// Rows of results, one after the other.
     pub y: &'a mut [f32],
 }
 
@@ -98,7 +99,8 @@ impl Task for ResampleLines<'_> {
     }
 }
 
-/// [`ResampleLines`] with memory for `PIXELS * GROUP` sums, to rows `y_stride` apart.
+/// Performs [`ResampleLines`] with memory for `PIXELS * GROUP` sums, and writes rows that are `y_stride`
+/// apart.
 #[inline(always)]
 pub(super) fn resample<V: Vector>(x: &[f32], stride: usize, bands: &Bands, sums: &mut [f32], y: &mut [f32], y_stride: usize) {
     let rows = y.len().div_ceil(y_stride);
@@ -116,7 +118,8 @@ pub(super) fn resample<V: Vector>(x: &[f32], stride: usize, bands: &Bands, sums:
                 let at = done.min(rows - p);
                 macro_rules! call {
                     ($n:literal, $p:literal) => {
-                        // SAFETY: the band has `inputs` weights a lane; x was checked above; P is at most PIXELS.
+                        // SAFETY: the band has `inputs` weights per lane; x was checked above; P is at most
+                        // PIXELS.
                         unsafe {
                             let offsets = std::array::from_fn(|i| i * V::LANES);
                             let weight = Lanes { first: bands.weights.as_ptr().add(start + part), offsets, stride: GROUP };

@@ -1,20 +1,20 @@
-//! Multiply-adds and nothing else: what the machine can do.
+//! Multiply-adds without memory traffic, to measure the peak rate of the machine.
 
 use super::{Task, Vector};
 
-/// Several independent chains `a <- a factor + x` per element, and their mean.
+/// Computes several independent chains `a <- a factor + x` per element, and their mean.
 pub(crate) struct Chains<'a> {
-    /// Elements.
+    /// Input elements.
     pub x: &'a [f32],
-    /// Turns of every chain.
+    /// Number of turns of every chain.
     pub turns: u32,
-    /// Less than one.
+    /// Factor of the chains, less than one.
     pub factor: f32,
-    /// As long as `x`.
+    /// Results, as many as elements of `x`.
     pub y: &'a mut [f32],
 }
 
-/// Chains: enough to hide the latency of two units of four cycles, few enough for 16 registers.
+/// Number of chains: enough to hide the latency of two units of four cycles, and few enough for 16 registers.
 pub(crate) const CHAINS: usize = 12;
 
 impl Task for Chains<'_> {

@@ -1,35 +1,36 @@
-//! Rows of a convolution with few output channels: lanes are neighbouring pixels, weights are broadcast.
+//! Rows of a convolution with few output channels: lanes are adjacent pixels, weights are broadcast.
 
 use super::tile::{GROUP, Window, across};
 use super::{PlanesMut, Task, Vector};
 
-/// Neighbouring output rows of one level and item, at most a group of output channels, with bias and PReLU.
+/// Computes adjacent output rows of one level and item for at most one group of output channels, with bias
+/// and PReLU.
 pub(crate) struct ConvRows<'a> {
-    /// From the first input element of the first row on, `c` planes `plane` apart.
+    /// Input elements, starting at the first row: `c` planes that are `plane` apart.
     pub x: &'a [f32],
-    /// Input channels.
+    /// Number of input channels.
     pub c: usize,
-    /// From one input plane to the next.
+    /// Distance between input planes.
     pub plane: usize,
-    /// Columns of the input level.
+    /// Number of columns of the input level.
     pub width: usize,
-    /// Rows of the convolution there are.
+    /// Number of rows of the convolution.
     pub rows: usize,
     /// Kernel side.
     pub k: usize,
     /// Weights of the group, `[c, k, k, 16]`.
     pub weight: &'a [f32],
-    /// 16 of them.
+    /// Bias of the 16 channels.
     pub bias: &'a [f32],
-    /// 16 of them.
+    /// PReLU slope of the 16 channels.
     pub slope: &'a [f32],
-    /// Whether the result is the largest of each 2 x 2 elements, in ceil mode.
+    /// Whether each result is the maximum of 2 x 2 elements, in ceil mode.
     pub pool: bool,
-    /// One window a channel, whole rows.
+    /// One window of whole rows per channel.
     pub y: PlanesMut<'a>,
 }
 
-/// Results in a row that these rows need at least.
+/// Smallest number of results in a row for which this code can be used.
 pub(crate) const NARROWEST: usize = 17;
 
 impl Task for ConvRows<'_> {
@@ -57,7 +58,7 @@ impl ConvRows<'_> {
         Window { c: self.c, plane: self.plane, rows: self.k, width: self.width, columns: self.k }
     }
 
-    /// The last vectors of a row are moved left until they fit.
+    /// Computes the rows without pooling. The last vectors of a row are moved left until they fit.
     #[inline(always)]
     fn plain<V: Vector>(&mut self, rows: usize, y_w: usize) {
         let most = if V::REGISTERS >= 32 { 12 } else { 6 };
@@ -80,8 +81,9 @@ impl ConvRows<'_> {
     fn piece<V: Vector>(&mut self, [row, column, y_w]: [usize; 3], first: usize, channels: usize, pair: bool) {
         macro_rules! call {
             ($c:literal, $w:literal) => {
-                // SAFETY: `run` checked that x covers the window of every pixel of these rows, that weights, bias and slope have 16
-                // lanes, and `plain` that the vectors end inside the row; `first + channels` planes exist.
+                // SAFETY: `run` checked that x covers the window of every pixel of these rows and that
+                // weights, bias and slope have 16 lanes, `plain` that the vectors end inside the row;
+                // `first + channels` planes exist.
                 unsafe {
                     let x = self.x.as_ptr().add(row * self.width + column);
                     let ends = [self.bias.as_ptr().add(first), self.slope.as_ptr().add(first)];
@@ -106,7 +108,8 @@ impl ConvRows<'_> {
         each!(1 2 3 4 5 6 7 8 9 10 11 12);
     }
 
-    /// Two rows of the convolution at a time become one; the last is its own partner if there is no other.
+    /// Combines two rows of the convolution at a time into one; a last row without a partner is paired with
+    /// itself.
     #[inline(always)]
     fn pooled<V: Vector>(&mut self, rows: usize, y_w: usize) {
         let most = if V::REGISTERS >= 32 { 5 } else { 2 };
@@ -134,7 +137,8 @@ impl ConvRows<'_> {
     fn pooled_piece<V: Vector>(&mut self, [row, column, y_w]: [usize; 3], down: usize, first: usize, channels: usize) {
         macro_rules! call {
             ($c:literal) => {
-                // SAFETY: as in `piece`, for two rows and twice the columns, which `pooled` keeps inside the row.
+                // SAFETY: as in `piece`, for two rows and twice the columns, which `pooled` keeps within the
+                // row.
                 unsafe {
                     let x = self.x.as_ptr().add(2 * row * self.width + 2 * column);
                     let ends = [self.bias.as_ptr().add(first), self.slope.as_ptr().add(first)];
@@ -156,7 +160,7 @@ impl ConvRows<'_> {
         }
     }
 
-    /// The last result of a row, whose window has one column only.
+    /// Computes the last result of a row, whose window has only one column.
     #[inline(always)]
     fn last_column(&mut self, row: usize, down: usize, y_w: usize) {
         for o in 0..self.y.planes() {

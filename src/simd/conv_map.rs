@@ -1,17 +1,18 @@
-//! Convolutions of small maps: directly, or by Winograd's filtering where the caller has transformed the weights.
+//! Convolutions of small maps: directly, or with Winograd's filtering if the caller has transformed the
+//! weights.
 
 use super::maps::{MapLayer, direct};
 use super::tile::GROUP;
 use super::winograd::{Transformed, Winograd};
 use super::{PlanesMut, Task, Vector};
 
-/// A valid convolution with bias and PReLU, then max pooling in ceil mode.
+/// Computes a valid convolution with bias and PReLU, then max pooling in ceil mode.
 pub(crate) struct ConvMap<'a> {
-    /// What to compute.
+    /// The layer to compute.
     pub layer: MapLayer<'a>,
-    /// The same weights transformed, where that is faster.
+    /// The same weights, transformed, where that is faster.
     pub transformed: Option<&'a Transformed>,
-    /// One plane an output channel.
+    /// One plane per output channel.
     pub y: PlanesMut<'a>,
 }
 

@@ -1,4 +1,4 @@
-//! Gradients of a convolution's weights: a correlation of its input with the gradient of its output.
+//! Gradients of a convolution's weights: the correlation of its input with the gradient of its output.
 
 use std::ops::Range;
 
@@ -7,25 +7,25 @@ use super::tile::GROUP;
 use super::vector::turn;
 use super::{Task, Vector};
 
-/// Adds the part of some rows of one item.
+/// Adds the contribution of some rows of one item to the gradients.
 pub(crate) struct Correlate<'a> {
-    /// Input channels.
+    /// Number of input channels.
     pub c: usize,
-    /// Output channels.
+    /// Number of output channels.
     pub out: usize,
     /// Kernel side: 1, 2, 3 or 5.
     pub k: usize,
-    /// Rows and columns of `dy`.
+    /// Numbers of rows and columns of `dy`.
     pub size: [usize; 2],
-    /// Rows of `dy` that take part.
+    /// Rows of `dy` that contribute.
     pub rows: Range<usize>,
-    /// `[c, rows + k - 1, columns + k - 1]`.
+    /// Input, `[c, rows + k - 1, columns + k - 1]`.
     pub x: &'a [f32],
-    /// `[out, rows, columns]`.
+    /// Gradient of the output, `[out, rows, columns]`.
     pub dy: &'a [f32],
-    /// `[groups, c, k, k, 16]`.
+    /// Gradient of the weights, `[groups, c, k, k, 16]`.
     pub dweight: &'a mut [f32],
-    /// `[groups, 16]`.
+    /// Gradient of the bias, `[groups, 16]`.
     pub dbias: &'a mut [f32],
 }
 
@@ -43,7 +43,7 @@ impl Task for Correlate<'_> {
         let [dy] = memory.parts([(pixels + V::LANES) * padded]);
         turn::<V>(&self.dy[self.rows.start * w..], [self.out, h * w, pixels], dy, padded);
         self.bias::<V>(&dy[..pixels * padded]);
-        // All taps of one input channel, or as many channels as fill the registers.
+        // Processes all taps of one input channel at a time, or as many channels as fill the registers.
         match (self.k, V::REGISTERS >= 32 && V::LANES == GROUP) {
             (5, true) => self.sweep::<V, 2, 2, 5>(dy),
             (3, true) => self.sweep::<V, 2, 3, 3>(dy),
@@ -59,19 +59,19 @@ impl Task for Correlate<'_> {
 }
 
 impl Correlate<'_> {
-    /// Output channels in whole groups.
+    /// Returns the number of output channels, rounded up to whole groups.
     fn padded(&self) -> usize {
         self.out.next_multiple_of(GROUP)
     }
 
-    /// The part of the bias of `dy: [pixels, groups, 16]`.
+    /// Adds the contribution of `dy: [pixels, groups, 16]` to the gradient of the bias.
     #[inline(always)]
     fn bias<V: Vector>(&mut self, dy: &[f32]) {
         let padded = self.padded();
         for lane in (0..padded).step_by(V::LANES) {
             let mut sum = V::splat(0.0);
             for dy in dy.chunks_exact(padded) {
-                // SAFETY: a vector of a pixel's lanes.
+                // SAFETY: the slice starts with a whole vector of the pixel's lanes.
                 sum = sum.add(unsafe { V::load(dy[lane..].as_ptr()) });
             }
             let bias = &mut self.dbias[lane..lane + V::LANES];
@@ -80,7 +80,8 @@ impl Correlate<'_> {
         }
     }
 
-    /// All weights, `N` vectors of output channels x `ROWS` rows of kernels, `K` taps each, at a time.
+    /// Computes all weight gradients, in blocks of `N` vectors of output channels and `ROWS` kernel rows of
+    /// `K` taps each.
     #[inline(always)]
     fn sweep<V: Vector, const N: usize, const ROWS: usize, const K: usize>(&mut self, dy: &[f32]) {
         let padded = self.padded();
@@ -117,8 +118,9 @@ impl Correlate<'_> {
         assert!(dy.len() >= self.rows.len() * w * padded && lane + N * V::LANES <= padded, "all lanes of all pixels");
         let x_w = w + K - 1;
         let mut sums = [[[V::splat(0.0); N]; K]; ROWS];
-        // SAFETY: `run` checked that x holds an item: the largest offset is the last row of the last kernel, to which at most the last
-        // row of `dy` and its columns are added. `dy` holds `padded` lanes for every pixel of the rows.
+        // SAFETY: `run` checked that x holds an item: the largest offset is the last row of the last kernel,
+        // to which at most the last row of `dy` and its columns are added. `dy` holds `padded` lanes for
+        // every pixel of the rows.
         unsafe {
             let mut dy = dy.as_ptr().add(lane);
             for row in self.rows.clone() {

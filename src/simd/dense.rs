@@ -1,30 +1,31 @@
-//! Items through a fully connected layer.
+//! Fully connected layers.
 
 use super::maps::{PIXELS, pixels, vectors, with_tile};
 use super::scratch::Scratch;
 use super::tile::{Lanes, Window, tile};
 use super::{PlanesMut, Task, Vector};
 
-/// Outputs that are computed together: enough for any register tile, and weights that a core's own cache holds.
+/// Number of outputs computed together: enough for any register tile, while their weights fit a core's own
+/// cache.
 pub(crate) const OUTPUTS: usize = 32;
 
-/// Some outputs of all items of a fully connected layer with bias and PReLU.
+/// Computes some outputs of a fully connected layer with bias and PReLU, for all items.
 pub(crate) struct DenseOutputs<'a> {
-    /// `[items, inputs]`.
+    /// Input, `[items, inputs]`.
     pub x: &'a [f32],
-    /// Values of an item.
+    /// Number of inputs per item.
     pub inputs: usize,
-    /// `[inputs, padded]`.
+    /// Weights, `[inputs, padded]`.
     pub weight: &'a [f32],
-    /// `[padded]`.
+    /// Bias, `[padded]`.
     pub bias: &'a [f32],
-    /// `[padded]`.
+    /// PReLU slope, `[padded]`.
     pub slope: &'a [f32],
-    /// Outputs of the layer, rounded up.
+    /// Number of outputs of the layer, rounded up.
     pub padded: usize,
-    /// The first output to compute.
+    /// First output to compute.
     pub first: usize,
-    /// One plane an item, of at most [`OUTPUTS`] outputs.
+    /// One plane per item, with at most [`OUTPUTS`] outputs.
     pub y: PlanesMut<'a>,
 }
 
@@ -39,7 +40,7 @@ impl Task for DenseOutputs<'_> {
         assert!(self.bias.len() >= self.padded && self.slope.len() >= self.padded, "whole biases and slopes");
         let mut memory = Scratch::take();
         let [weight, ends, sums] = memory.parts([self.inputs * OUTPUTS, 2 * OUTPUTS, PIXELS * OUTPUTS]);
-        // Side by side, the weights of these outputs are read in order.
+        // The weights of these outputs are copied side by side, so that they are read in order.
         for (to, from) in weight.chunks_exact_mut(OUTPUTS).zip(self.weight.chunks_exact(self.padded)) {
             to[..outputs].copy_from_slice(&from[self.first..][..outputs]);
         }
@@ -56,7 +57,7 @@ impl Task for DenseOutputs<'_> {
 }
 
 impl DenseOutputs<'_> {
-    /// `n` vectors of outputs from `first` on, of all items.
+    /// Computes `n` vectors of outputs, starting at `first`, for all items.
     #[inline(always)]
     fn tiles<V: Vector>(&mut self, [weight, ends]: [&[f32]; 2], sums: &mut [f32], first: usize, n: usize) {
         let (items, lanes) = (self.y.planes(), n * V::LANES);

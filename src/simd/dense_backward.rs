@@ -7,19 +7,19 @@ use super::tile::{GROUP, Lanes, Window, tile};
 use super::vector::transpose;
 use super::{Task, Vector};
 
-/// The gradient of at most 8 items.
+/// Adds to the input gradient of at most 8 items.
 pub(crate) struct DenseBackwardInputs<'a> {
-    /// `[items, out]`.
+    /// Gradient of the output, `[items, out]`.
     pub dy: &'a [f32],
-    /// Outputs of an item.
+    /// Number of outputs per item.
     pub out: usize,
-    /// `[inputs, padded]`.
+    /// Weights, `[inputs, padded]`.
     pub weight: &'a [f32],
-    /// Outputs, rounded up.
+    /// Number of outputs, rounded up.
     pub padded: usize,
-    /// Values of an item.
+    /// Number of inputs per item.
     pub inputs: usize,
-    /// `[items, inputs]`, added to.
+    /// Gradient of the input, `[items, inputs]`, added to.
     pub dx: &'a mut [f32],
 }
 
@@ -38,7 +38,7 @@ impl Task for DenseBackwardInputs<'_> {
 }
 
 impl DenseBackwardInputs<'_> {
-    /// `I` inputs of all items at a time.
+    /// Processes `I` inputs of all items at a time.
     #[inline(always)]
     fn sweep<V: Vector, const I: usize>(&mut self, items: usize) {
         let whole = self.out / V::LANES * V::LANES;
@@ -47,7 +47,8 @@ impl DenseBackwardInputs<'_> {
             let places: [usize; I] = std::array::from_fn(|i| (first + i).min(self.inputs - 1) * self.padded);
             let mut sums = [V::splat(0.0); 16];
             for o in (0..whole).step_by(V::LANES) {
-                // SAFETY: a vector from `o` on ends within `out`, of which each row of `dy` and of the weights has at least as many.
+                // SAFETY: a vector starting at `o` ends within `out`, and each row of `dy` and of the weights
+                // has at least `out` elements.
                 unsafe {
                     let mut weights = [V::splat(0.0); I];
                     for (weight, place) in weights.iter_mut().zip(&places) {
@@ -74,7 +75,7 @@ impl DenseBackwardInputs<'_> {
     }
 }
 
-/// The sum of the lanes of each vector.
+/// Returns the sum of the lanes of each vector.
 #[inline(always)]
 fn totals<V: Vector>(sums: &[V; 16]) -> [f32; 16] {
     let mut totals = [0.0; 16];
@@ -86,27 +87,27 @@ fn totals<V: Vector>(sums: &[V; 16]) -> [f32; 16] {
         for column in &columns[1..V::LANES] {
             total = total.add(*column);
         }
-        // SAFETY: a vector's elements.
+        // SAFETY: `totals` has room for the elements of a vector.
         unsafe { total.store(totals.as_mut_ptr()) };
     }
     totals
 }
 
-/// The gradient of the weights of neighbouring inputs, over all items.
+/// Adds to the gradient of the weights of adjacent inputs, summed over all items.
 pub(crate) struct DenseBackwardWeights<'a> {
-    /// `[items, inputs]`.
+    /// Input, `[items, inputs]`.
     pub x: &'a [f32],
-    /// Values of an item.
+    /// Number of inputs per item.
     pub inputs: usize,
-    /// `[items, out]`.
+    /// Gradient of the output, `[items, out]`.
     pub dy: &'a [f32],
-    /// Outputs of an item.
+    /// Number of outputs per item.
     pub out: usize,
-    /// The first input to compute.
+    /// First input to compute.
     pub first: usize,
-    /// Outputs, rounded up.
+    /// Number of outputs, rounded up.
     pub padded: usize,
-    /// Of the inputs from `first` on, `[.., padded]`; added to.
+    /// Weight gradient of the inputs starting at `first`, `[.., padded]`; added to.
     pub dweight: &'a mut [f32],
 }
 
@@ -121,7 +122,7 @@ impl Task for DenseBackwardWeights<'_> {
         let mut memory = Scratch::take();
         let [side, sums] = memory.parts([items * OUTPUTS, PIXELS * OUTPUTS]);
         for column in (0..self.out).step_by(OUTPUTS) {
-            // Side by side, the gradients of these outputs are read in order.
+            // The gradients of these outputs are copied side by side, so that they are read in order.
             let kept = OUTPUTS.min(self.out - column);
             for (to, dy) in side.chunks_exact_mut(OUTPUTS).zip(self.dy.chunks_exact(self.out)) {
                 to[..kept].copy_from_slice(&dy[column..][..kept]);
@@ -138,7 +139,8 @@ impl Task for DenseBackwardWeights<'_> {
 }
 
 impl DenseBackwardWeights<'_> {
-    /// `n` vectors of outputs from `column` on, whose gradients are the first of each [`OUTPUTS`] of `dy`.
+    /// Computes `n` vectors of outputs, starting at `column`, whose gradients are the first in each
+    /// [`OUTPUTS`] elements of `dy`.
     #[inline(always)]
     fn tiles<V: Vector>(&mut self, dy: &[f32], sums: &mut [f32], column: usize, n: usize) {
         let (items, count, lanes) = (self.dy.len() / self.out, self.dweight.len() / self.padded, n * V::LANES);
@@ -151,7 +153,8 @@ impl DenseBackwardWeights<'_> {
             let at = done.min(count - p);
             macro_rules! call {
                 ($n:literal, $p:literal) => {
-                    // SAFETY: gradients were checked above, x by `run`: `p` is at most `count`, and at most PIXELS.
+                    // SAFETY: gradients were checked above, x by `run`: `p` is at most `count`, and at most
+                    // PIXELS.
                     unsafe {
                         let offsets = std::array::from_fn(|i| i * V::LANES);
                         let dy = Lanes { first: dy.as_ptr(), offsets, stride: OUTPUTS };
@@ -161,7 +164,7 @@ impl DenseBackwardWeights<'_> {
             }
             with_tile!(V, n, p, call);
             let rows = self.dweight[at * self.padded..].chunks_exact_mut(self.padded).zip(sums.chunks_exact(lanes));
-            // What the tile before has done already is left out.
+            // Rows that the previous tile has computed already are skipped.
             for (row, sums) in rows.take(p).skip(done - at) {
                 row[column..column + kept].iter_mut().zip(sums).for_each(|(weight, sum)| *weight += sum);
             }

@@ -5,32 +5,33 @@ use super::sink::{Form, Sink};
 use super::tile::{GROUP, Lanes, Window, tile};
 use super::{PlanesMut, Vector};
 
-/// One convolution over one level of one item, without its result.
+/// A convolution of one level of one item, without its output.
 #[derive(Clone, Copy)]
 pub(crate) struct MapLayer<'a> {
-    /// From the first input element on, `c` planes `plane` apart.
+    /// Input elements: `c` planes that are `plane` apart.
     pub x: &'a [f32],
-    /// Input channels.
+    /// Number of input channels.
     pub c: usize,
-    /// From one input plane to the next.
+    /// Distance between input planes.
     pub plane: usize,
-    /// Columns of the input.
+    /// Number of input columns.
     pub width: usize,
-    /// Rows of the input.
+    /// Number of input rows.
     pub height: usize,
     /// Kernel side.
     pub k: usize,
-    /// `[groups, c, k, k, 16]`.
+    /// Weights, `[groups, c, k, k, 16]`.
     pub weight: &'a [f32],
-    /// `[groups, 16]`.
+    /// Bias, `[groups, 16]`.
     pub bias: &'a [f32],
-    /// `[groups, 16]`.
+    /// PReLU slope, `[groups, 16]`.
     pub slope: &'a [f32],
-    /// Side of the pooled windows, at most 3, and the step between them; `[1, 1]` without pooling.
+    /// Side of the pooling windows, at most 3, and their stride; `[1, 1]` without pooling.
     pub pool: [usize; 2],
 }
 
-/// Vectors of output channels in a register tile, for `padded` channels of which `first` are done.
+/// Returns the number of vectors of output channels in a register tile, for `padded` channels of which
+/// `first` are done.
 pub(super) fn vectors<V: Vector>(padded: usize, first: usize) -> usize {
     let left = (padded - first) / V::LANES;
     match V::LANES {
@@ -41,10 +42,11 @@ pub(super) fn vectors<V: Vector>(padded: usize, first: usize) -> usize {
     }
 }
 
-/// Pixels of a register tile, at most.
+/// Largest number of pixels in a register tile.
 pub(super) const PIXELS: usize = 12;
 
-/// Pixels of a register tile with `n` vectors, for rows of `width`: of the sizes that [`with_tile`] knows, the one that wastes least.
+/// Returns the number of pixels of a register tile with `n` vectors, for rows of `width` pixels: among the
+/// sizes that [`with_tile`] supports, the one that wastes least.
 pub(super) fn pixels<V: Vector>(n: usize, width: usize) -> usize {
     let known: &[usize] = match (V::LANES, n) {
         (16, 3) => &[9, 8, 6, 5, 4, 3, 2, 1],
@@ -55,7 +57,8 @@ pub(super) fn pixels<V: Vector>(n: usize, width: usize) -> usize {
     known.iter().copied().rev().find(|&p| p >= wanted && p <= width).or(known.iter().copied().find(|&p| p <= width)).unwrap_or(1)
 }
 
-/// Calls `$tile!(N, P)` with literals for `$n` vectors and `$p` pixels; branches that cannot be are dropped by the compiler.
+/// Calls `$tile!(N, P)` with literals for `$n` vectors and `$p` pixels; the compiler drops branches that
+/// cannot occur.
 macro_rules! with_tile {
     ($v:ty, $n:expr, $p:expr, $tile:ident) => {
         match (<$v>::LANES, $n, $p) {
@@ -99,7 +102,7 @@ macro_rules! with_tile {
 }
 pub(super) use with_tile;
 
-/// The layer without transforming anything, for `padded` output channels.
+/// Computes the layer directly, without Winograd's transformation, for `padded` output channels.
 #[inline(always)]
 pub(super) fn direct<V: Vector>(layer: MapLayer, padded: usize, y: &mut PlanesMut) {
     let (rows, width) = (layer.height + 1 - layer.k, layer.width + 1 - layer.k);
@@ -113,7 +116,7 @@ pub(super) fn direct<V: Vector>(layer: MapLayer, padded: usize, y: &mut PlanesMu
     }
 }
 
-/// The channels of `sink`, `n` vectors of them.
+/// Computes the channels of `sink`, which are `n` vectors.
 #[inline(always)]
 fn block<V: Vector>(layer: MapLayer, mut sink: Sink, n: usize) {
     let MapLayer { c, plane, width, k, .. } = layer;
@@ -129,7 +132,8 @@ fn block<V: Vector>(layer: MapLayer, mut sink: Sink, n: usize) {
             macro_rules! call {
                 ($n:literal, $p:literal) => {{
                     let place = |i: usize| ((first + i * V::LANES) / GROUP * c * k * k) * GROUP + (first + i * V::LANES) % GROUP;
-                    // SAFETY: `run` checked x, weights, bias and slope; the row of the sink has `width * lanes` elements.
+                    // SAFETY: `run` checked x, weights, bias and slope; the row of the sink has
+                    // `width * lanes` elements.
                     unsafe {
                         let weight = Lanes { first: layer.weight.as_ptr(), offsets: std::array::from_fn(place), stride: GROUP };
                         let end = Some([layer.bias.as_ptr().add(first), layer.slope.as_ptr().add(first)]);

@@ -1,5 +1,6 @@
-//! Vector code of the CPU engine, and all of its `unsafe`: micro-kernels written once over [`vector::Vector`], compiled for AVX-512, for
-//! AVX2 with FMA and for any CPU, one of which is chosen at run time.
+//! Vector code of the CPU engine, and all `unsafe` code of the library: micro-kernels are written once over
+//! [`vector::Vector`], and compiled for AVX-512, for AVX2 with FMA and for any CPU. One of these paths is
+//! chosen at run time.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -60,10 +61,10 @@ enum Path {
     Avx512,
 }
 
-/// Place of the set in use among those available, from 1 on; 0 until it is looked up.
+/// Position of the chosen set among those available, counted from 1; 0 until it has been determined.
 static CHOSEN: AtomicUsize = AtomicUsize::new(0);
 
-/// A set of vector instructions that this machine has.
+/// A set of vector instructions that this machine supports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Simd(Path);
 
@@ -81,15 +82,16 @@ impl fmt::Display for Simd {
 
 /// A computation that is compiled for every path.
 pub(crate) trait Task {
-    /// What it computes.
+    /// Result of the computation.
     type Output;
 
-    /// Must be `#[inline(always)]`, as everything it calls, to be compiled with the path's instructions.
+    /// Runs the computation. It must be `#[inline(always)]`, like everything that it calls, to be compiled
+    /// with the path's instructions.
     fn run<V: Vector>(self) -> Self::Output;
 }
 
 impl Simd {
-    /// What this machine has, slowest first.
+    /// Returns the sets that this machine supports, slowest first.
     pub fn available() -> Vec<Self> {
         let mut found = vec![Self(Path::Portable)];
         #[cfg(target_arch = "x86_64")]
@@ -104,7 +106,8 @@ impl Simd {
         found
     }
 
-    /// The fastest that this machine has, or what `MTCMCN_SIMD` names if the machine has that.
+    /// Returns the fastest set that this machine supports, or the one that `MTCMCN_SIMD` names if the machine
+    /// supports it.
     pub fn best() -> Self {
         let available = Self::available();
         let best = available.last().copied().unwrap_or(Self(Path::Portable));
@@ -117,7 +120,8 @@ impl Simd {
         })
     }
 
-    /// What all CPU engines of this process use: [`Simd::best`], unless [`Simd::choose`] chose otherwise.
+    /// Returns the set that all CPU engines of this process use: [`Simd::best`], unless [`Simd::choose`]
+    /// selected another.
     pub fn chosen() -> Self {
         match CHOSEN.load(Ordering::Relaxed) {
             0 => {
@@ -126,7 +130,7 @@ impl Simd {
                 best
             }
             #[cfg(target_arch = "x86_64")]
-            // Only what `available` found is ever stored.
+            // Only sets that `available` found are ever stored.
             3 => Self(Path::Avx512),
             #[cfg(target_arch = "x86_64")]
             2 => Self(Path::Avx2),
@@ -134,7 +138,7 @@ impl Simd {
         }
     }
 
-    /// Makes all CPU engines of this process use this set from now on: for tests and measurements.
+    /// Makes all CPU engines of this process use this set from now on, for tests and measurements.
     pub fn choose(self) {
         let place = Self::available().iter().position(|simd| *simd == self);
         CHOSEN.store(place.map_or(0, |place| place + 1), Ordering::Relaxed);
@@ -145,10 +149,10 @@ impl Simd {
         match self.0 {
             Path::Portable => task.run::<portable::F32x4>(),
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: `available`, which alone makes this path, found AVX2 and FMA.
+            // SAFETY: only `available` creates this path, after it has found AVX2 and FMA.
             Path::Avx2 => unsafe { avx2::run(task) },
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: `available`, which alone makes this path, found AVX-512 F, BW, DQ and VL besides.
+            // SAFETY: only `available` creates this path, after it has also found AVX-512 F, BW, DQ and VL.
             Path::Avx512 => unsafe { avx512::run(task) },
         }
     }

@@ -1,20 +1,22 @@
-//! Which boxes a box overlaps too much.
+//! Detection of boxes that overlap by more than a threshold.
 
 use super::{Task, Vector};
 
-/// Boxes by coordinate, padded to whole words of 32: `x1`, `y1`, `-x2`, `-y2`, minus the area, and the rank; -1 for what takes no part.
-/// With the signs turned, the smaller of two is minus the larger.
+/// Number of planes that store boxes by coordinate, padded to whole words of 32: `x1`, `y1`, `-x2`, `-y2`,
+/// minus the area, and the rank, which is -1 for boxes that do not take part. With the signs inverted, the
+/// smaller of two values is minus the larger.
 pub(crate) const PLANES: usize = 6;
 
-/// One row of the matrix of overlaps: bit `j` says that box `j` ranks after box `mine` and overlaps it by more than `threshold`.
+/// Computes one row of the matrix of overlaps: bit `j` is set if box `j` ranks after box `mine` and overlaps
+/// it by more than `threshold`.
 pub(crate) struct OverlapRow<'a> {
-    /// Of equal length, a multiple of 32.
+    /// Planes of equal length, a multiple of 32.
     pub planes: [&'a [f32]; PLANES],
     /// Index of the row's box.
     pub mine: usize,
     /// Largest tolerated overlap.
     pub threshold: f32,
-    /// Relative to the smaller box instead of the union.
+    /// Whether the overlap is relative to the smaller box instead of the union.
     pub smaller: bool,
     /// Bits, one word per 32 boxes.
     pub row: &'a mut [f32],
@@ -23,7 +25,7 @@ pub(crate) struct OverlapRow<'a> {
 impl Task for OverlapRow<'_> {
     type Output = ();
 
-    /// Operation by operation as the reference, so that no comparison falls differently.
+    /// Computes operation by operation like the reference, so that every comparison has the same result.
     #[inline(always)]
     fn run<V: Vector>(self) {
         let Self { planes, mine, threshold, smaller, row } = self;

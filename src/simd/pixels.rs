@@ -1,20 +1,20 @@
-//! Packed pixels into planes of floats.
+//! Conversion of packed pixels to planes of floats.
 
 use super::bands::{Bands, Taps, resample};
 use super::scratch::Scratch;
 use super::{Task, Vector};
 
-/// Weighted sums of rows of packed pixels, R in the low byte: one row of each of three planes.
+/// Computes weighted sums of rows of packed pixels, R in the low byte: one row of each of three planes.
 pub(crate) struct SumRows<'a> {
-    /// The image.
+    /// Pixels of the image.
     pub pixels: &'a [u32],
-    /// Columns of the image.
+    /// Number of columns of the image.
     pub stride: usize,
     /// First column to sum.
     pub left: usize,
     /// Rows of the image and their weights.
     pub taps: &'a [(usize, f32)],
-    /// Red, green, blue; equally long.
+    /// Red, green and blue, of equal length.
     pub planes: [&'a mut [f32]; 3],
 }
 
@@ -54,19 +54,19 @@ fn sum_rows<V: Vector>(pixels: &[u32], [stride, left]: [usize; 2], taps: &[(usiz
     }
 }
 
-/// A box of the image resampled to three normalised planes of equal sides.
+/// Resamples a box of the image to three normalised square planes.
 pub(crate) struct CropPixels<'a> {
-    /// The image.
+    /// Pixels of the image.
     pub pixels: &'a [u32],
-    /// Columns of the image.
+    /// Number of columns of the image.
     pub stride: usize,
     /// First column and number of columns of the box inside the image.
     pub columns: [usize; 2],
-    /// Weights along a row, from the box's first column inside the image on.
+    /// Weights along a row, starting at the box's first column inside the image.
     pub across: &'a Bands,
-    /// Rows of the image, and their weights in each row of the result.
+    /// Rows of the image and their weights, for each row of the result.
     pub down: &'a Taps,
-    /// `[3, side, side]`.
+    /// Result, `[3, side, side]`.
     pub y: &'a mut [f32],
 }
 

@@ -1,4 +1,4 @@
-//! Loops that compilers vectorise by themselves once they may use a path's instructions.
+//! Loops that compilers vectorise on their own when they may use a path's instructions.
 
 use super::{Task, Vector};
 

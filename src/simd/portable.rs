@@ -1,8 +1,8 @@
-//! Four lanes in plain Rust, which compilers turn into SSE2, NEON or what the target has.
+//! Vectors of four lanes in plain Rust, which compilers turn into SSE2, NEON or what the target supports.
 
 use super::Vector;
 
-/// Whether the target multiplies and adds in one instruction; elsewhere `f32::mul_add` is a slow call.
+/// Whether the target multiplies and adds in one instruction; on other targets `f32::mul_add` is a slow call.
 const FUSED: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
 
 #[derive(Clone, Copy)]
@@ -27,7 +27,7 @@ impl Vector for F32x4 {
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {
-        // SAFETY: readable, by contract; arrays of f32 are aligned as f32.
+        // SAFETY: the elements are readable, by contract; arrays of f32 are aligned as f32.
         Self(unsafe { *from.cast() })
     }
 
@@ -51,7 +51,7 @@ impl Vector for F32x4 {
 
     #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
-        // SAFETY: writable, by contract; arrays of f32 are aligned as f32.
+        // SAFETY: the elements are writable, by contract; arrays of f32 are aligned as f32.
         unsafe { *to.cast() = self.0 }
     }
 

@@ -1,8 +1,8 @@
-//! Memory that micro-kernels work in, kept by each thread from call to call.
+//! Working memory of micro-kernels, which each thread keeps from call to call.
 
 use std::cell::Cell;
 
-/// Elements of a cache line.
+/// Number of elements in a cache line.
 const LINE: usize = 16;
 
 thread_local! {
@@ -12,21 +12,24 @@ thread_local! {
 
 type KeptMemory = std::thread::LocalKey<Cell<Vec<f32>>>;
 
-/// This thread's memory; given back when dropped. No closure is called with it: one would not be compiled with the path's instructions.
+/// The working memory of this thread, returned when dropped. Micro-kernels do not run in a closure that
+/// receives it, because a closure would not be compiled with the path's instructions.
 pub(crate) struct Scratch(Vec<f32>, &'static KeptMemory);
 
 impl Scratch {
-    /// Takes it. Who takes it a second time meanwhile starts with an empty one.
+    /// Takes the memory. While it is taken, another call returns an empty one.
     pub fn take() -> Self {
         Self(MEMORY.take(), &MEMORY)
     }
 
-    /// Takes what the thread keeps for those who hand parts of it to tasks, which may run on the same thread and take its memory.
+    /// Takes the memory for callers that pass parts of it to tasks, which may run on the same thread and call
+    /// [`Scratch::take`].
     pub fn take_shared() -> Self {
         Self(SHARED.take(), &SHARED)
     }
 
-    /// Pieces of at least the given lengths, each at the start of a cache line. What they hold is left from earlier calls.
+    /// Returns slices of at least the given lengths, each at the start of a cache line. Their contents are
+    /// left over from earlier calls.
     pub fn parts<const PARTS: usize>(&mut self, lengths: [usize; PARTS]) -> [&mut [f32]; PARTS] {
         let lengths = lengths.map(|length| length.next_multiple_of(LINE));
         let needed = lengths.iter().sum::<usize>() + LINE;

@@ -1,33 +1,33 @@
-//! From rows of a convolution, channels last, to planes, pooled on the way.
+//! Conversion of rows of a convolution, with channels last, to planes, with optional pooling.
 
 use super::vector::transpose;
 use super::{PlanesMut, Vector};
 
-/// Pixels that are gathered before they are turned into planes.
+/// Number of pixels that are gathered before they are transposed to planes.
 const GATHERED: usize = 64;
 
-/// How the rows of one block of channels become planes.
+/// Dimensions for converting the rows of one block of channels to planes.
 #[derive(Clone, Copy)]
 pub(super) struct Form {
-    /// Channels of a pixel in the buffers: whole vectors.
+    /// Number of channels per pixel in the buffers, in whole vectors.
     pub lanes: usize,
-    /// Columns of the convolution.
+    /// Number of columns of the convolution.
     pub width: usize,
-    /// Rows of the convolution.
+    /// Number of rows of the convolution.
     pub rows: usize,
-    /// Side of the pooled windows and the step between them; `[1, 1]` without pooling.
+    /// Side of the pooling windows and their stride; `[1, 1]` without pooling.
     pub pool: [usize; 2],
-    /// Rows that are written before [`Sink::advance`] is told, at most.
+    /// Largest number of rows that are written before [`Sink::advance`] is called.
     pub ahead: usize,
 }
 
 impl Form {
-    /// Columns after pooling.
+    /// Returns the number of columns after pooling.
     pub fn pooled_width(&self) -> usize {
         pooled(self.width, self.pool)
     }
 
-    /// Elements of the row buffer and of the pixels gathered.
+    /// Returns the numbers of elements of the row buffer and of the buffer of gathered pixels.
     pub fn lengths(&self) -> [usize; 2] {
         let row = self.width * self.lanes;
         let pixels = GATHERED + 16 + self.ahead * self.width;
@@ -35,17 +35,17 @@ impl Form {
     }
 }
 
-/// Windows along `size` elements, in ceil mode.
+/// Returns the number of windows along `size` elements, in ceil mode.
 pub(super) fn pooled(size: usize, [side, stride]: [usize; 2]) -> usize {
     size.saturating_sub(side).div_ceil(stride) + 1
 }
 
-/// The channels from `first` on of planes, being written from the first pixel to the last.
+/// Writes planes, starting at channel `first`, from the first pixel to the last.
 pub(super) struct Sink<'a, 'b> {
     pub form: Form,
-    /// Row buffer, [`Form::lengths`].
+    /// Row buffer; see [`Form::lengths`] for its length.
     pub ring: &'a mut [f32],
-    /// Pixels gathered.
+    /// Gathered pixels.
     pub pixels: &'a mut [f32],
     pub y: &'a mut PlanesMut<'b>,
     pub first: usize,
@@ -63,7 +63,8 @@ impl<'a, 'b> Sink<'a, 'b> {
         Self { form, ring, pixels, y, first, held: 0, written: 0, rows: 0, windows: 0 }
     }
 
-    /// Where row `row` of the convolution goes, `width * lanes` elements; at most `ahead` rows from the ones done on.
+    /// Returns the buffer for row `row` of the convolution, of `width * lanes` elements. The row must be less
+    /// than `ahead` rows past those that are complete.
     #[inline(always)]
     pub fn row(&mut self, row: usize) -> &mut [f32] {
         let length = self.form.width * self.form.lanes;
@@ -76,7 +77,7 @@ impl<'a, 'b> Sink<'a, 'b> {
         }
     }
 
-    /// Rows before `rows` are there.
+    /// Declares that all rows before `rows` are complete.
     #[inline(always)]
     pub fn advance<V: Vector>(&mut self, rows: usize) {
         let Form { width, pool: [side, stride], .. } = self.form;
@@ -93,7 +94,7 @@ impl<'a, 'b> Sink<'a, 'b> {
         self.flush_if::<V>(rows == self.form.rows);
     }
 
-    /// One row of windows.
+    /// Pools one row of windows.
     #[inline(always)]
     fn pool<V: Vector>(&mut self) {
         let Form { lanes, width, rows, pool: [side, stride], ahead } = self.form;
@@ -107,11 +108,12 @@ impl<'a, 'b> Sink<'a, 'b> {
                 let mut best = V::splat(f32::NEG_INFINITY);
                 for start in &starts[..side] {
                     for column in &columns[..side] {
-                        // SAFETY: row and column are inside the ring, `new` checked its length.
+                        // SAFETY: row and column are inside the ring, whose length `new` checked.
                         best = unsafe { V::load(self.ring.as_ptr().add(start + column + lane)) }.larger(best);
                     }
                 }
-                // SAFETY: there is room for `ahead` rows behind the pixels held, which pooled rows are no longer than.
+                // SAFETY: after the pixels held there is room for `ahead` rows, and pooled rows are no longer
+                // than those.
                 unsafe { best.store(self.pixels.as_mut_ptr().add((self.held + j) * lanes + lane)) };
             }
         }
@@ -126,7 +128,7 @@ impl<'a, 'b> Sink<'a, 'b> {
         }
     }
 
-    /// Turns the pixels held into planes.
+    /// Transposes the gathered pixels to planes.
     #[inline(always)]
     fn flush<V: Vector>(&mut self) {
         let lanes = self.form.lanes;
@@ -136,7 +138,8 @@ impl<'a, 'b> Sink<'a, 'b> {
         for start in (0..self.held).step_by(V::LANES) {
             let n = (self.held - start).min(V::LANES);
             for lane in (0..channels).step_by(V::LANES) {
-                // SAFETY: behind the pixels held there are at least 16 more; `n` pixels of the planes are still to be written.
+                // SAFETY: after the pixels held there are at least 16 more; `n` pixels of the planes are
+                // still to be written.
                 unsafe {
                     let from = self.pixels.as_ptr().add(start * lanes + lane);
                     let to = self.y.as_mut_ptr().add((self.first + lane) * stride + self.written + start);
@@ -149,11 +152,12 @@ impl<'a, 'b> Sink<'a, 'b> {
     }
 }
 
-/// `LANES` pixels `step` apart to `channels` planes `stride` apart, `n` pixels of them.
+/// Transposes `LANES` pixels, `step` apart, to `channels` planes, `stride` apart, and writes `n` pixels of
+/// each.
 ///
 /// # Safety
 ///
-/// `LANES` vectors `step` apart can be read, `n` elements of each plane written.
+/// `LANES` vectors `step` apart must be readable, and `n` elements of each plane writable.
 #[inline(always)]
 unsafe fn flush_block<V: Vector>(from: *const f32, step: usize, to: *mut f32, stride: usize, n: usize, channels: usize) {
     // SAFETY: by contract.

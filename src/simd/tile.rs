@@ -1,11 +1,11 @@
-//! Register tiles: the two inner loops that all layers come down to.
+//! Register tiles: the two inner loops on which all layers are based.
 
 use super::Vector;
 
-/// Output channels that weights are packed in.
+/// Number of output channels per group of packed weights.
 pub(super) const GROUP: usize = 16;
 
-/// The products that one output element sums: `c` planes, `rows x columns` elements of each.
+/// The elements that contribute to one output: `c` planes with `rows x columns` elements of each.
 #[derive(Clone, Copy)]
 pub(super) struct Window {
     pub c: usize,
@@ -15,12 +15,13 @@ pub(super) struct Window {
     pub columns: usize,
 }
 
-/// `C` output channels x `R` rows, `down` elements apart, of `W` vectors of neighbouring pixels, with bias and PReLU: for wide rows. Weights
-/// of a tap are `GROUP` apart from those of the next.
+/// Computes `C` output channels of `R` rows, `down` elements apart, with `W` vectors of adjacent pixels each,
+/// with bias and PReLU, for wide rows. The weights of adjacent taps are `GROUP` apart.
 ///
 /// # Safety
 ///
-/// `x` can be read over `window` for `W` vectors of pixels in `R` rows, `weight` for all taps, `bias` and `slope` for `C` elements.
+/// `x` must be readable over `window` for `W` vectors of pixels in `R` rows, `weight` for all taps, `bias`
+/// and `slope` for `C` elements.
 #[inline(always)]
 pub(super) unsafe fn across<V: Vector, const C: usize, const W: usize, const R: usize>(
     window: Window,
@@ -29,7 +30,7 @@ pub(super) unsafe fn across<V: Vector, const C: usize, const W: usize, const R: 
     mut weight: *const f32,
     [bias, slope]: [*const f32; 2],
 ) -> [[[V; W]; R]; C] {
-    // SAFETY: all offsets are those that the contract names.
+    // SAFETY: all offsets are covered by the contract.
     unsafe {
         let mut sums = [[[V::splat(0.0); W]; R]; C];
         for (o, sums) in sums.iter_mut().enumerate() {
@@ -70,7 +71,8 @@ pub(super) unsafe fn across<V: Vector, const C: usize, const W: usize, const R: 
     }
 }
 
-/// Weights whose lanes are output channels: vector `n` of a tap is at `first + offsets[n]`, the next tap `stride` further.
+/// Weights whose lanes are output channels: vector `n` of a tap is at `first + offsets[n]`, and taps are
+/// `stride` apart.
 #[derive(Clone, Copy)]
 pub(super) struct Lanes<const N: usize> {
     pub first: *const f32,
@@ -78,12 +80,14 @@ pub(super) struct Lanes<const N: usize> {
     pub stride: usize,
 }
 
-/// `N` vectors of output channels x `P` pixels `step` apart: for small maps and dense layers. With bias and slope (`end`) the result goes
-/// through PReLU, else it is the bare sum. It goes to `y`, `N` vectors a pixel.
+/// Computes `N` vectors of output channels of `P` pixels, `step` apart, for small maps and dense layers. With
+/// bias and slope (`end`) the result is passed through PReLU, otherwise it is the bare sum. It is written to
+/// `y`, `N` vectors per pixel.
 ///
 /// # Safety
 ///
-/// `x` can be read over `window` for all pixels, `weight` for all taps, `bias` and `slope` for `N` vectors; `y` can be written.
+/// `x` must be readable over `window` for all pixels, `weight` for all taps, `bias` and `slope` for `N`
+/// vectors; `y` must be writable.
 #[inline(always)]
 pub(super) unsafe fn tile<V: Vector, const N: usize, const P: usize>(
     window: Window,
@@ -93,7 +97,7 @@ pub(super) unsafe fn tile<V: Vector, const N: usize, const P: usize>(
     end: Option<[*const f32; 2]>,
     y: *mut f32,
 ) {
-    // SAFETY: all offsets are those that the contract names.
+    // SAFETY: all offsets are covered by the contract.
     unsafe {
         let mut start = [V::splat(0.0); N];
         if let Some([bias, _]) = end {

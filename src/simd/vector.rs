@@ -1,82 +1,84 @@
-//! What the micro-kernels need of a vector register.
+//! The interface of vector registers that micro-kernels use.
 
 /// A register of `f32` lanes.
 ///
-/// Only [`super::Simd::run`] names the types behind it, after it found the CPU to have their instructions: that is what makes the safe
-/// methods safe.
+/// Only [`super::Simd::run`] names the implementing types, after it has checked that the CPU supports their
+/// instructions. This makes the safe methods safe.
 pub(crate) trait Vector: Copy {
-    /// Elements; divides 16.
+    /// Number of lanes; divides 16.
     const LANES: usize;
-    /// Registers there are: 16 or 32.
+    /// Number of registers: 16 or 32.
     const REGISTERS: usize;
 
-    /// All lanes `value`.
+    /// Returns a vector with `value` in all lanes.
     fn splat(value: f32) -> Self;
 
-    /// `LANES` elements at `from`.
+    /// Loads `LANES` elements at `from`.
     ///
     /// # Safety
     ///
-    /// They are readable.
+    /// The elements must be readable.
     unsafe fn load(from: *const f32) -> Self;
 
-    /// The first `n` elements at `from`, zero in the other lanes.
+    /// Loads the first `n` elements at `from`; the other lanes are zero.
     ///
     /// # Safety
     ///
-    /// They are readable; `n` is at most `LANES`.
+    /// The elements must be readable, and `n` at most `LANES`.
     unsafe fn load_first(from: *const f32, n: usize) -> Self;
 
-    /// The lowest three bytes of each of the first `n` words at `from`, as numbers: red, green and blue; zero in the other lanes.
+    /// Loads the lowest three bytes of each of the first `n` words at `from`, as numbers: red, green and
+    /// blue. The other lanes are zero.
     ///
     /// # Safety
     ///
-    /// They are readable; `n` is at most `LANES`.
+    /// The words must be readable, and `n` at most `LANES`.
     unsafe fn load_bytes(from: *const u32, n: usize) -> [Self; 3];
 
     /// Writes `LANES` elements to `to`.
     ///
     /// # Safety
     ///
-    /// They are writable.
+    /// The elements must be writable.
     unsafe fn store(self, to: *mut f32);
 
     /// Writes the first `n` lanes to `to`.
     ///
     /// # Safety
     ///
-    /// They are writable; `n` is at most `LANES`.
+    /// The elements must be writable, and `n` at most `LANES`.
     unsafe fn store_first(self, to: *mut f32, n: usize);
 
-    /// `self + other`.
+    /// Returns `self + other`.
     fn add(self, other: Self) -> Self;
 
-    /// `self - other`.
+    /// Returns `self - other`.
     fn sub(self, other: Self) -> Self;
 
-    /// `self * factor + addend`, rounded once or twice.
+    /// Returns `self * factor + addend`, rounded once or twice.
     fn mul_add(self, factor: Self, addend: Self) -> Self;
 
-    /// `self > best ? self : best`: a NaN in `self` gives `best`.
+    /// Returns `self > best ? self : best`; for a NaN in `self` the result is `best`.
     fn larger(self, best: Self) -> Self;
 
-    /// Bit `i` says that lane `i` is greater than that of `other`.
+    /// Returns a mask in which bit `i` is set if lane `i` is greater than that of `other`.
     fn above(self, other: Self) -> u32;
 
-    /// `v > 0 ? v : slope v`; NaN stays.
+    /// Returns `v > 0 ? v : slope v`; a NaN is kept.
     fn prelu(self, slope: Self) -> Self;
 
-    /// `self == other ? yes : 0`.
+    /// Returns `self == other ? yes : 0`.
     fn where_equal(self, other: Self, yes: Self) -> Self;
 
-    /// Lanes of both in turn: `a0 b0 a1 b1 ...`, the first half and the second.
+    /// Returns the lanes of both in turn, `a0 b0 a1 b1 ...`: the first half and the second half.
     fn interleave(self, other: Self) -> [Self; 2];
 
-    /// The inverse of [`Vector::interleave`]: of the lanes of both in a row, the even and the odd ones.
+    /// Inverse of [`Vector::interleave`]: returns the even and the odd lanes of both vectors in sequence.
     fn deinterleave(self, other: Self) -> [Self; 2];
 }
 
-/// Rows of `LANES` lanes, columns for rows. Each round moves one bit of the row number to the lane number and one back.
+/// Transposes `LANES` rows of `LANES` lanes. Each round exchanges one bit of the row number with one bit of
+/// the lane number.
 #[inline(always)]
 pub(super) fn transpose<V: Vector>(rows: &mut [V; 16]) {
     let half = V::LANES / 2;
@@ -92,12 +94,13 @@ pub(super) fn transpose<V: Vector>(rows: &mut [V; 16]) {
     }
 }
 
-/// `count` planes, `plane` elements apart, with channels as lanes: the first `pixels` of each to `to: [pixels, step]`, zero in the lanes of
-/// channels beyond `count`.
+/// Transposes `count` planes, `plane` elements apart, so that channels become lanes: writes the first
+/// `pixels` of each to `to: [pixels, step]`, with zero in the lanes of channels beyond `count`.
 ///
 /// # Panics
 ///
-/// If `x` is shorter, `step` is no multiple of `LANES`, or `to` has no room for `LANES` pixels more.
+/// Panics if `x` is shorter, `step` is not a multiple of `LANES`, or `to` has no room for `LANES` more
+/// pixels.
 #[inline(always)]
 pub(super) fn turn<V: Vector>(x: &[f32], [count, plane, pixels]: [usize; 3], to: &mut [f32], step: usize) {
     assert!(count > 0 && count <= step && x.len() >= (count - 1) * plane + pixels, "whole planes");

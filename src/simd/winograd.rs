@@ -1,7 +1,8 @@
-//! Winograd's minimal filtering F(2x2, 3x3): four outputs for 16 products instead of 36 (Lavin and Gray 2015, section 4.1).
+//! Winograd's minimal filtering F(2x2, 3x3): four outputs with 16 products instead of 36 (Lavin and Gray
+//! 2015, section 4.1).
 //!
-//! `Y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A` for tiles `d` of 4 x 4 inputs and 2 x 2 outputs; the products over all input channels are one small
-//! matrix product for each of the 16 places of the transformed tile.
+//! `Y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A` for tiles `d` of 4 x 4 inputs and 2 x 2 outputs. For each of the 16
+//! places of the transformed tile, the products over all input channels form one small matrix product.
 
 use super::maps::{MapLayer, pixels, vectors, with_tile};
 use super::scratch::Scratch;
@@ -10,31 +11,32 @@ use super::tile::{GROUP, Lanes, Window, tile};
 use super::vector::turn;
 use super::{PlanesMut, Task, Vector};
 
-/// Places of a transformed tile.
+/// Number of places of a transformed tile.
 const PLACES: usize = 16;
-/// Elements from one tile's channels to the next's, and so the most input channels there can be.
+/// Number of elements between the channels of adjacent tiles, and so the largest number of input channels.
 const STEP: usize = 64;
-/// Tiles that go through all steps together, about.
+/// Approximate number of tiles that pass through all steps together.
 const TILES: usize = 32;
 
-/// Weights `G g Gᵀ`: `[blocks, 16, c, lanes]`.
+/// Transformed weights `G g Gᵀ`: `[blocks, 16, c, lanes]`.
 pub(crate) struct Transformed {
     data: Vec<f32>,
     c: usize,
 }
 
-/// Weights to be transformed.
+/// Transforms weights.
 pub(crate) struct Transform<'a> {
-    /// Input channels.
+    /// Number of input channels.
     pub c: usize,
-    /// Output channels, whole groups.
+    /// Number of output channels, in whole groups.
     pub padded: usize,
-    /// `[groups, c, 3, 3, 16]`.
+    /// Weights, `[groups, c, 3, 3, 16]`.
     pub weight: &'a [f32],
 }
 
 impl Transform<'_> {
-    /// Whether it pays for a `k x k` convolution of `c` to `out` channels and a result of `height x width`.
+    /// Returns whether the transformation is worthwhile for a `k x k` convolution of `c` to `out` channels
+    /// with a result of `height x width`.
     pub fn pays(k: usize, c: usize, out: usize, [height, width]: [usize; 2]) -> bool {
         k == 3 && (16..=STEP).contains(&c) && out >= 32 && height.min(width) >= 4
     }
@@ -55,7 +57,8 @@ impl Task for Transform<'_> {
                 for lane in (0..lanes).step_by(V::LANES) {
                     let o = first + lane;
                     let from = (o / GROUP * c + channel) * 9 * GROUP + o % GROUP;
-                    // SAFETY: inside the weights, and inside the block of `lanes * c * 16` elements at `first * c * 16`.
+                    // SAFETY: reads lie within the weights, writes within the block of `lanes * c * 16`
+                    // elements at `first * c * 16`.
                     unsafe {
                         let to = data.as_mut_ptr().add(first * c * PLACES + channel * lanes + lane);
                         filter::<V>(self.weight.as_ptr().add(from), to, c * lanes);
@@ -68,30 +71,30 @@ impl Task for Transform<'_> {
     }
 }
 
-/// One column of `G g`.
+/// Returns one column of `G g`.
 #[inline(always)]
 fn filter_line<V: Vector>(g: [V; 3]) -> [V; 4] {
     let (zero, half, sum) = (V::splat(0.0), V::splat(0.5), g[0].add(g[2]));
     [g[0], sum.add(g[1]).mul_add(half, zero), sum.sub(g[1]).mul_add(half, zero), g[2]]
 }
 
-/// One column of `Bᵀ d`.
+/// Returns one column of `Bᵀ d`.
 #[inline(always)]
 fn input_line<V: Vector>(d: [V; 4]) -> [V; 4] {
     [d[0].sub(d[2]), d[1].add(d[2]), d[2].sub(d[1]), d[1].sub(d[3])]
 }
 
-/// One column of `Aᵀ m`.
+/// Returns one column of `Aᵀ m`.
 #[inline(always)]
 fn output_line<V: Vector>(m: [V; 4]) -> [V; 2] {
     [m[0].add(m[1]).add(m[2]), m[1].sub(m[2]).sub(m[3])]
 }
 
-/// `G g Gᵀ` of the 3 x 3 vectors at `from`, to 16 places `step` apart.
+/// Computes `G g Gᵀ` of the 3 x 3 vectors at `from`, into 16 places `step` apart.
 ///
 /// # Safety
 ///
-/// Nine vectors `GROUP` apart can be read, 16 vectors `step` apart written.
+/// Nine vectors `GROUP` apart must be readable, and 16 vectors `step` apart writable.
 #[inline(always)]
 unsafe fn filter<V: Vector>(from: *const f32, to: *mut f32, step: usize) {
     // SAFETY: by contract.
@@ -111,11 +114,11 @@ unsafe fn filter<V: Vector>(from: *const f32, to: *mut f32, step: usize) {
     }
 }
 
-/// `Bᵀ d B` of the 4 x 4 vectors at `from`, `right` and `down` apart, to 16 places `step` apart.
+/// Computes `Bᵀ d B` of the 4 x 4 vectors at `from`, `right` and `down` apart, into 16 places `step` apart.
 ///
 /// # Safety
 ///
-/// The 16 vectors can be read, the others written.
+/// The 16 vectors must be readable, the others writable.
 #[inline(always)]
 unsafe fn input<V: Vector>(from: *const f32, [right, down]: [usize; 2], to: *mut f32, step: usize) {
     // SAFETY: by contract.
@@ -135,11 +138,11 @@ unsafe fn input<V: Vector>(from: *const f32, [right, down]: [usize; 2], to: *mut
     }
 }
 
-/// `Aᵀ m A` of 16 places `step` apart from `from` on.
+/// Returns `Aᵀ m A` of 16 places `step` apart, starting at `from`.
 ///
 /// # Safety
 ///
-/// The 16 vectors can be read.
+/// The 16 vectors must be readable.
 #[inline(always)]
 unsafe fn output<V: Vector>(from: *const f32, step: usize) -> [[V; 2]; 2] {
     // SAFETY: by contract.
@@ -154,18 +157,18 @@ unsafe fn output<V: Vector>(from: *const f32, step: usize) -> [[V; 2]; 2] {
     }
 }
 
-/// One map on its way through the three steps.
+/// The computation of one map in three steps.
 pub(super) struct Winograd<'a> {
     layer: MapLayer<'a>,
     weight: &'a Transformed,
-    /// Columns and rows of the result.
+    /// Numbers of columns and rows of the result.
     out: [usize; 2],
-    /// Tiles across and down.
+    /// Numbers of tiles across and down.
     tiles: [usize; 2],
 }
 
 impl<'a> Winograd<'a> {
-    /// The layer over its input, which [`Transform::pays`] for.
+    /// Prepares a layer for which [`Transform::pays`] returned true.
     pub fn new(layer: MapLayer<'a>, weight: &'a Transformed, planes: usize) -> Self {
         let out = [layer.width - 2, layer.height - 2];
         let whole = planes.next_multiple_of(GROUP) * layer.c * PLACES <= weight.data.len();
@@ -173,7 +176,7 @@ impl<'a> Winograd<'a> {
         Self { layer, weight, out, tiles: out.map(|size| size.div_ceil(2)) }
     }
 
-    /// Input channels in whole vectors.
+    /// Returns the number of input channels in whole vectors.
     fn padded<V: Vector>(&self) -> usize {
         self.layer.c.next_multiple_of(V::LANES)
     }
@@ -186,7 +189,7 @@ impl<'a> Winograd<'a> {
         let form = |lanes| Form { lanes, width: self.out[0], rows: self.out[1], pool: self.layer.pool, ahead: 2 * chunk };
         let most = V::LANES * 4;
         let [ring, pixels] = form(most).lengths();
-        // Tiles at the far edges reach two rows and columns further; what they find there reaches no result.
+        // Tiles at the far edges extend two rows and columns further; the values read there affect no result.
         let turned = (self.layer.width * (2 * down + 3) + V::LANES) * self.padded::<V>();
         let lengths = [turned, PLACES * across * down * STEP, PLACES * across * chunk * most, ring, pixels];
         let mut memory = Scratch::take();
@@ -210,7 +213,7 @@ impl<'a> Winograd<'a> {
         }
     }
 
-    /// `Bᵀ d B` of every tile, to `[16, tiles, STEP]`.
+    /// Computes `Bᵀ d B` of every tile, into `[16, tiles, STEP]`.
     #[inline(always)]
     fn inputs<V: Vector>(&self, turned: &[f32], tiles: &mut [f32]) {
         let ([across, down], step) = (self.tiles, self.padded::<V>());
@@ -219,7 +222,8 @@ impl<'a> Winograd<'a> {
         for tile in 0..across * down {
             let pixel = tile / across * 2 * self.layer.width + tile % across * 2;
             for lane in (0..step).step_by(V::LANES) {
-                // SAFETY: the tile's pixels are no further than two rows and columns behind the last; a tile has STEP elements a place.
+                // SAFETY: the tile's pixels are at most two rows and columns past the last; a tile has STEP
+                // elements per place.
                 unsafe {
                     let from = turned.as_ptr().add(pixel * step + lane);
                     input::<V>(from, [step, self.layer.width * step], tiles.as_mut_ptr().add(tile * STEP + lane), place);
@@ -228,7 +232,8 @@ impl<'a> Winograd<'a> {
         }
     }
 
-    /// For each place, tiles `from .. to` times the weights of `n` vectors of channels from `first` on, to `[16, tiles, lanes]`.
+    /// For each place, multiplies tiles `from .. to` by the weights of `n` vectors of channels starting at
+    /// `first`, into `[16, tiles, lanes]`.
     #[inline(always)]
     fn products<V: Vector>(&self, tiles: &[f32], [from, to]: [usize; 2], products: &mut [f32], first: usize, n: usize) {
         let (c, lanes, all) = (self.layer.c, n * V::LANES, self.tiles[0] * self.tiles[1]);
@@ -242,7 +247,8 @@ impl<'a> Winograd<'a> {
                 let at = done.min(to - p);
                 macro_rules! call {
                     ($n:literal, $p:literal) => {
-                        // SAFETY: `p` is at most `to - from`, so tiles, weights and products of `at .. at + p` were checked above.
+                        // SAFETY: `p` is at most `to - from`, so tiles, weights and products of
+                        // `at .. at + p` were checked above.
                         unsafe {
                             let weight = self.weight.data.as_ptr().add((first * PLACES + place * lanes) * c);
                             let weight = Lanes { first: weight, offsets: std::array::from_fn(|i| i * V::LANES), stride: lanes };
@@ -257,7 +263,8 @@ impl<'a> Winograd<'a> {
         }
     }
 
-    /// `Aᵀ m A` of a row of tiles, of which the first is tile `first` of `all` in `products`, with bias and PReLU.
+    /// Computes `Aᵀ m A` of a row of tiles, the first of which is tile `first` of `all` in `products`, with
+    /// bias and PReLU.
     #[inline(always)]
     fn outputs<V: Vector>(&self, products: &[f32], first: usize, all: usize, row: usize, sink: &mut Sink) {
         let (lanes, [width, rows]) = (sink.form.lanes, self.out);
@@ -266,7 +273,8 @@ impl<'a> Winograd<'a> {
         let lower = if 2 * row + 1 < rows { Some(sink.row(2 * row + 1).as_mut_ptr()) } else { None };
         for lane in (0..lanes).step_by(V::LANES) {
             let o = sink.first + lane;
-            // SAFETY: `ConvMap::run` checked bias and slope; tiles of the row are products; each pixel written is inside its row.
+            // SAFETY: `ConvMap::run` checked bias and slope; tiles of the row are products; each pixel
+            // written is inside its row.
             unsafe {
                 let (bias, slope) = (V::load(self.layer.bias.as_ptr().add(o)), V::load(self.layer.slope.as_ptr().add(o)));
                 for tile in 0..self.tiles[0] {

@@ -1,27 +1,27 @@
-//! Which adapters there are, and which one a [`Device`] means.
+//! Listing of adapters, and selection of the one that a [`Device`] names.
 
 use wgpu::{Adapter, Backends, DeviceType, Instance, InstanceDescriptor};
 
 use crate::engine::{Device, EngineError};
 
-/// One adapter through one backend.
+/// An adapter as seen through one backend.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdapterReport {
-    /// Name by the driver.
+    /// Name reported by the driver.
     pub name: String,
     /// `vulkan`, `metal`, `dx12` or `gl`.
     pub backend: String,
-    /// Driver and its version.
+    /// Name and version of the driver.
     pub driver: String,
-    /// Hardware GPU, or a software one.
+    /// Whether this is a hardware GPU rather than a software adapter.
     pub hardware: bool,
-    /// Optional features that kernels may care about.
+    /// Optional features relevant to kernels.
     pub features: Vec<String>,
-    /// Largest storage binding, bytes.
+    /// Size of the largest storage binding in bytes.
     pub max_binding_bytes: u64,
-    /// Largest workgroup, invocations.
+    /// Largest number of invocations in a workgroup.
     pub max_invocations: u32,
-    /// Workgroup memory, bytes.
+    /// Workgroup memory in bytes.
     pub workgroup_bytes: u32,
 }
 
@@ -37,7 +37,7 @@ fn instance(backends: Backends) -> Instance {
     Instance::new(descriptor)
 }
 
-/// Adapters of `backends`, hardware first.
+/// Returns the adapters of `backends`, hardware first.
 fn list(backends: Backends) -> Vec<Adapter> {
     let mut found = pollster::block_on(instance(backends).enumerate_adapters(backends));
     found.sort_by_key(|adapter| match adapter.get_info().device_type {
@@ -51,12 +51,12 @@ fn list(backends: Backends) -> Vec<Adapter> {
 }
 
 fn is_hardware(adapter: &Adapter) -> bool {
-    // GL reports llvmpipe as `Other` with some drivers; its name tells.
+    // With some drivers GL reports llvmpipe as `Other`; its name identifies it.
     let info = adapter.get_info();
     info.device_type != DeviceType::Cpu && !info.name.to_ascii_lowercase().contains("llvmpipe")
 }
 
-/// Every adapter of every backend, best first.
+/// Returns every adapter of every backend, best first.
 pub(super) fn all() -> Vec<Adapter> {
     let mut found = list(Backends::PRIMARY);
     found.extend(list(Backends::GL));
@@ -90,11 +90,11 @@ fn backend_name(backend: wgpu::Backend) -> &'static str {
     }
 }
 
-/// The adapter that `device` means; `None` for [`Device::Auto`] without a hardware GPU.
+/// Returns the adapter that `device` names, or `None` for [`Device::Auto`] without a hardware GPU.
 ///
 /// # Errors
 ///
-/// [`EngineError::NoAdapter`], listing what there is.
+/// [`EngineError::NoAdapter`], which lists the adapters that are present.
 pub(super) fn choose(device: &Device) -> Result<Option<Adapter>, EngineError> {
     let compute = |adapter: &Adapter| {
         adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)
@@ -113,7 +113,8 @@ pub(super) fn choose(device: &Device) -> Result<Option<Adapter>, EngineError> {
         _ => true,
     };
     let mut found: Vec<Adapter> = list(backends).into_iter().filter(compute).collect();
-    // GL is a last resort by name or for any GPU: it comes up slowly, and without a display server its driver talks on stderr.
+    // GL is a last resort, used by name or for any GPU: it starts slowly, and without a display server its
+    // driver prints to stderr.
     if backends == Backends::PRIMARY && *device != Device::Auto && !found.iter().any(fits) {
         found.extend(list(Backends::GL).into_iter().filter(compute));
     }

@@ -1,26 +1,26 @@
-//! The tally of what a device was asked.
+//! Counters of the work submitted to a device.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::engine::profile::Tally;
 
-/// [`Tally`] as it grows.
+/// The live counters behind a [`Tally`].
 #[derive(Debug, Clone, Default)]
 pub struct Counts(Arc<[AtomicU64; 5]>);
 
 impl Counts {
-    /// One submission with so many dispatches.
+    /// Counts one submission with `dispatches` dispatches.
     pub fn submitted(&self, dispatches: usize) {
         self.add([dispatches as u64, 1, 0, 0, 0]);
     }
 
-    /// Bytes for the device.
+    /// Counts bytes written to the device.
     pub fn wrote(&self, bytes: usize) {
         self.add([0, 0, 0, bytes as u64, 0]);
     }
 
-    /// Bytes from the device.
+    /// Counts bytes read from the device.
     pub fn read_back(&self, bytes: usize) {
         self.add([0, 0, 1, 0, bytes as u64]);
     }
@@ -31,7 +31,7 @@ impl Counts {
         }
     }
 
-    /// As it is now.
+    /// Returns the current values.
     pub fn tally(&self) -> Tally {
         let [dispatches, submissions, read_backs, bytes_up, bytes_down] = std::array::from_fn(|i| self.0[i].load(Ordering::Relaxed));
         Tally { dispatches, submissions, read_backs, bytes_up, bytes_down }

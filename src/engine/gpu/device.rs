@@ -13,7 +13,7 @@ use crate::record::{Access, AnyKernel, DeviceFacts};
 
 type PipelineKey = (&'static str, Vec<(&'static str, u64)>);
 
-/// An opened device. Clones share it and its pipelines.
+/// An opened device. Clones share the device and its pipelines.
 #[derive(Debug, Clone)]
 pub struct Gpu {
     pub(super) device: wgpu::Device,
@@ -25,25 +25,29 @@ pub struct Gpu {
 }
 
 impl Gpu {
-    /// How long one submission may take before the device counts as hung.
+    /// Time after which a submission that has not finished means that the device hangs.
     pub(super) const TIMEOUT: Duration = Duration::from_secs(120);
 
-    /// Opens the adapter that `device` means, with default limits but for the size of buffers, and no optional feature but timestamps where it has them;
-    /// `None` for [`Device::Auto`] on a machine without a hardware GPU.
+    /// Opens the adapter that `device` names. Limits are the defaults except for buffer sizes, and the only
+    /// optional feature is timestamps, where available. Returns `None` for [`Device::Auto`] on a machine
+    /// without a hardware GPU.
     ///
     /// # Errors
     ///
-    /// [`EngineError::NoAdapter`] if none fits, [`EngineError::Open`] if it refuses.
+    /// [`EngineError::NoAdapter`] if no adapter matches, [`EngineError::Open`] if the adapter cannot be
+    /// opened.
     pub fn open(device: &Device) -> Result<Option<Self>, EngineError> {
         choose(device)?.map(|adapter| Self::of(&adapter)).transpose()
     }
 
-    /// A device that the caller opened from `adapter`, for example to draw with it too. Its device-lost and uncaptured-error callbacks are
-    /// replaced: errors of the caller's own calls are logged, and are no faults of the engine.
+    /// Wraps a device that the caller opened from `adapter`, for example to draw with it as well. Its
+    /// device-lost and uncaptured-error callbacks are replaced: errors of the caller's own calls are logged
+    /// and do not count as faults of the engine.
     ///
     /// # Errors
     ///
-    /// [`EngineError::Open`] if the device has less than WebGPU's default limits or runs no compute shaders.
+    /// [`EngineError::Open`] if the device has less than WebGPU's default limits or does not run compute
+    /// shaders.
     pub fn from_device(adapter: &wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue) -> Result<Self, EngineError> {
         let report = report(adapter);
         let compute = adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS);
@@ -55,12 +59,13 @@ impl Gpu {
         Ok(Self { device, queue, fault, counts: Counts::default(), report, pipelines: Arc::default() })
     }
 
-    /// What the device was asked since it was opened.
+    /// Returns counters of the work submitted to the device since it was opened.
     pub fn tally(&self) -> Tally {
         self.counts.tally()
     }
 
-    /// Opens every adapter of every backend that `wanted` wants; an adapter that refuses is told beside the others.
+    /// Opens every adapter of every backend that `wanted` accepts; an adapter that cannot be opened is listed
+    /// with its error.
     pub fn open_all(wanted: impl Fn(&AdapterReport) -> bool) -> Vec<(AdapterReport, Result<Self, EngineError>)> {
         let adapters = all().into_iter().map(|adapter| (report(&adapter), adapter));
         adapters.filter(|(report, _)| wanted(report)).map(|(report, adapter)| (report, Self::of(&adapter))).collect()
@@ -68,9 +73,10 @@ impl Gpu {
 
     fn of(adapter: &wgpu::Adapter) -> Result<Self, EngineError> {
         let report = report(adapter);
-        // Only `profile` asks for timestamps, and has another way where there are none.
+        // Only `profile` needs timestamps, and it has a fallback where there are none.
         let required_features = adapter.features() & wgpu::Features::TIMESTAMP_QUERY;
-        // Kernels must run within the default limits everywhere; how much a buffer holds is the adapter's affair.
+        // Kernels must run within the default limits everywhere; only the size of buffers follows the
+        // adapter.
         let offered = adapter.limits();
         let required_limits = wgpu::Limits {
             max_buffer_size: offered.max_buffer_size,
@@ -84,12 +90,12 @@ impl Gpu {
         Ok(Self { device, queue, fault, counts: Counts::default(), report, pipelines: Arc::default() })
     }
 
-    /// What it runs on.
+    /// Returns the adapter that the device runs on.
     pub fn report(&self) -> &AdapterReport {
         &self.report
     }
 
-    /// What a recording for this device may know of it.
+    /// Returns the properties of the device that a recording may depend on.
     pub fn facts(&self) -> DeviceFacts {
         let binding_bytes = self.device.limits().max_storage_buffer_binding_size;
         DeviceFacts { binding_bytes, ..DeviceFacts::adapter(self.report.hardware) }
@@ -101,7 +107,7 @@ impl Gpu {
         let _ = self.device.poll(wgpu::PollType::Poll);
     }
 
-    /// The pipeline of `kernel`, compiled at most once per device.
+    /// Returns the pipeline of `kernel`, compiled at most once per device.
     pub(super) fn pipeline(&self, kernel: &dyn AnyKernel) -> Result<wgpu::ComputePipeline, EngineError> {
         let overrides = kernel.overrides();
         let key = (kernel.name(), overrides.iter().map(|(name, value)| (*name, value.to_bits())).collect());
@@ -150,7 +156,7 @@ impl Gpu {
     }
 }
 
-/// A buffer of `size` bytes.
+/// Creates a buffer of `size` bytes.
 pub(super) fn create(gpu: &Gpu, label: &str, size: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
     gpu.device.create_buffer(&wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false })
 }

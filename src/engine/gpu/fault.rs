@@ -1,10 +1,10 @@
-//! GPU trouble as a value: what went wrong is kept here and checked around every submission.
+//! GPU faults as values: errors are stored here and checked around every submission.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::engine::EngineError;
 
-/// The first thing that went wrong on a device; shared by its callbacks and its users.
+/// The first fault of a device, shared by its callbacks and its users.
 #[derive(Debug, Clone, Default)]
 pub struct DeviceFault(Arc<Mutex<Option<String>>>);
 
@@ -17,9 +17,10 @@ impl DeviceFault {
         fault
     }
 
-    /// The same for a device that the caller works with too. What is not captured there is the caller's: wgpu 30, for example, neither
-    /// configures a window's surface while another thread submits, nor draws on one that has another size by then, and the window tries
-    /// again with its next frame. <https://github.com/emilk/egui/pull/8615>
+    /// Like [`DeviceFault::watch`], for a device that the caller uses as well. Uncaptured errors there belong
+    /// to the caller: wgpu 30, for example, can neither configure a window's surface while another thread
+    /// submits, nor draw on one whose size has changed, and the window tries again with its next frame.
+    /// <https://github.com/emilk/egui/pull/8615>
     pub fn watch_shared(device: &wgpu::Device) -> Self {
         device.on_uncaptured_error(Arc::new(|error: wgpu::Error| tracing::info!("the caller's error on a shared device: {error}")));
         Self::of_loss(device)
@@ -36,11 +37,11 @@ impl DeviceFault {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(message);
     }
 
-    /// The fault, if there was one.
+    /// Returns an error if a fault has occurred.
     ///
     /// # Errors
     ///
-    /// [`EngineError::Lost`] from the first fault on.
+    /// [`EngineError::Lost`] after the first fault.
     pub fn check(&self) -> Result<(), EngineError> {
         match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(message) => Err(EngineError::Lost { message: message.clone() }),

@@ -1,4 +1,4 @@
-//! The GPU engine: the only place that names wgpu.
+//! The GPU engine, the only module that uses wgpu.
 
 mod adapter;
 mod counts;

@@ -1,4 +1,4 @@
-//! Steps timed by the device's own clock, or by the host's where it has none.
+//! Timing of steps by the device's own clock, or by the host's clock where the device has none.
 
 use std::time::{Duration, Instant};
 
@@ -9,15 +9,15 @@ use crate::engine::EngineError;
 use crate::engine::profile::Clock;
 use crate::record::Recording;
 
-/// Passes that one query set times, with a query at each end: WebGPU promises 4096 queries.
+/// Number of passes that one query set times, with a query at each end: WebGPU guarantees 4096 queries.
 const SPANS: usize = 2048;
 
 impl GpuSession {
-    /// Plays each step of `spans` as often as it says, in order, and tells how long each span took.
+    /// Plays each step of `spans` the given number of times, in order, and returns the duration of each span.
     ///
     /// # Errors
     ///
-    /// As [`GpuSession::submit`].
+    /// Returns the errors of [`GpuSession::submit`].
     pub fn time_steps(&mut self, recording: &Recording, spans: &[(usize, u32)]) -> Result<(Vec<Duration>, Clock), EngineError> {
         if !self.gpu.device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
             return spans.iter().map(|span| self.timed_by_host(recording, *span)).collect::<Result<_, _>>().map(|t| (t, Clock::Host));
@@ -69,16 +69,16 @@ impl GpuSession {
         let ticks: &[[u32; 2]] = bytemuck::cast_slice(&words);
         let tick = |i: usize| u64::from(ticks[i][0]) | u64::from(ticks[i][1]) << 32;
         let period = f64::from(self.gpu.queue.get_timestamp_period());
-        // A clock may run backwards where a driver switches clock domains: that counts as no time.
+        // A clock may run backwards where a driver switches clock domains; such an interval counts as zero.
         let time = |i: usize| Duration::from_nanos((tick(2 * i + 1).saturating_sub(tick(2 * i)) as f64 * period) as u64);
         Ok((0..spans.len()).map(time).collect())
     }
 
-    /// Plays everything `times` times, one submission each, and waits for the last.
+    /// Plays the whole recording `times` times, one submission each, and waits for the last.
     ///
     /// # Errors
     ///
-    /// As [`GpuSession::submit`].
+    /// Returns the errors of [`GpuSession::submit`].
     pub fn repeat(&mut self, recording: &Recording, times: u32) -> Result<(), EngineError> {
         let lane = self.lane(recording)?;
         let (lane, mut last) = (self.free(lane), None);

@@ -1,4 +1,4 @@
-//! A recording on the device: buffers, bind groups, one submission per play, several plays in flight.
+//! A recording on the device: buffers, bind groups, one submission per play, and several plays in flight.
 
 use std::ops::Range;
 use std::sync::mpsc::Receiver;
@@ -10,12 +10,12 @@ use crate::engine::EngineError;
 use crate::engine::memory::Layout;
 use crate::record::{Recording, Role, Slot, SlotInfo, Step};
 
-/// A range of a buffer: where a slot is.
+/// The range of a buffer that holds a slot.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct View {
     pub buffer: wgpu::Buffer,
     start: u64,
-    /// As long as its slot, in whole `vec4`s.
+    /// Size of the slot in bytes, rounded up to whole `vec4`s.
     bytes: u64,
 }
 
@@ -33,23 +33,23 @@ impl View {
 
 struct BoundStep {
     pipeline: wgpu::ComputePipeline,
-    /// Of a step that touches an input: that of the first flight.
+    /// For a step that touches an input, the bind group of the first lane.
     bindings: wgpu::BindGroup,
     groups: [u32; 2],
 }
 
-/// What a play has for itself while others are in flight: input buffers, the bind groups that name them, and where results are read.
-/// Everything between is shared, since submissions run in order.
+/// The resources that each play in flight has to itself: input buffers, the bind groups that refer to them,
+/// and the buffer for reading results. All other resources are shared, since submissions run in order.
 pub(super) struct Lane {
     inputs: Vec<(Slot, View)>,
-    /// By step, of those that touch an input.
+    /// Bind groups of the steps that touch an input, each with the index of its step.
     bindings: Vec<(usize, wgpu::BindGroup)>,
     staging: wgpu::Buffer,
-    /// The input whose buffer is the caller's.
+    /// The input whose buffer the caller has lent.
     lent: Option<Slot>,
 }
 
-/// A play that was submitted: hand it to [`GpuSession::collect`].
+/// A play that was submitted; pass it to [`GpuSession::collect`].
 #[derive(Debug)]
 pub struct GpuFlight {
     lane: usize,
@@ -60,29 +60,30 @@ pub struct GpuFlight {
 /// A recording with its buffers on one device.
 pub struct GpuSession {
     pub(super) gpu: Gpu,
-    /// By slot.
+    /// One entry per slot.
     views: Vec<View>,
     elements: usize,
     uniforms: wgpu::Buffer,
     steps: Vec<BoundStep>,
-    /// Output slots, with their bytes in `staging`.
+    /// Output slots, each with its range of bytes in `staging`.
     outputs: Vec<(Slot, Range<u64>)>,
     lanes: Vec<Option<Lane>>,
-    /// Lanes that no flight holds, the next one last.
+    /// Lanes that no play in flight uses; the next one to use is last.
     free: Vec<usize>,
-    /// Why an input could not be written.
+    /// Error from writing an input, which the next submission reports.
     failed: Option<EngineError>,
 }
 
 const UNIFORM_ALIGN: usize = 256;
 
 impl GpuSession {
-    /// Compiles what is new, allocates every slot and uploads the constants.
+    /// Compiles new kernels, allocates every slot and uploads the constants.
     ///
     /// # Errors
     ///
-    /// [`EngineError::TooLarge`] if a slot exceeds the device's largest binding, [`EngineError::TooManyGroups`], [`EngineError::OutOfMemory`],
-    /// [`EngineError::Rejected`] or [`EngineError::Lost`].
+    /// [`EngineError::TooLarge`] if a slot exceeds the device's largest binding,
+    /// [`EngineError::TooManyGroups`], [`EngineError::OutOfMemory`], [`EngineError::Rejected`] or
+    /// [`EngineError::Lost`].
     pub fn new(gpu: &Gpu, recording: &Recording) -> Result<Self, EngineError> {
         gpu.fault.check()?;
         let layout = Layout::of(recording, |step| step..step + 1);
@@ -104,14 +105,14 @@ impl GpuSession {
         Ok(session)
     }
 
-    /// The lane of the next play, made if all are in flight.
+    /// Returns the lane for the next play, and creates one if all lanes are in flight.
     pub(super) fn lane(&mut self, recording: &Recording) -> Result<usize, EngineError> {
         if let Some(&lane) = self.free.last() {
             return Ok(lane);
         }
         let mut inputs = Vec::new();
         for (i, info) in recording.slots().iter().enumerate().filter(|(_, info)| matches!(info.role, Role::Input)) {
-            // The first lane takes the slot's own buffer.
+            // The first lane uses the slot's own buffer.
             let first = self.lanes.is_empty().then(|| self.views[i].clone());
             inputs.push((Slot(i), first.map_or_else(|| self.another(info), Ok)?));
         }
@@ -124,13 +125,13 @@ impl GpuSession {
         Ok(self.lanes.len() - 1)
     }
 
-    /// A buffer for one more play's input.
+    /// Creates a buffer for the input of one more lane.
     fn another(&self, info: &SlotInfo) -> Result<View, EngineError> {
         let usage = if info.uniform { USAGE | wgpu::BufferUsages::UNIFORM } else { USAGE };
         scoped(&self.gpu.device, &info.label, || storage(&self.gpu, &info.label, info.len, usage)).map(View::whole)
     }
 
-    /// Bind groups of the steps that touch an input, with these views as `inputs`.
+    /// Creates the bind groups of the steps that touch an input, with the views in `inputs`.
     fn bind_inputs(&self, recording: &Recording, inputs: &[(Slot, View)]) -> Result<Vec<(usize, wgpu::BindGroup)>, EngineError> {
         let input = |slot: Slot| inputs.iter().find(|(input, _)| *input == slot).map(|(_, view)| view);
         let view = |slot: Slot| input(slot).unwrap_or(&self.views[slot.index()]);
@@ -144,11 +145,12 @@ impl GpuSession {
         bound.collect()
     }
 
-    /// Lets the next play read the input `slot` from `frame`; `false` if that is on another device or too small.
+    /// Makes the next play read the input `slot` from `frame`. Returns `false` if the frame is on another
+    /// device or too small.
     ///
     /// # Errors
     ///
-    /// [`EngineError`] if there is no memory for another flight.
+    /// [`EngineError`] if there is no memory for another lane.
     pub fn lend(&mut self, recording: &Recording, slot: Slot, frame: &GpuFrame) -> Result<bool, EngineError> {
         let bytes = recording.slots()[slot.index()].len as u64 * 4;
         if frame.gpu.device != self.gpu.device || frame.buffer.size() < bytes {
@@ -162,7 +164,7 @@ impl GpuSession {
         Ok(true)
     }
 
-    /// Makes `view` the input `slot` of a free `lane`.
+    /// Replaces the input `slot` of a free `lane` with `view`.
     fn exchange(&mut self, recording: &Recording, lane: usize, slot: Slot, view: &View) -> Result<(), EngineError> {
         let mut inputs = self.free(lane).inputs.clone();
         inputs.iter_mut().filter(|(input, _)| *input == slot).for_each(|(_, old)| old.clone_from(view));
@@ -172,7 +174,8 @@ impl GpuSession {
         Ok(())
     }
 
-    /// The lane of the next play, with a buffer of its own for the input `slot`: what the caller lent is not ours to overwrite.
+    /// Returns the lane for the next play, with a buffer of its own for the input `slot`: a buffer lent by
+    /// the caller must not be overwritten.
     fn own_lane(&mut self, recording: &Recording, slot: Slot) -> Result<usize, EngineError> {
         let lane = self.lane(recording)?;
         if self.free(lane).lent == Some(slot) {
@@ -183,8 +186,8 @@ impl GpuSession {
         Ok(lane)
     }
 
-    /// Overwrites the start of `slot`; takes effect before the next play. Where all lanes are in flight and there is no memory for another,
-    /// [`GpuSession::submit`] says so.
+    /// Overwrites the start of `slot`, effective from the next play. If all lanes are in flight and there is
+    /// no memory for another, [`GpuSession::submit`] returns the error.
     pub fn write(&mut self, recording: &Recording, slot: Slot, bytes: &[u8]) {
         match self.own_lane(recording, slot) {
             Ok(lane) => {
@@ -201,12 +204,12 @@ impl GpuSession {
         own.map_or(&self.views[slot.index()], |(_, view)| view)
     }
 
-    /// Elements that all slots take together, without the inputs of further flights.
+    /// Returns the number of elements of all slots, without the inputs of further lanes.
     pub fn elements(&self) -> usize {
         self.elements
     }
 
-    /// Submits `steps` of the recording and the copy of its outputs, and returns at once.
+    /// Submits `steps` of the recording and the copy of its outputs, without waiting for them.
     ///
     /// # Errors
     ///
@@ -232,13 +235,13 @@ impl GpuSession {
         Ok(flight)
     }
 
-    /// Waits for `flight` and returns the outputs, by slot.
+    /// Waits for a play in flight and returns the outputs, by slot.
     ///
     /// # Errors
     ///
     /// [`EngineError::Lost`] if the device is gone, [`EngineError::Timeout`] if it hangs.
     pub fn collect(&mut self, flight: GpuFlight) -> Result<Vec<(Slot, Vec<f32>)>, EngineError> {
-        // Taken out: a buffer whose mapping never ended is not used again.
+        // Removed first: a buffer whose mapping never ended is not used again.
         let Some(lane) = self.lanes[flight.lane].take() else { unreachable!("a flight is collected once") };
         let whole = read(&self.gpu, &lane.staging, flight.submission, &flight.mapped)?;
         self.lanes[flight.lane] = Some(lane);
@@ -247,11 +250,12 @@ impl GpuSession {
         Ok(self.outputs.iter().map(|(slot, bytes)| (*slot, whole[bytes.start as usize / 4..bytes.end as usize / 4].to_vec())).collect())
     }
 
-    /// Contents of any slot as they are now, for tests and `doctor`; of an input, what the next play will see.
+    /// Returns the current contents of any slot, for tests and `doctor`; for an input slot, what the next
+    /// play will read.
     ///
     /// # Errors
     ///
-    /// As [`GpuSession::collect`].
+    /// Returns the errors of [`GpuSession::collect`].
     pub fn peek(&self, slot: Slot) -> Result<Vec<f32>, EngineError> {
         let View { buffer, start, bytes } = self.free.last().map_or(&self.views[slot.index()], |lane| self.view(*lane, slot));
         let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
@@ -266,7 +270,7 @@ impl GpuSession {
         self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("play") })
     }
 
-    /// A lane that no flight holds.
+    /// Returns lane number `lane`, which no play in flight uses.
     pub(super) fn free(&self, lane: usize) -> &Lane {
         let Some(lane) = &self.lanes[lane] else { unreachable!("a free lane was not lost") };
         lane
@@ -296,10 +300,11 @@ impl GpuSession {
     }
 }
 
-/// What every slot's buffer may be used for.
+/// Allowed usages of every slot's buffer.
 const USAGE: wgpu::BufferUsages = wgpu::BufferUsages::STORAGE.union(wgpu::BufferUsages::COPY_DST).union(wgpu::BufferUsages::COPY_SRC);
 
-/// Bytes of a buffer of so many elements: a binding of an array of vec4 or of a struct needs at least one whole element.
+/// Returns the size in bytes of a buffer of `len` elements: a binding of an array of vec4 or of a struct
+/// needs at least one whole element.
 fn bytes(len: usize) -> u64 {
     (len as u64 * 4).next_multiple_of(16).max(64)
 }
@@ -308,14 +313,14 @@ fn storage(gpu: &Gpu, label: &str, len: usize, usage: wgpu::BufferUsages) -> wgp
     create(gpu, label, bytes(len), usage)
 }
 
-/// The buffers of `layout` with the constants in them, as the views of all slots.
+/// Allocates the buffers of `layout`, uploads the constants and returns the views of all slots.
 fn allocate(gpu: &Gpu, recording: &Recording, layout: &Layout) -> Result<Vec<View>, EngineError> {
     let limits = gpu.device.limits();
     let mut usages = vec![(USAGE, ""); layout.buffers.len()];
     for (i, info) in recording.slots().iter().enumerate() {
         let bytes = info.len as u64 * 4;
         let limit = if info.uniform { limits.max_uniform_buffer_binding_size } else { limits.max_storage_buffer_binding_size };
-        // An arena may be larger than any binding: its ranges are what is bound.
+        // An arena may be larger than any binding, since only its ranges are bound.
         let bound = recording.steps().iter().any(|step| step.slots.contains(&Slot(i)));
         let is_arena = recording.slots().iter().any(|other| other.range.is_some_and(|(arena, _)| arena == Slot(i)));
         if bytes > limit && (bound || !is_arena) || bytes > limits.max_buffer_size {
@@ -343,7 +348,7 @@ fn allocate(gpu: &Gpu, recording: &Recording, layout: &Layout) -> Result<Vec<Vie
     Ok(recording.slots().iter().enumerate().map(view).collect())
 }
 
-/// The uniforms of all steps in one buffer.
+/// Creates one buffer with the uniforms of all steps.
 fn uniforms(gpu: &Gpu, recording: &Recording) -> Result<wgpu::Buffer, EngineError> {
     let mut bytes = vec![0; UNIFORM_ALIGN * recording.steps().len().max(1)];
     for (chunk, step) in bytes.chunks_exact_mut(UNIFORM_ALIGN).zip(recording.steps()) {
@@ -401,10 +406,11 @@ pub(super) fn map(buffer: &wgpu::Buffer) -> Receiver<Result<(), wgpu::BufferAsyn
     receiver
 }
 
-/// Waits until the device has done `submission` and all before it.
+/// Waits until the device has completed `submission` and all earlier ones.
 pub(super) fn wait(gpu: &Gpu, submission: wgpu::SubmissionIndex) -> Result<(), EngineError> {
     let wait = wgpu::PollType::Wait { submission_index: Some(submission), timeout: Some(Gpu::TIMEOUT) };
-    // wgpu panics where a driver's wait fails: that is a lost device like any other, and the session is dropped after it.
+    // wgpu panics where a driver's wait fails. This is treated as a lost device, and the session is dropped
+    // afterwards.
     let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| gpu.device.poll(wait)));
     gpu.fault.check()?;
     let polled = polled.map_err(|_| EngineError::Lost { message: "the driver failed while it was waited for".to_owned() })?;
@@ -414,7 +420,7 @@ pub(super) fn wait(gpu: &Gpu, submission: wgpu::SubmissionIndex) -> Result<(), E
     Ok(())
 }
 
-/// Waits for the device, then copies a mapped buffer out.
+/// Waits for the device, then copies the contents of a mapped buffer.
 pub(super) fn read(
     gpu: &Gpu,
     buffer: &wgpu::Buffer,
@@ -423,7 +429,7 @@ pub(super) fn read(
 ) -> Result<Vec<f32>, EngineError> {
     wait(gpu, submission)?;
     let lost = |message: String| EngineError::Lost { message };
-    // Another thread's poll may have taken this callback and be about to run it.
+    // Another thread's poll may have taken this callback without having run it yet.
     match mapped.recv_timeout(Gpu::TIMEOUT) {
         Ok(Ok(())) => {}
         Ok(Err(error)) => return Err(lost(format!("mapping failed: {error}"))),

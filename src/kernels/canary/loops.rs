@@ -4,15 +4,15 @@ use crate::kernels::{Sample, Samples, wgsl};
 use crate::record::{Binding, Kernel, Work};
 
 crate::uniform! {
-    /// A loop of `count` turns. Writes `y: [2]`: turns taken, and what they computed.
+    /// A loop of `count` turns. Writes `y: [2]`: the number of turns taken and the value computed in them.
     pub struct Loops { count: u32 }
 }
 
 impl Loops {
-    /// Turns of one invocation that every driver takes.
+    /// Number of turns that every driver completes in one invocation.
     pub const SAFE: u32 = 60_000;
 
-    /// A loop of `count` turns.
+    /// Creates the kernel for a loop of `count` turns.
     pub fn new(count: u32) -> Self {
         Self { count }
     }

@@ -1,4 +1,4 @@
-//! Kernels that show faults of drivers.
+//! Kernels that detect driver faults.
 
 mod loops;
 

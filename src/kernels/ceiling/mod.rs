@@ -1,4 +1,4 @@
-//! Kernels that do one thing only: what other kernels' speed is a fraction of.
+//! Kernels that measure the peak rates to which the speed of other kernels is compared.
 
 mod peak;
 mod stream;

@@ -1,4 +1,4 @@
-//! As fast as arithmetic goes.
+//! Peak arithmetic throughput.
 
 use rayon::prelude::*;
 
@@ -8,14 +8,15 @@ use crate::simd::{CHAINS, Chains, Simd};
 use crate::tensor::noise;
 
 crate::uniform! {
-    /// `y[i]` = mean of 12 chains `a_j <- a_j / 2 + x[i]` of `turns` turns that start at `x[i] + j`; they go to `2 x[i]`.
+    /// `y[i]` = mean of 12 chains `a_j <- a_j / 2 + x[i]` of `turns` turns, which start at `x[i] + j` and
+    /// converge to `2 x[i]`.
     ///
     /// Reads `x: [n]`; writes `y: [n]`.
     pub struct Peak { n: u32, turns: u32, factor: f32 }
 }
 
 impl Peak {
-    /// `n` elements, `turns` turns each.
+    /// Creates the kernel for `n` elements with `turns` turns each.
     pub fn new(n: u32, turns: u32) -> Self {
         Self { n, turns, factor: 0.5 }
     }
@@ -54,8 +55,8 @@ impl Kernel for Peak {
         u64::from(self.n) * u64::from(self.turns) * CHAINS as u64
     }
 
-    /// A chain is no larger than `2 (|x| + 11)`; each turn halves the errors before it and adds two of ε/2, which sum to 2 ε. The mean of
-    /// twelve adds one ε per term.
+    /// A chain is no larger than `2 (|x| + 11)`. Each turn halves the accumulated error and adds two
+    /// roundings of ε/2, so that errors sum to 2 ε. The mean of twelve adds one ε per term.
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         2.0 * (largest(read[0]) + 11.0) * 14.0 * f32::EPSILON
     }

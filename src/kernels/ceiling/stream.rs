@@ -1,4 +1,4 @@
-//! As fast as memory goes.
+//! Peak memory bandwidth.
 
 use rayon::prelude::*;
 
@@ -9,12 +9,12 @@ use crate::tensor::noise;
 crate::uniform! {
     /// `y[i] = x[i]`.
     ///
-    /// Reads `x: [rows, quads, 4]`; writes `y`, as long.
+    /// Reads `x: [rows, quads, 4]`; writes `y` of the same shape.
     pub struct Stream { rows: u32, quads: u32 }
 }
 
 impl Stream {
-    /// A copy of `rows x quads x 4` elements; at most 4 million quads a row.
+    /// Creates a copy of `rows x quads x 4` elements, with at most 4 million quads per row.
     pub fn new(rows: u32, quads: u32) -> Self {
         Self { rows, quads }
     }

@@ -11,28 +11,30 @@ use crate::record::{Binding, Kernel, Work};
 use crate::simd::{Bands, CropPixels, Simd, Taps};
 
 crate::uniform! {
-    /// Candidates cut out of their frames, zero outside them, at `side x side` pixels.
+    /// Cuts candidates out of their frames, as `side x side` pixels that are zero outside the frame.
     ///
-    /// Reads the packed frames, `candidates: [images, capacity]` and the [`Counter`]s; writes `y: [n, 3, side, side]`, normalised, of
-    /// candidates `first .. first + n` of all images in a row.
+    /// Reads the packed frames, `candidates: [images, capacity]` and the [`Counter`]s; writes
+    /// `y: [n, 3, side, side]`, the normalised pixels of candidates `first .. first + n`, counted over all
+    /// images in sequence.
     pub struct Crop {
         images: u32, capacity: u32, list: u32, frame_w: u32, frame_h: u32, n: u32, first: u32, side: u32, bilinear: u32, mirror: u32,
     }
 }
 
 impl Crop {
-    /// Crops of candidates `first .. first + n` of list number `list` of each image, of at most `capacity`, from frames `[width, height]`.
+    /// Creates the kernel for candidates `first .. first + n` in list number `list` of each image, which
+    /// holds at most `capacity`, and frames of `[width, height]`.
     pub fn new([images, capacity, list]: [u32; 3], [frame_w, frame_h]: [u32; 2], [first, n]: [u32; 2], side: u32, bilinear: bool) -> Self {
         Self { images, capacity, list, frame_w, frame_h, n, first, side, bilinear: u32::from(bilinear), mirror: 0 }
     }
 
-    /// Mirrored left to right.
+    /// Mirrors the crops left to right.
     #[must_use]
     pub fn mirrored(self) -> Self {
         Self { mirror: 1, ..self }
     }
 
-    /// Frame and candidate of an item.
+    /// Returns the frame and the candidate of an item.
     fn source<'a>(&self, item: u32, read: &[&'a [f32]]) -> (&'a [u32], &'a Candidate) {
         let (frames, candidates) = (bytemuck::cast_slice::<f32, u32>(read[0]), Candidate::list(read[1]));
         let (image, place) = image_of(self.first + item, read[2], self.list, self.images);
@@ -40,7 +42,8 @@ impl Crop {
         (&frames[image * size..][..size], &candidates[image * self.capacity as usize + place.min(self.capacity - 1) as usize])
     }
 
-    /// Taps of output element `i` along one axis: frame positions and weights, only those inside the frame.
+    /// Returns the taps of output element `i` along one axis: frame positions with weights, of those inside
+    /// the frame.
     fn inside(&self, i: u32, low: i64, high: i64, limit: u32) -> impl Iterator<Item = (usize, f64)> {
         taps(i, (high - low + 1) as u32, self.side, self.bilinear == 1)
             .map(move |(j, weight)| (j as i64 + low - 1, weight))
@@ -48,7 +51,7 @@ impl Crop {
             .map(|(j, weight)| (j as usize, weight))
     }
 
-    /// One channel-planar crop of `candidate`, byte values; `None` for a box without area.
+    /// Returns one channel-planar crop of `candidate` in byte values, or `None` if the box has no area.
     fn cut(&self, frame: &[u32], candidate: &Candidate) -> Option<Vec<[f64; 3]>> {
         let [x1, y1, x2, y2] = candidate.corners.map(|v| v as i64);
         if x2 < x1 || y2 < y1 {
@@ -82,7 +85,7 @@ impl Crop {
     }
 }
 
-/// Weights of one crop after the other, in the same memory.
+/// Buffers for the weights of a crop, reused for the next one.
 #[derive(Default)]
 struct CropTaps {
     across: Taps,
@@ -91,7 +94,8 @@ struct CropTaps {
 }
 
 impl Crop {
-    /// [`Crop::item`], separably: each row of the crop is summed from frame rows over the whole box, then resampled along it.
+    /// Computes [`Crop::item`] separably: each row of the crop is summed from the frame rows over the whole
+    /// box, then resampled along the row.
     fn item_by_rows(&self, frame: &[u32], candidate: &Candidate, y: &mut [f32], weights: &mut CropTaps) {
         let [x1, y1, x2, y2] = candidate.corners.map(|v| v as i64);
         let (left, right) = ((x1 - 1).max(0), x2.min(i64::from(self.frame_w)));
@@ -186,7 +190,7 @@ impl Samples for Crop {
             let kernel = Self::new(lists_of, frame, chunk, side, bilinear);
             let [images, capacity, last] = lists_of;
             let frames = (0..images).flat_map(|image| sample_frame(frame, 3 + u64::from(image))).collect();
-            // Of several images the first holds one candidate less.
+            // With several images, the first holds one candidate less.
             let held = (0..images).map(|image| if images > 1 && image == 0 { capacity - 1 } else { capacity }).map(Counter::of);
             let counters: Vec<Counter> = (0..=last).flat_map(|_| held.clone()).collect();
             let read = vec![frames, bytemuck::cast_slice(&list).to_vec(), bytemuck::cast_slice(&counters).to_vec()];

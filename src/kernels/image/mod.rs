@@ -9,25 +9,26 @@ pub use crop::Crop;
 pub use resample_columns::ResampleColumns;
 pub use resample_rows::ResampleRows;
 
-/// Rows of one pyramid level to make: the table shared by both halves of resampling.
+/// A range of rows of one pyramid level to compute: an entry of the table that both halves of resampling
+/// share.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct Band {
-    /// Rows of earlier bands.
+    /// Number of rows in earlier bands.
     pub row: u32,
-    /// Rows of this band.
+    /// Number of rows in this band.
     pub rows: u32,
-    /// Its first row in its level.
+    /// First row of the band within its level.
     pub first: u32,
-    /// Rows of the whole level.
+    /// Number of rows in the whole level.
     pub level_h: u32,
-    /// Columns of the level.
+    /// Number of columns in the level.
     pub level_w: u32,
     /// First element of the band in the level-wide output.
     pub x: u32,
 }
 
-/// Channels of a packed pixel, R in the low byte.
+/// Returns the channels of a packed pixel, with R in the low byte.
 fn rgb(texel: u32) -> [f64; 3] {
     [f64::from(texel & 255), f64::from(texel >> 8 & 255), f64::from(texel >> 16 & 255)]
 }
@@ -37,7 +38,7 @@ fn normal(value: f64) -> f32 {
     ((value - 127.5) / 128.0) as f32
 }
 
-/// The byte value nearest to a normalised one.
+/// Returns the byte value nearest to a normalised value.
 pub fn byte(value: f32) -> u8 {
     (value * 128.0 + 127.5).round() as u8
 }

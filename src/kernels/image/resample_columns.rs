@@ -11,14 +11,15 @@ use crate::simd::{Bands, ResampleLines, Simd, Taps};
 use crate::tensor::noise;
 
 crate::uniform! {
-    /// Normalised pyramid bands from rows of the frame's width.
+    /// Resamples rows as wide as the frame to normalised pyramid bands.
     ///
-    /// Reads `x: [images, 3, rows of all bands, frame_w]` of byte values and `bands: [Band]`; writes `y: [images, 3, bands laid end to end]`.
+    /// Reads `x: [images, 3, rows of all bands, frame_w]` of byte values and `bands: [Band]`; writes
+    /// `y: [images, 3, bands laid end to end]`.
     pub struct ResampleColumns { images: u32, frame_w: u32, bands: u32, x_plane: u32, y_plane: u32, bilinear: u32 }
 }
 
 impl ResampleColumns {
-    /// `bands` from each of `images` frames `frame_w` wide.
+    /// Creates the kernel for `bands` of each of `images` frames that are `frame_w` wide.
     pub fn new(images: u32, frame_w: u32, bands: &[Band], bilinear: bool) -> Self {
         let rows: u32 = bands.iter().map(|band| band.rows).sum();
         let y_plane = bands.iter().map(|band| band.rows * band.level_w).sum();
@@ -26,7 +27,7 @@ impl ResampleColumns {
     }
 }
 
-/// Rows that are one task: a few register tiles.
+/// Rows per task: a few register tiles.
 const ROWS: u32 = 24;
 
 impl Kernel for ResampleColumns {
@@ -64,7 +65,7 @@ impl Kernel for ResampleColumns {
     fn native(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
         let bands: &[Band] = bytemuck::cast_slice(read[1]);
         let bands = &bands[..self.bands as usize];
-        // Weights of a column are the same in every row of a level.
+        // The weights of a column are the same in every row of a level.
         let weights: Vec<Bands> = bands
             .iter()
             .map(|band| {

@@ -10,17 +10,17 @@ use crate::simd::{Simd, SumRows, Taps};
 use crate::tensor::noise;
 
 crate::uniform! {
-    /// Byte-valued rows of pyramid bands, as wide as the frame.
+    /// Computes the byte-valued rows of pyramid bands, as wide as the frame.
     ///
     /// Reads the packed frames and `bands: [Band]`; writes `y: [images, 3, rows of all bands, frame_w]`.
     pub struct ResampleRows { images: u32, frame_w: u32, frame_h: u32, bands: u32, y_plane: u32, bilinear: u32 }
 }
 
-/// Columns of an invocation.
+/// Columns per invocation.
 const COLUMNS: u32 = 4;
 
 impl ResampleRows {
-    /// Rows of `bands` from each of `images` frames of `frame_w x frame_h`.
+    /// Creates the kernel for the rows of `bands` in each of `images` frames of `frame_w x frame_h`.
     pub fn new(images: u32, [frame_w, frame_h]: [u32; 2], bands: &[Band], bilinear: bool) -> Self {
         let rows: u32 = bands.iter().map(|band| band.rows).sum();
         Self { images, frame_w, frame_h, bands: bands.len() as u32, y_plane: rows * frame_w, bilinear: u32::from(bilinear) }
@@ -32,7 +32,7 @@ impl ResampleRows {
 }
 
 impl ResampleRows {
-    /// One image, a row at a time.
+    /// Computes one image, a row at a time.
     fn image_by_rows(&self, frame: &[u32], bands: &[Band], y: &mut [f32]) {
         let width = self.frame_w as usize;
         let (red, rest) = y.split_at_mut(self.y_plane as usize);
@@ -119,7 +119,7 @@ impl Samples for ResampleRows {
     }
 }
 
-/// Two levels, the first in two bands.
+/// Returns the bands of two levels, the first level in two bands.
 pub(super) fn sample_bands([w, h]: [u32; 2]) -> Vec<Band> {
     let (top, small) = (h.div_ceil(2), [w.div_ceil(2), h.div_ceil(3)]);
     let first = Band { row: 0, rows: top, first: 0, level_h: h, level_w: w, x: 0 };
@@ -128,7 +128,7 @@ pub(super) fn sample_bands([w, h]: [u32; 2]) -> Vec<Band> {
     [first, second, third].into_iter().filter(|band| band.rows > 0).collect()
 }
 
-/// A packed frame of noise.
+/// Returns a packed frame of noise.
 pub(super) fn sample_frame([w, h]: [u32; 2], seed: u64) -> Vec<f32> {
     words(noise((w * h) as usize, seed).iter().map(|x| x.to_bits().wrapping_mul(2_654_435_761)))
 }

@@ -1,9 +1,9 @@
 //! Weights of separable resampling (spec section 3.2), the twin of `shared/taps.wgsl`.
 
-/// The input elements under output element `i`, with weights that sum to 1.
+/// Returns the input elements under output element `i`, with weights that sum to 1.
 ///
-/// `size` input elements become `out`. Shrinking takes the exact area average unless `bilinear`; growing is bilinear with half-pixel
-/// centres, held inside the input.
+/// `size` input elements become `out`. Shrinking takes the exact area average unless `bilinear`; growing is
+/// bilinear with half-pixel centres, clamped to the input.
 pub fn taps(i: u32, size: u32, out: u32, bilinear: bool) -> impl ExactSizeIterator<Item = (usize, f64)> {
     let (i, size, out) = (u64::from(i), u64::from(size), u64::from(out));
     let area = size >= out && !bilinear;
@@ -27,7 +27,7 @@ pub fn taps(i: u32, size: u32, out: u32, bilinear: bool) -> impl ExactSizeIterat
     (first as usize..last as usize + 1).map(move |j| (j, weight(j as u64)))
 }
 
-/// At most so many taps does an output element have.
+/// Returns an upper bound on the number of taps of an output element.
 pub fn most_taps(size: u32, out: u32) -> u32 {
     size / out.max(1) + 2
 }

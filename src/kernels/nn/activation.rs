@@ -9,7 +9,7 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;
 
 crate::uniform! {
-    /// `y = x > 0 ? x : slope x`, or the sigmoid of `x`. Backward is
+    /// `y = x > 0 ? x : slope x`, or the sigmoid of `x`. The backward pass is
     /// [`ActivationBackward`](super::ActivationBackward).
     ///
     /// Reads `x: [len]`; writes `y: [len]`.
@@ -17,12 +17,13 @@ crate::uniform! {
 }
 
 impl Activation {
-    /// `1 / (1 + e^-x)` of `len` elements.
+    /// Creates the sigmoid `1 / (1 + e^-x)` of `len` elements.
     pub fn sigmoid(len: u32) -> Self {
         Self { len, sigmoid: 1, slope: 0.0 }
     }
 
-    /// ReLU, or leaky ReLU of slope `slope`, which is not negative; of a negative one the magnitude counts.
+    /// Creates ReLU, or leaky ReLU with `slope`. The slope must not be negative; the magnitude of a negative
+    /// one is used.
     pub fn relu(len: u32, slope: f32) -> Self {
         Self { len, sigmoid: 0, slope: slope.abs() }
     }
@@ -64,7 +65,8 @@ impl Kernel for Activation {
         });
     }
 
-    /// WGSL allows `exp` 3 + 2|x| ulp, which p (1 - p) damps to under 2 ε, and a division 2.5 ulp.
+    /// WGSL allows `exp` an error of 3 + 2|x| ulp, which p (1 - p) damps to under 2 ε, and a division 2.5
+    /// ulp.
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         if self.sigmoid == 1 { 6.0 * f32::EPSILON } else { self.slope * largest(read[0]) * f32::EPSILON }
     }

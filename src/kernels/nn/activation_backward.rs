@@ -9,20 +9,20 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;
 
 crate::uniform! {
-    /// `dx += dy (y > 0 ? 1 : slope)`, or `dy y (1 - y)` of the sigmoid, `y` being what the [`Activation`]
-    /// made.
+    /// `dx += dy (y > 0 ? 1 : slope)`, or `dy y (1 - y)` for the sigmoid, where `y` is the output of
+    /// [`Activation`].
     ///
     /// Reads `y` and `dy: [len]`; adds to `dx: [len]`.
     pub struct ActivationBackward { len: u32, sigmoid: u32, slope: f32 }
 }
 
 impl ActivationBackward {
-    /// Of `len` elements' sigmoids.
+    /// Creates the gradient of the sigmoid for `len` elements.
     pub fn sigmoid(len: u32) -> Self {
         Self { len, sigmoid: 1, slope: 0.0 }
     }
 
-    /// Of ReLU, or leaky ReLU: as [`Activation::relu`].
+    /// Creates the gradient of ReLU or leaky ReLU, with the arguments of [`Activation::relu`].
     pub fn relu(len: u32, slope: f32) -> Self {
         Self { len, sigmoid: 0, slope: slope.abs() }
     }
@@ -63,7 +63,7 @@ impl Kernel for ActivationBackward {
         });
     }
 
-    /// Of the sigmoid, `y (1 - y)` is at most 1/4, but 1 - y errs by ε/2 at any `y`.
+    /// For the sigmoid, `y (1 - y)` is at most 1/4, but 1 - y errs by ε/2 at any `y`.
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         (1.0 + 3.0 * self.slope.max(1.0) * largest(read[1])) * f32::EPSILON
     }

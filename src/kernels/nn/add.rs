@@ -8,14 +8,14 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;
 
 crate::uniform! {
-    /// `y = a + b`: residual units. Backward is [`Axpy`](super::Axpy), twice.
+    /// `y = a + b`, as in residual units. The backward pass is [`Axpy`](super::Axpy), applied twice.
     ///
     /// Reads `a` and `b: [len]`; writes `y: [len]`.
     pub struct Add { len: u32 }
 }
 
 impl Add {
-    /// Of `len` elements.
+    /// Creates the kernel for `len` elements.
     pub fn new(len: u32) -> Self {
         Self { len }
     }

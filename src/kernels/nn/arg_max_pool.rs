@@ -1,4 +1,4 @@
-//! Max pooling that remembers where the largest were.
+//! Max pooling that records the position of each maximum.
 
 use rayon::prelude::*;
 
@@ -8,17 +8,17 @@ use crate::kernels::{Sample, Samples, wgsl};
 use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;
 
-/// The largest element of every window, and where it is: adaptive max pools, and those of squares with steps
-/// and padding. Of equal ones the first in raster order counts.
+/// Finds the largest element of every window and its position, for adaptive max pooling and for square
+/// windows with stride and padding. Ties go to the first element in raster order.
 ///
-/// Reads `x: [n, c, x]`; writes `y: [n, c, y]` and `places: [n, c, y]`, in the plane, for
+/// Reads `x: [n, c, x]`; writes `y: [n, c, y]` and `places: [n, c, y]`, the positions in the plane, for
 /// [`ArgMaxPoolBackward`](super::ArgMaxPoolBackward).
 #[repr(transparent)]
 #[derive(Debug, Clone, Copy, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct ArgMaxPool(Windows);
 
 impl ArgMaxPool {
-    /// Of `windows`.
+    /// Creates the kernel for `windows`.
     pub fn new(windows: Windows) -> Self {
         Self(windows)
     }
@@ -76,7 +76,7 @@ impl Kernel for ArgMaxPool {
     }
 }
 
-/// Few values, so that many are equal.
+/// Returns noise with few distinct values, so that there are many ties.
 pub(super) fn ties(len: usize) -> Vec<f32> {
     noise(len, 1).iter().map(|v| (v * 9.0).round()).collect()
 }

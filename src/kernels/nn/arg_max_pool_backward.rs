@@ -18,7 +18,7 @@ use crate::tensor::noise;
 pub struct ArgMaxPoolBackward(Windows);
 
 impl ArgMaxPoolBackward {
-    /// Of `windows`.
+    /// Creates the kernel for `windows`.
     pub fn new(windows: Windows) -> Self {
         Self(windows)
     }

@@ -8,14 +8,14 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;
 
 crate::uniform! {
-    /// `y += factor x`: gradients of sums, and with a factor of -1 gradient reversal.
+    /// `y += factor x`: the gradient of sums, and gradient reversal with a factor of -1.
     ///
     /// Reads `x: [len]`; adds to `y: [len]`.
     pub struct Axpy { len: u32, factor: f32 }
 }
 
 impl Axpy {
-    /// Of `len` elements.
+    /// Creates the kernel for `len` elements.
     pub fn new(len: u32, factor: f32) -> Self {
         Self { len, factor }
     }

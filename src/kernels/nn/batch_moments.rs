@@ -1,4 +1,4 @@
-//! Mean and variance of a batch, from those of slabs.
+//! Mean and variance of a batch, combined from those of its slabs.
 
 use super::BatchStatistics;
 use crate::kernels::together::sum_of;
@@ -8,19 +8,19 @@ use crate::tensor::{Shape, noise};
 
 crate::uniform! {
     /// `mean = Σ_s count[s] mean[s] / M` and `variance = Σ_s count[s] (variance[s] + (mean[s] - mean)²) / M`
-    /// of each channel: those of the whole batch, the variance biased (Chan and others 1979).
+    /// of each channel: the mean and the biased variance of the whole batch (Chan and others 1979).
     ///
     /// Reads `partial: [c, 2, slabs]` of [`BatchStatistics`]; writes `mean: [c]` and `variance: [c]`.
     pub struct BatchMoments { c: u32, places: u32, slabs: u32 }
 }
 
 impl BatchMoments {
-    /// Of what `statistics` left of activations of `shape`.
+    /// Creates the kernel that combines the results of `statistics` for activations of `shape`.
     pub fn new(statistics: &BatchStatistics, shape: &Shape) -> Self {
         Self { c: shape.c(), places: shape.n() * shape.plane(), slabs: statistics.slabs() }
     }
 
-    /// Places of slab `s`.
+    /// Returns the number of places in slab `s`.
     fn count(&self, s: usize) -> usize {
         (self.places as usize - 1 - s) / self.slabs as usize + 1
     }
@@ -66,8 +66,8 @@ impl Kernel for BatchMoments {
         }
     }
 
-    /// Weighted means, so that a sum is at most its largest term: a difference of two means, or a variance
-    /// and such a difference squared.
+    /// The results are weighted means, so a sum is at most its largest term: a difference of two means, or a
+    /// variance plus the square of such a difference.
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         let (terms, most) = (self.slabs.div_ceil(16) + 16, largest(&read[0][..self.sizes()[0]]));
         terms as f32 * (3.0 * most + 4.0 * most * most) * f32::EPSILON

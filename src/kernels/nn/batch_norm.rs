@@ -11,7 +11,7 @@ use crate::simd::{Plain, Simd};
 use crate::tensor::Shape;
 
 crate::uniform! {
-    /// `y = prelu((x - mean) inverse scale + shift)`, each channel with its own [`Affine`].
+    /// `y = prelu((x - mean) inverse scale + shift)`, where each channel has its own [`Affine`].
     ///
     /// Reads `x: [n, c, plane]` and `affine: [Affine; c]` of [`ChannelAffine`](super::ChannelAffine); writes
     /// `y: [n, c, plane]`.
@@ -19,7 +19,7 @@ crate::uniform! {
 }
 
 impl BatchNorm {
-    /// Over activations of `shape`.
+    /// Creates the kernel for activations of `shape`.
     pub fn new(shape: &Shape) -> Self {
         Self { n: shape.n(), c: shape.c(), plane: shape.plane() }
     }
@@ -65,7 +65,7 @@ impl Kernel for BatchNorm {
         });
     }
 
-    /// Four roundings of terms of at most what a channel reaches, and the slope's.
+    /// Four roundings of terms no larger than the largest value in a channel, and one for the slope.
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         let affine = &Affine::list(read[1])[..self.c as usize];
         let slope = affine.iter().fold(1.0_f32, |most, a| most.max(a.slope.abs()));

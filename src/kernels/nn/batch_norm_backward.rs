@@ -1,4 +1,4 @@
-//! Gradient of the input of batch norm and PReLU.
+//! Gradient with respect to the input of batch norm and PReLU.
 
 use rayon::prelude::*;
 
@@ -20,13 +20,13 @@ crate::uniform! {
 }
 
 impl BatchNormBackward {
-    /// Where mean and variance are those of the batch, through which gradients flow too.
+    /// Creates the kernel for mean and variance of the batch, through which gradients flow as well.
     pub fn batch(shape: &Shape) -> Self {
         Self { share: 1.0 / (shape.n() * shape.plane()) as f32, ..Self::running(shape) }
     }
 
-    /// Where mean and variance are constants. `sums` count for nothing then; any finite slot will do, such as
-    /// `affine` once more.
+    /// Creates the kernel for constant mean and variance. `sums` is ignored then; any finite slot will do,
+    /// such as `affine` once more.
     pub fn running(shape: &Shape) -> Self {
         Self { n: shape.n(), c: shape.c(), plane: shape.plane(), share: 0.0 }
     }
@@ -83,7 +83,7 @@ impl Kernel for BatchNormBackward {
         });
     }
 
-    /// Ten roundings of terms of at most what a channel reaches.
+    /// Ten roundings of terms no larger than the largest value in a channel.
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         let affine = &Affine::list(read[2])[..self.c as usize];
         let most = |value: fn(&Affine) -> f32| affine.iter().fold(0.0_f32, |most, a| most.max(value(a)));
@@ -102,7 +102,7 @@ impl Samples for BatchNormBackward {
             .map(|(kernel, shape)| {
                 let (len, c) = (shape.elements() as usize, shape.c() as usize);
                 let [x, affine] = Affine::sample(len, c, shape.plane() as usize);
-                // Sums as large as the batch makes them, so that they count.
+                // Sums scaled with the batch size, so that they affect the result.
                 let sums = noise(2 * c, 4).iter().map(|sum| sum * (len / c) as f32).collect();
                 Sample { kernel, read: vec![x, noise(len, 3), affine, sums] }
             })

@@ -1,4 +1,4 @@
-//! Gradients of what batch norm and PReLU learn.
+//! Gradients of the learned parameters of batch norm and PReLU.
 
 use super::BatchNormSums;
 use crate::kernels::together::sum_of;
@@ -15,7 +15,7 @@ crate::uniform! {
 }
 
 impl BatchNormGradients {
-    /// Of what `sums` left of activations of `shape`.
+    /// Creates the kernel that adds up the results of `sums` for activations of `shape`.
     pub fn new(sums: &BatchNormSums, shape: &Shape) -> Self {
         Self { c: shape.c(), slabs: sums.slabs() }
     }

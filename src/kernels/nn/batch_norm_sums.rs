@@ -1,4 +1,4 @@
-//! Sums that the gradients of batch norm and PReLU are made of.
+//! Partial sums for the gradients of batch norm and PReLU.
 
 use rayon::prelude::*;
 
@@ -14,22 +14,22 @@ crate::uniform! {
     /// `normal = (x - mean) inverse`, `z = normal scale + shift` and `dz = dy (z > 0 ? 1 : slope)`.
     ///
     /// Reads `x` and `dy: [n, c, plane]` and `affine: [Affine; c]`; writes `partial: [c, 3, slabs]`. Slab `s`
-    /// is every `slabs`-th place of a channel, from `s` on, all items end to end.
+    /// holds every `slabs`-th place of a channel, starting at `s`, over all items in sequence.
     pub struct BatchNormSums { n: u32, c: u32, plane: u32, slabs: u32 }
 }
 
 impl BatchNormSums {
-    /// Over activations of `shape`.
+    /// Creates the kernel for activations of `shape`.
     pub fn new(shape: &Shape) -> Self {
         Self { n: shape.n(), c: shape.c(), plane: shape.plane(), slabs: Slabs::number(shape) }
     }
 
-    /// Slabs of a channel.
+    /// Returns the number of slabs per channel.
     pub fn slabs(&self) -> u32 {
         self.slabs
     }
 
-    /// Elements of `partial`.
+    /// Returns the number of elements of `partial`.
     pub fn partials(&self) -> u32 {
         3 * self.c * self.slabs
     }
@@ -95,7 +95,7 @@ impl Kernel for BatchNormSums {
         });
     }
 
-    /// Terms summed, and six roundings of each, times the largest.
+    /// One rounding per term summed and six of each term, times the largest term.
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         let affine = &Affine::list(read[2])[..self.c as usize];
         let slope = affine.iter().fold(1.0_f32, |most, a| most.max(a.slope.abs()));

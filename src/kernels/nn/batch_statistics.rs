@@ -9,20 +9,20 @@ use crate::simd::{Plain, Simd};
 use crate::tensor::{Shape, ShapeError, noise};
 
 crate::uniform! {
-    /// Mean and biased variance of every slab of every channel, for [`BatchMoments`](super::BatchMoments) to
-    /// put together.
+    /// Mean and biased variance of every slab of every channel, to be combined by
+    /// [`BatchMoments`](super::BatchMoments).
     ///
-    /// Reads `x: [n, c, plane]`; writes `partial: [c, 2, slabs]`, means before variances. Slab `s` is every
-    /// `slabs`-th place of a channel, from `s` on, all items end to end.
+    /// Reads `x: [n, c, plane]`; writes `partial: [c, 2, slabs]`, means before variances. Slab `s` holds
+    /// every `slabs`-th place of a channel, starting at `s`, over all items in sequence.
     pub struct BatchStatistics { n: u32, c: u32, plane: u32, slabs: u32 }
 }
 
 impl BatchStatistics {
-    /// Of activations of `shape`.
+    /// Creates the kernel for activations of `shape`.
     ///
     /// # Errors
     ///
-    /// [`ShapeError::Alone`] if a channel is one element: a batch of one has no variance.
+    /// [`ShapeError::Alone`] if a channel has a single element, for which there is no variance.
     pub fn new(shape: &Shape) -> Result<Self, ShapeError> {
         if shape.n() * shape.plane() == 1 {
             return Err(ShapeError::Alone { c: shape.c() });
@@ -30,12 +30,12 @@ impl BatchStatistics {
         Ok(Self { n: shape.n(), c: shape.c(), plane: shape.plane(), slabs: Slabs::number(shape) })
     }
 
-    /// Slabs of a channel.
+    /// Returns the number of slabs per channel.
     pub fn slabs(&self) -> u32 {
         self.slabs
     }
 
-    /// Elements of `partial`.
+    /// Returns the number of elements of `partial`.
     pub fn partials(&self) -> u32 {
         2 * self.c * self.slabs
     }
@@ -104,8 +104,8 @@ impl Kernel for BatchStatistics {
         );
     }
 
-    /// Terms lie at most `r`, the range of `x`, from a slab's first element; squares have one sign, so that
-    /// their sum stands for the largest.
+    /// Terms differ from a slab's first element by at most `r`, the range of `x`. Squares have one sign, so
+    /// their sum bounds the largest.
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         let x = &read[0][..self.sizes()[0]];
         let (low, high) = x.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), x| (low.min(*x), high.max(*x)));
@@ -116,7 +116,7 @@ impl Kernel for BatchStatistics {
 
 impl Samples for BatchStatistics {
     fn samples() -> Vec<Sample<Self>> {
-        // The last one's mean is far larger than its deviation.
+        // In the last case the mean is far larger than the deviation.
         let cases = [([1, 1, 1, 2], 0.0), ([3, 5, 1, 1], 0.0), ([2, 10, 5, 7], 1.0), ([130, 33, 1, 1], 0.0), ([70, 3, 9, 11], 500.0)];
         cases
             .into_iter()

@@ -1,23 +1,23 @@
-//! Factors that are the same for several elements of an activation.
+//! Factors that several elements of an activation share.
 
 use rayon::prelude::*;
 
 use crate::kernels::together::Together;
 use crate::tensor::Shape;
 
-/// What a factor is given for (`shared/broadcast.wgsl`).
+/// The dimensions of a factor (`shared/broadcast.wgsl`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Broadcast {
-    /// Every element has its own: `[n, c, plane]`.
+    /// One factor per element: `[n, c, plane]`.
     Elements,
-    /// Every channel of an item, the same at all its places: `[n, c]`.
+    /// One factor per channel of an item, shared by all its places: `[n, c]`.
     Channels,
-    /// Every place of an item, the same for all its channels: `[n, plane]`.
+    /// One factor per place of an item, shared by all its channels: `[n, plane]`.
     Places,
 }
 
 impl Broadcast {
-    /// Elements of the factor of activations of `shape`.
+    /// Returns the number of elements of the factor for activations of `shape`.
     pub fn len(self, shape: &Shape) -> u32 {
         match self {
             Self::Elements => shape.elements(),
@@ -26,16 +26,16 @@ impl Broadcast {
         }
     }
 
-    /// All of them.
+    /// All variants.
     pub(super) const ALL: [Self; 3] = [Self::Elements, Self::Channels, Self::Places];
 
-    /// By the number that uniforms have.
+    /// Returns the variant with the number used in uniforms.
     pub(super) fn from_index(index: u32) -> Self {
         Self::ALL[index as usize]
     }
 }
 
-/// An activation and what its factor is given for.
+/// Dimensions of an activation and of its factor.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Factors {
     pub n: u32,
@@ -45,12 +45,12 @@ pub(super) struct Factors {
 }
 
 impl Factors {
-    /// Elements of the activation.
+    /// Returns the number of elements of the activation.
     pub fn elements(self) -> usize {
         (self.n * self.c * self.plane) as usize
     }
 
-    /// Elements of the factor.
+    /// Returns the number of elements of the factor.
     pub fn len(self) -> usize {
         match self.over {
             Broadcast::Elements => self.elements(),
@@ -59,7 +59,7 @@ impl Factors {
         }
     }
 
-    /// The factor's element that goes with element `i`.
+    /// Returns the index of the factor for element `i`.
     pub fn of(self, i: usize) -> usize {
         let (c, plane) = (self.c as usize, self.plane as usize);
         match self.over {
@@ -69,7 +69,7 @@ impl Factors {
         }
     }
 
-    /// Calls `each` for every element of `y`, `x` and what it is multiplied by, on all cores.
+    /// Calls `each` for every element of `y` with the element of `x` and its factor, on all cores.
     pub fn for_each(self, x: &[f32], factor: &[f32], y: &mut [f32], each: impl Fn(&mut f32, f32, f32) + Sync) {
         let together = Together::new(self.c, self.plane);
         let (len, plane) = (together.len(), together.plane);

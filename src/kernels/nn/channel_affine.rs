@@ -1,4 +1,4 @@
-//! What batch norm and PReLU need of each channel, in one place.
+//! The per-channel parameters of batch norm and PReLU, combined in one record.
 
 use crate::kernels::{Sample, Samples, wgsl};
 use crate::record::{Binding, Kernel, Work};
@@ -7,9 +7,9 @@ use crate::tensor::noise;
 crate::uniform! {
     /// One [`Affine`] per channel, with `inverse = 1 / √(variance + ε)`.
     ///
-    /// Reads `mean`, `variance`, `scale`, `shift` and `slope: [c]`, mean and variance of the batch
-    /// ([`BatchMoments`](super::BatchMoments)) or running ones; writes `affine: [Affine; c]`. A slope of 1 is
-    /// no activation, of 0 ReLU.
+    /// Reads `mean`, `variance`, `scale`, `shift` and `slope: [c]`, where mean and variance are those of the
+    /// batch ([`BatchMoments`](super::BatchMoments)) or running ones; writes `affine: [Affine; c]`. A slope
+    /// of 1 means no activation, a slope of 0 ReLU.
     pub struct ChannelAffine { c: u32, epsilon: f32 }
 }
 
@@ -18,41 +18,42 @@ crate::uniform! {
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct Affine {
-    /// Taken off.
+    /// Mean, which is subtracted.
     pub mean: f32,
-    /// One over the deviation.
+    /// Reciprocal of the standard deviation.
     pub inverse: f32,
-    /// Learned factor.
+    /// Learned scale.
     pub scale: f32,
-    /// Learned summand.
+    /// Learned shift.
     pub shift: f32,
-    /// Of values that are not positive then.
+    /// Slope of PReLU for values that are not positive.
     pub slope: f32,
 }
 
 impl Affine {
-    /// Four-byte words.
+    /// Size of a record in four-byte words.
     pub const WORDS: usize = 5;
 
-    /// Those in a slot.
+    /// Returns the records in a slot.
     pub fn list(slot: &[f32]) -> &[Self] {
         bytemuck::cast_slice(&slot[..slot.len() / Self::WORDS * Self::WORDS])
     }
 
-    /// Normalized `x`, and what goes into PReLU.
+    /// Returns the normalized `x` and the input of PReLU, in f64.
     pub(super) fn wide(&self, x: f32) -> [f64; 2] {
         let normal = (f64::from(x) - f64::from(self.mean)) * f64::from(self.inverse);
         [normal, normal * f64::from(self.scale) + f64::from(self.shift)]
     }
 
-    /// The same in f32, operation by operation as on the GPU.
+    /// Returns the same in f32, operation by operation as on the GPU.
     #[inline(always)]
     pub(super) fn narrow(&self, x: f32) -> [f32; 2] {
         let normal = (x - self.mean) * self.inverse;
         [normal, normal * self.scale + self.shift]
     }
 
-    /// Largest magnitudes that activations of at most `x` can be normalized and scaled to, over all channels.
+    /// Returns the largest magnitudes, over all channels, to which activations of at most `x` can be
+    /// normalized and scaled.
     pub(super) fn reach(affine: &[Self], x: f32) -> [f32; 2] {
         affine.iter().fold([0.0; 2], |[most, all], a| {
             let normal = (x + a.mean.abs()) * a.inverse.abs();
@@ -60,8 +61,8 @@ impl Affine {
         })
     }
 
-    /// Affines for samples, and activations whose scaled values are off zero, where a rounding would choose
-    /// another slope.
+    /// Returns records for samples, and activations whose scaled values are away from zero, where a rounding
+    /// error would select the other slope.
     pub(super) fn sample(len: usize, c: usize, plane: usize) -> [Vec<f32>; 2] {
         let values = noise(Self::WORDS * c, 11);
         let affine = |r: &[f32]| Self { mean: r[0], inverse: 1.5 + r[1], scale: 1.0 + 0.5 * r[2], shift: r[3], slope: r[4] };
@@ -78,7 +79,7 @@ impl Affine {
 }
 
 impl ChannelAffine {
-    /// Of `c` channels, `epsilon` added to the variance.
+    /// Creates the kernel for `c` channels; `epsilon` is added to the variance.
     pub fn new(c: u32, epsilon: f64) -> Self {
         Self { c, epsilon: epsilon as f32 }
     }
@@ -115,8 +116,8 @@ impl Kernel for ChannelAffine {
         }
     }
 
-    /// Of the inverse root alone: 1 ulp of the sum, 2 of the root, as WGSL allows; the least variance has the
-    /// largest.
+    /// Only the inverse root errs: 1 ulp for the sum and 2 for the root, as WGSL allows. The smallest
+    /// variance has the largest inverse.
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         let least = read[1][..self.c as usize].iter().fold(f32::INFINITY, |least, variance| least.min(*variance));
         4.0 / (least + self.epsilon).sqrt() * f32::EPSILON

@@ -1,4 +1,4 @@
-//! Largest and mean over channels.
+//! Maximum and mean over channels.
 
 use rayon::prelude::*;
 
@@ -8,20 +8,20 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::{Shape, ShapeError, noise};
 
 crate::uniform! {
-    /// `y[n,0,i] = max_c x[n,c,i]` and `y[n,1,i] = mean_c x[n,c,i]`: what spatial attention looks at. Of
-    /// equal ones the first is the largest.
+    /// `y[n,0,i] = max_c x[n,c,i]` and `y[n,1,i] = mean_c x[n,c,i]`: the input of spatial attention. Ties go
+    /// to the first channel.
     ///
-    /// Reads `x: [n, c, plane]`; writes `y: [n, 2, plane]` and the largest's `channels: [n, plane]`, for
-    /// [`ChannelPoolBackward`](super::ChannelPoolBackward).
+    /// Reads `x: [n, c, plane]`; writes `y: [n, 2, plane]` and `channels: [n, plane]`, the channel of each
+    /// maximum, for [`ChannelPoolBackward`](super::ChannelPoolBackward).
     pub struct ChannelPool { n: u32, c: u32, plane: u32 }
 }
 
 impl ChannelPool {
-    /// Over activations of `shape`.
+    /// Creates the kernel for activations of `shape`.
     ///
     /// # Errors
     ///
-    /// [`ShapeError::TooManyTerms`] if there are more channels than an invocation may go through.
+    /// [`ShapeError::TooManyTerms`] if there are more channels than one invocation may visit.
     pub fn new(shape: &Shape) -> Result<Self, ShapeError> {
         ShapeError::check_terms(shape.c())?;
         Ok(Self { n: shape.n(), c: shape.c(), plane: shape.plane() })
@@ -77,7 +77,7 @@ impl Kernel for ChannelPool {
         });
     }
 
-    /// A mean of so many terms errs by half an ε of the largest for each.
+    /// The mean errs by half an ε of the largest element per term.
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         (self.c + 3) as f32 * largest(read[0]) * f32::EPSILON
     }
@@ -88,7 +88,7 @@ impl Samples for ChannelPool {
         SHAPES
             .map(|shape| {
                 let shape = Shape::new(shape).expect("a valid sample");
-                // Few values, so that many are equal.
+                // Few distinct values, so that there are many ties.
                 let x = noise(shape.elements() as usize, 1).iter().map(|v| (v * 9.0).round()).collect();
                 Sample { kernel: Self::new(&shape).expect("few channels"), read: vec![x] }
             })

@@ -1,4 +1,4 @@
-//! Gradient of the largest and the mean over channels.
+//! Gradient of the maximum and the mean over channels.
 
 use rayon::prelude::*;
 
@@ -10,7 +10,7 @@ use crate::simd::{Plain, Simd};
 use crate::tensor::{Shape, noise};
 
 crate::uniform! {
-    /// `dx[n,c,i] += dy[n,1,i] / C`, and for the channel of the largest `dy[n,0,i]` besides: the gradient of
+    /// `dx[n,c,i] += dy[n,1,i] / C`, plus `dy[n,0,i]` for the channel of the maximum: the gradient of
     /// [`ChannelPool`].
     ///
     /// Reads `dy: [n, 2, plane]` and `channels: [n, plane]`; adds to `dx: [n, c, plane]`.
@@ -18,7 +18,7 @@ crate::uniform! {
 }
 
 impl ChannelPoolBackward {
-    /// Over activations of `shape`.
+    /// Creates the kernel for activations of `shape`.
     pub fn new(shape: &Shape) -> Self {
         Self { n: shape.n(), c: shape.c(), plane: shape.plane() }
     }

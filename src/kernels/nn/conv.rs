@@ -9,16 +9,18 @@ use crate::tensor::{Extent, Shape, ShapeError, Tensor, noise};
 crate::uniform! {
     /// `y[n,o,i,j] = prelu_o(bias[o] + Σ_{c,u,v} weight[o,c,u,v] x[n,c,i+u,j+v])`, stride 1 (spec section 8).
     ///
-    /// Reads `x: [n, c, levels]`, packed `weight`, `bias`, `slope` and the level table; writes `y: [n, out, levels less k - 1]`.
+    /// Reads `x: [n, c, levels]`, packed `weight`, `bias`, `slope` and the level table; writes
+    /// `y: [n, out, levels less k - 1]`.
     pub struct Conv { n: u32, c: u32, out: u32, k: u32, x_plane: u32, y_plane: u32, levels: u32, tiles: u32 }
 }
 
-/// Output channels of a group: what one invocation keeps in registers.
+/// Output channels of a group, which one invocation keeps in registers.
 pub(super) const GROUP: usize = 16;
 const TILE: Extent = Extent { h: 2, w: 4 };
 
 impl Conv {
-    /// A `k x k` convolution of `x` to `out` channels: the kernel, its level table and the shape of the result.
+    /// Creates a `k x k` convolution of `x` to `out` channels. Returns the kernel, its level table and the
+    /// shape of the result.
     ///
     /// # Errors
     ///
@@ -37,7 +39,8 @@ impl Conv {
         (self.out as usize).div_ceil(GROUP)
     }
 
-    /// Weights `[out, c, k, k]` in the order the kernel reads them, `[groups, c, k, k, 16]`, zero beyond `out`.
+    /// Returns weights `[out, c, k, k]` in the order in which the kernel reads them, `[groups, c, k, k, 16]`,
+    /// zero beyond `out`.
     pub fn pack(weight: &Tensor) -> Vec<f32> {
         let (out, each) = (weight.shape[0], weight.data.len() / weight.shape[0]);
         let mut packed = vec![0.0; out.div_ceil(GROUP) * GROUP * each];
@@ -48,14 +51,14 @@ impl Conv {
         packed
     }
 
-    /// Undoes [`Conv::pack`]: the tensor of `shape` `[out, c, k, k]`.
+    /// Inverse of [`Conv::pack`]: returns the tensor of `shape` `[out, c, k, k]`.
     pub fn unpack(packed: &[f32], shape: &[usize]) -> Tensor {
         let each: usize = shape[1..].iter().product();
         let value = |i: usize| packed[(i / each / GROUP * each + i % each) * GROUP + i / each % GROUP];
         Tensor { shape: shape.to_vec(), data: (0..shape[0] * each).map(value).collect() }
     }
 
-    /// One value per output channel (bias or slope), padded to whole groups.
+    /// Pads one value per output channel (bias or slope) to whole groups.
     pub fn pad(per_channel: &[f32]) -> Vec<f32> {
         let mut padded = per_channel.to_vec();
         padded.resize(per_channel.len().next_multiple_of(GROUP), 0.0);
@@ -125,7 +128,7 @@ impl Kernel for Conv {
     }
 }
 
-/// Every index of an `a x b x c` grid, in row-major order.
+/// Returns every index of an `a x b x c` grid, in row-major order.
 pub(super) fn grid(a: usize, b: usize, c: usize) -> impl Iterator<Item = (usize, usize, usize)> {
     (0..a).flat_map(move |i| (0..b).flat_map(move |j| (0..c).map(move |k| (i, j, k))))
 }

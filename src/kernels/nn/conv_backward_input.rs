@@ -1,4 +1,4 @@
-//! Gradient of a convolution's input.
+//! Gradient with respect to the input of a convolution.
 
 use rayon::prelude::*;
 
@@ -11,12 +11,14 @@ use crate::tensor::{Shape, noise};
 crate::uniform! {
     /// `dx[n,c,a,b] = Σ_{o,u,v} dy[n,o,a-u,b-v] weight[o,c,u,v]`, `dy` zero outside (spec section 8).
     ///
-    /// Reads `dy: [n, out, y_h, y_w]` and the weights as [`ConvFlip`] leaves them; writes `dx: [n, c, y_h + k - 1, y_w + k - 1]`.
+    /// Reads `dy: [n, out, y_h, y_w]` and the weights as written by [`ConvFlip`]; writes
+    /// `dx: [n, c, y_h + k - 1, y_w + k - 1]`.
     pub struct ConvBackwardInput { n: u32, c: u32, out: u32, k: u32, y_h: u32, y_w: u32 }
 }
 
 impl ConvBackwardInput {
-    /// Of a `k x k` convolution of `c` channels to `y`, of one level.
+    /// Creates the kernel for a `k x k` convolution from `c` channels to an output of shape `y`, which has
+    /// one level.
     pub fn new(c: u32, y: &Shape, k: u32) -> Self {
         let level = y.levels()[0];
         Self { n: y.n(), c, out: y.c(), k, y_h: level.h, y_w: level.w }
@@ -26,7 +28,8 @@ impl ConvBackwardInput {
         [(self.y_h + self.k - 1) as usize, (self.y_w + self.k - 1) as usize]
     }
 
-    /// `dy` of an item with `k - 1` zeros on every side: a valid convolution of it reaches every element of `x`.
+    /// Pads the `dy` of an item with `k - 1` zeros on every side, so that a valid convolution of it reaches
+    /// every element of `x`.
     fn pad(&self, dy: &[f32], padded: &mut Vec<f32>) {
         let (edge, h, w) = (self.k as usize - 1, self.y_h as usize, self.y_w as usize);
         let [rows, columns] = [h + 2 * edge, w + 2 * edge];
@@ -88,7 +91,7 @@ impl Kernel for ConvBackwardInput {
         let [y_h, y_w] = self.x_size().map(|side| side as u32);
         let padded = self.c.next_multiple_of(GROUP as u32) as usize;
         let (none, linear) = (vec![0.0; padded], vec![1.0; padded]);
-        // The convolution that leads from padded `dy` to `dx`.
+        // The convolution that maps the padded `dy` to `dx`.
         let convolve = Convolve {
             n: self.n,
             c: self.out,
@@ -122,7 +125,7 @@ impl Kernel for ConvBackwardInput {
     }
 }
 
-/// Items, input channels, rows and columns of the input, output channels and kernel side of convolutions that are worth comparing.
+/// Test cases: items, input channels, input rows and columns, output channels and kernel side.
 pub(super) const CASES: [[u32; 6]; 10] = [
     [1, 1, 1, 1, 1, 1],
     [3, 32, 1, 1, 16, 1],

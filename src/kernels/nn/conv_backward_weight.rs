@@ -11,19 +11,22 @@ use crate::simd::{Correlate, Simd};
 use crate::tensor::{Shape, noise};
 
 crate::uniform! {
-    /// Sums of `dy[n,o,i,j] x[n,c,i+u,j+v]` and of `dy[n,o,i,j]` by slabs of `lines` rows (spec section 8).
+    /// Partial sums of `dy[n,o,i,j] x[n,c,i+u,j+v]` and of `dy[n,o,i,j]` over slabs of `lines` rows (spec
+    /// section 8).
     ///
-    /// Reads `x: [n, c, y_h + k - 1, y_w + k - 1]` and `dy: [n, out, y_h, y_w]`; writes `dweight: [slabs, packed]` and
-    /// `dbias: [slabs, padded]`, packed as [`Conv`](super::Conv) packs weights.
+    /// Reads `x: [n, c, y_h + k - 1, y_w + k - 1]` and `dy: [n, out, y_h, y_w]`; writes
+    /// `dweight: [slabs, packed]` and `dbias: [slabs, padded]`, packed as [`Conv`](super::Conv) packs
+    /// weights.
     pub struct ConvBackwardWeight { n: u32, c: u32, out: u32, k: u32, y_h: u32, y_w: u32, slabs: u32, lines: u32 }
 }
 
 impl ConvBackwardWeight {
-    /// Of a `k x k` convolution of `c` channels to `y`, of one level, in some `width` invocations.
+    /// Creates the kernel for a `k x k` convolution from `c` channels to an output of shape `y`, which has
+    /// one level, with about `width` invocations.
     ///
     /// # Panics
     ///
-    /// If `k` is 4 or over 5: no net that is trained has such a kernel.
+    /// Panics if `k` is 4 or over 5: no trained net has such a kernel.
     pub fn new(c: u32, y: &Shape, k: u32, width: u32) -> Self {
         assert!([1, 2, 3, 5].contains(&k), "a {k} x {k} convolution is not trained");
         let (level, groups) = (y.levels()[0], y.c().div_ceil(GROUP as u32));
@@ -32,24 +35,24 @@ impl ConvBackwardWeight {
         Self { n: y.n(), c, out: y.c(), k, y_h: level.h, y_w: level.w, slabs: all.div_ceil(lines), lines }
     }
 
-    /// Partial sums of each gradient.
+    /// Returns the number of slabs, which is the number of partial sums per gradient.
     pub fn slabs(&self) -> u32 {
         self.slabs
     }
 
-    /// Elements of the weights' gradient and of the bias's, packed.
+    /// Returns the number of elements of the packed weight gradient and of the packed bias gradient.
     pub fn lens(&self) -> [usize; 2] {
         let padded = self.out.next_multiple_of(GROUP as u32) as usize;
         [padded * (self.c * self.k * self.k) as usize, padded]
     }
 
-    /// Elements of an item of `x` and of `dy`.
+    /// Returns the number of elements of an item of `x` and of `dy`.
     fn items(&self) -> [usize; 2] {
         let x = (self.y_h + self.k - 1) * (self.y_w + self.k - 1);
         [(self.c * x) as usize, (self.out * self.y_h * self.y_w) as usize]
     }
 
-    /// Items with the rows of `dy` that belong to `slab`.
+    /// Returns the items, each with the rows of `dy` that belong to `slab`.
     fn rows(&self, slab: usize) -> impl Iterator<Item = (usize, std::ops::Range<usize>)> + use<> {
         let h = self.y_h as usize;
         let first = slab * self.lines as usize;
@@ -66,7 +69,7 @@ impl Kernel for ConvBackwardWeight {
     const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
 
     fn work(&self) -> Work {
-        // Blocks of 3 x 3 taps.
+        // Number of blocks of 3 x 3 taps.
         let blocks = self.k.div_ceil(3).pow(2);
         Work::linear(self.slabs * self.out.div_ceil(GROUP as u32) * self.c * blocks)
     }

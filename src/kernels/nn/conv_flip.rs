@@ -1,4 +1,4 @@
-//! Weights of a convolution as its input's gradient needs them.
+//! Weights of a convolution, rearranged for the gradient of its input.
 
 use rayon::prelude::*;
 
@@ -8,15 +8,16 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::{Tensor, noise};
 
 crate::uniform! {
-    /// Mirrors each `k x k` kernel and swaps input and output channels: the gradient of a convolution's input is a convolution with these
-    /// (spec section 8).
+    /// Mirrors each `k x k` kernel and swaps input and output channels: the gradient of a convolution's input
+    /// is a convolution with these (spec section 8).
     ///
-    /// Reads packed weights (see [`Conv::pack`]) of `[out, c, k, k]`; writes packed weights of `[c, out, k, k]`.
+    /// Reads packed weights (see [`Conv::pack`]) of `[out, c, k, k]`; writes packed weights of
+    /// `[c, out, k, k]`.
     pub struct ConvFlip { c: u32, out: u32, k: u32 }
 }
 
 impl ConvFlip {
-    /// Of a `k x k` convolution of `c` to `out` channels.
+    /// Creates the kernel for a `k x k` convolution from `c` to `out` channels.
     pub fn new(c: u32, out: u32, k: u32) -> Self {
         Self { c, out, k }
     }
@@ -25,7 +26,7 @@ impl ConvFlip {
         out.next_multiple_of(GROUP as u32) as usize * (c * k * k) as usize
     }
 
-    /// Elements of the result.
+    /// Returns the number of elements of the result.
     pub fn elements(&self) -> usize {
         Self::packed(self.out, self.c, self.k)
     }
@@ -58,7 +59,7 @@ impl Kernel for ConvFlip {
 
     fn native(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
         let (c, out, taps) = (self.c as usize, self.out as usize, (self.k * self.k) as usize);
-        // A task has the taps of one output channel and of a group of input channels.
+        // A task computes the taps of one output channel and one group of input channels.
         let blocks = write[0][..self.elements()].par_chunks_exact_mut(taps * GROUP).enumerate();
         blocks.with_min_len(32).for_each(|(block, flipped)| {
             let (group, o) = (block / out, block % out);

@@ -1,4 +1,4 @@
-//! The first layers of a net in one: convolution of three channels, PReLU, max pooling.
+//! The first layers of a net, fused: convolution of three channels, PReLU, max pooling.
 
 use super::convolve::Convolve;
 use super::{Conv, Level, MaxPool};
@@ -7,9 +7,10 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::{Extent, Shape, ShapeError, Tensor, noise};
 
 crate::uniform! {
-    /// [`Conv`] of three channels by 3 x 3 with PReLU, then [`MaxPool`] with stride 2 (spec section 2).
+    /// 3 x 3 [`Conv`] of three channels with PReLU, followed by [`MaxPool`] with stride 2 (spec section 2).
     ///
-    /// Reads `x: [n, 3, levels]`, `parameters` of [`ConvPool::pack`] and the level table; writes `y: [n, out, pooled levels]`.
+    /// Reads `x: [n, 3, levels]`, `parameters` packed by [`ConvPool::pack`] and the level table; writes
+    /// `y: [n, out, pooled levels]`.
     pub struct ConvPool { n: u32, out: u32, pool: u32, x_plane: u32, y_plane: u32, levels: u32, tiles: u32 }
 }
 
@@ -17,13 +18,14 @@ const TILE: Extent = Extent { h: 2, w: 2 };
 const GROUP: u32 = 16;
 
 impl ConvPool {
-    /// Most output channels: what the uniform buffer of parameters has room for.
+    /// Largest number of output channels for which the uniform buffer of parameters has room.
     pub const MOST: u32 = 32;
-    /// Elements of the parameters.
+    /// Number of elements of the parameters.
     const PARAMETERS: usize = 1024;
 
-    /// Over `x` of three channels to `out`, at most [`ConvPool::MOST`], pooled in windows of `pool`, 2 or 3: the kernel, its level table and
-    /// the shape of the result.
+    /// Creates the kernel for `x` of three channels, with `out` output channels, at most [`ConvPool::MOST`],
+    /// and pooling windows of side `pool`, 2 or 3. Returns the kernel, its level table and the shape of the
+    /// result.
     ///
     /// # Errors
     ///
@@ -31,7 +33,7 @@ impl ConvPool {
     ///
     /// # Panics
     ///
-    /// If `x` has another number of channels, `out` is too large or `pool` neither 2 nor 3.
+    /// Panics if `x` has another number of channels, `out` is too large or `pool` is neither 2 nor 3.
     pub fn new(x: &Shape, out: u32, pool: u32) -> Result<(Self, Vec<u32>, Shape), ShapeError> {
         assert!(x.c() == 3 && out <= Self::MOST && (2..=3).contains(&pool), "{} to {out} channels, windows of {pool}", x.c());
         let (_, _, convolved) = Conv::new(x, out, 3)?;
@@ -41,14 +43,14 @@ impl ConvPool {
         Ok((Self { n: x.n(), out, pool, x_plane: x.plane(), y_plane: y.plane(), levels, tiles }, table, y))
     }
 
-    /// Weights `[out, 3, 3, 3]`, bias and slope as the kernel reads them: as [`Conv`] packs them, one behind the other.
+    /// Concatenates weights `[out, 3, 3, 3]`, bias and slope, each packed as for [`Conv`].
     pub fn pack(weight: &Tensor, bias: &[f32], slope: &[f32]) -> Vec<f32> {
         let mut parameters = [Conv::pack(weight), Conv::pad(bias), Conv::pad(slope)].concat();
         parameters.resize(Self::PARAMETERS, 0.0);
         parameters
     }
 
-    /// Weights, bias and slope among the parameters.
+    /// Splits the parameters into weights, bias and slope.
     fn split<'a>(&self, parameters: &'a [f32]) -> [&'a [f32]; 3] {
         let padded = self.out.next_multiple_of(GROUP) as usize;
         let (weight, rest) = parameters.split_at(27 * padded);
@@ -97,7 +99,7 @@ impl Kernel for ConvPool {
         (self.n > 1).then(|| vec![(3 * self.x_plane) as usize, 0, 0, (self.out * self.y_plane) as usize])
     }
 
-    /// Each result is the largest of about four.
+    /// Each result is the largest of about four convolution results.
     fn multiply_adds(&self, items: u32) -> u64 {
         [items, self.out, 4 * self.y_plane, 27].into_iter().map(u64::from).product()
     }

@@ -6,10 +6,11 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::{Extent, Shape, ShapeError, Tensor, noise};
 
 crate::uniform! {
-    /// [`Conv`] for `k` up to 3, of `groups` groups of 16 channels from `first` on.
+    /// [`Conv`] for `k` up to 3, computing `groups` groups of 16 channels starting at group `first`.
     ///
-    /// Reads `x: [n, c, levels]`, `weight` of the groups at hand, `bias` and `slope` of all, packed as [`Conv`] has them, and the level
-    /// table; updates the groups' channels of `y: [n, out, levels less k - 1]`.
+    /// Reads `x: [n, c, levels]`, the `weight` of these groups, `bias` and `slope` of all groups, packed as
+    /// for [`Conv`], and the level table; updates the channels of these groups in
+    /// `y: [n, out, levels less k - 1]`.
     pub struct ConvUniform {
         n: u32, c: u32, out: u32, k: u32, x_plane: u32, y_plane: u32, levels: u32, tiles: u32, first: u32, groups: u32,
     }
@@ -19,24 +20,25 @@ const GROUP: u32 = 16;
 const TILE: Extent = Extent { h: 3, w: 3 };
 
 impl ConvUniform {
-    /// Elements of the uniform buffer, 64 KiB: what every device binds.
+    /// Number of elements of the uniform buffer: 64 KiB, which every device supports.
     pub const WEIGHTS: usize = 16_384;
 
-    /// Whether a convolution is of the kind that this kernel does.
+    /// Returns whether this kernel supports a convolution.
     pub fn fits(c: u32, k: u32) -> bool {
         k <= 3 && Self::slice(c, k) >= 1
     }
 
-    /// Groups whose weights a uniform buffer has room for.
+    /// Returns the number of groups whose weights fit the uniform buffer.
     fn slice(c: u32, k: u32) -> u32 {
         Self::WEIGHTS as u32 / (GROUP * c * k * k)
     }
 
-    /// The packed weights of a convolution of `c` channels, slice by slice: first group, groups, and the uniform buffer.
+    /// Splits the packed weights of a convolution of `c` channels into slices: first group, number of groups,
+    /// and the uniform buffer.
     pub fn slices(packed: &[f32], c: u32, k: u32) -> Vec<(u32, u32, Vec<f32>)> {
         let group = (GROUP * c * k * k) as usize;
         let all = (packed.len() / group) as u32;
-        // Equal shares, not one short rest.
+        // Equal shares avoid a short last slice.
         let step = all.div_ceil(all.div_ceil(Self::slice(c, k).max(1)));
         let slice = |first: u32| {
             let groups = step.min(all - first);
@@ -47,8 +49,8 @@ impl ConvUniform {
         (0..all).step_by(step as usize).map(slice).collect()
     }
 
-    /// Groups `first .. first + groups` of a `k x k` convolution of `x` to `out` channels: the kernel, its level table and the shape of the
-    /// whole result.
+    /// Creates the kernel for groups `first .. first + groups` of a `k x k` convolution of `x` to `out`
+    /// channels. Returns the kernel, its level table and the shape of the whole result.
     ///
     /// # Errors
     ///
@@ -61,7 +63,7 @@ impl ConvUniform {
         Ok((kernel, table, y))
     }
 
-    /// The same by [`Conv`], of the channels of these groups alone; `run` is its reference or native body.
+    /// Computes the channels of these groups with [`Conv`], where `run` is its reference or native body.
     fn by_conv(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]], run: impl Fn(&Conv, u32, &[&[f32]], &mut [&mut [f32]])) {
         let levels = &Level::list(read[4])[..self.levels as usize];
         let extents: Vec<Extent> = levels.iter().map(|level| Extent { h: level.x_h, w: level.x_w }).collect();

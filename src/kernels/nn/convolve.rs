@@ -1,16 +1,16 @@
-//! The native body of convolutions, pooled or not: which micro-kernel computes which part of the result.
+//! The native body of convolutions, pooled or not: chooses the micro-kernel for each part of the result.
 
 use rayon::prelude::*;
 
 use super::Level;
 use crate::simd::{ConvMap, ConvRows, MapLayer, NARROWEST, PlanesMut, Simd, Transform, Transformed};
 
-/// Output channels that weights are packed in.
+/// Output channels per group of packed weights.
 const GROUP: usize = 16;
-/// Results of a channel that are one task, about, where an item is shared among threads.
+/// Approximate number of results per channel in one task, when threads share an item.
 const TASK: usize = 4096;
 
-/// A convolution with bias and PReLU, then max pooling.
+/// A convolution with bias and PReLU, optionally followed by max pooling.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Convolve<'a> {
     pub n: u32,
@@ -19,11 +19,11 @@ pub(super) struct Convolve<'a> {
     pub k: u32,
     pub x_plane: u32,
     pub y_plane: u32,
-    /// Side of the pooled windows, at most 3, and the step between them; `[1, 1]` without pooling.
+    /// Side of the pooling windows, at most 3, and their stride; `[1, 1]` without pooling.
     pub pool: [u32; 2],
     pub levels: &'a [Level],
     pub x: &'a [f32],
-    /// `[groups, c, k, k, 16]`.
+    /// Packed weights, `[groups, c, k, k, 16]`.
     pub weight: &'a [f32],
     pub bias: &'a [f32],
     pub slope: &'a [f32],
@@ -45,7 +45,8 @@ impl ConvPart<'_> {
 }
 
 impl Convolve<'_> {
-    /// The first `items` items, to `y: [n, out, y_plane]`. One item alone is shared among threads; several are left to the caller's.
+    /// Computes the first `items` items into `y: [n, out, y_plane]`. Threads share a single item; several
+    /// items are shared out by the caller.
     pub fn run(self, items: u32, y: &mut [f32]) {
         let transformed = self.transform();
         let mut parts = Vec::new();
@@ -58,14 +59,14 @@ impl Convolve<'_> {
         parts.into_par_iter().for_each(ConvPart::play);
     }
 
-    /// The first item, on the caller's thread, with weights that were transformed before.
+    /// Computes the first item on the caller's thread, with weights that were transformed beforehand.
     pub fn run_here(self, transformed: Option<&Transformed>, y: &mut [f32]) {
         let mut parts = Vec::new();
         self.parts(0, y, transformed, &mut parts);
         parts.into_iter().for_each(ConvPart::play);
     }
 
-    /// Transformed weights, if some level is worth it.
+    /// Returns the transformed weights, if some level is large enough to benefit from them.
     pub fn transform(&self) -> Option<Transformed> {
         let (c, out, k) = (self.c as usize, self.out as usize, self.k as usize);
         let pays = |level: &Level| Transform::pays(k, c, out, [level.x_h + 1 - self.k, level.x_w + 1 - self.k].map(|side| side as usize));
@@ -73,7 +74,7 @@ impl Convolve<'_> {
         self.levels.iter().any(pays).then(|| Simd::chosen().run(Transform { c, padded, weight: self.weight }))
     }
 
-    /// Cuts the levels of one item into rows, and gives each piece to a micro-kernel.
+    /// Cuts the levels of one item into ranges of rows, and assigns each range to a micro-kernel.
     fn parts<'a>(&'a self, item: usize, y: &'a mut [f32], transformed: Option<&'a Transformed>, parts: &mut Vec<ConvPart<'a>>) {
         let [side, stride] = self.pool;
         let mut rest = PlanesMut::new(y, self.out as usize);
@@ -91,7 +92,7 @@ impl Convolve<'_> {
         }
     }
 
-    /// The results from rows `from .. to` of the convolution.
+    /// Computes the results from rows `from .. to` of the convolution.
     fn part<'a>(
         &'a self,
         item: usize,
@@ -123,7 +124,7 @@ mod tests {
     use crate::record::Kernel as _;
     use crate::tensor::{Extent, Shape, Tensor, noise};
 
-    /// Pooled convolutions against the references of convolution and pooling, one after the other.
+    /// Compares pooled convolutions with the references of convolution and pooling, applied in sequence.
     fn check(n: u32, c: u32, levels: &[[u32; 2]], out: u32, k: u32, pool: [u32; 2]) {
         let extents: Vec<Extent> = levels.iter().map(|&[h, w]| Extent { h, w }).collect();
         let x_shape = Shape::ragged(n, c, extents.clone()).expect("a valid shape");

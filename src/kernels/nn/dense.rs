@@ -18,12 +18,13 @@ crate::uniform! {
 const ITEMS: u32 = 4;
 
 impl Dense {
-    /// `n` items of `inputs` values to `out` values each.
+    /// Creates the layer for `n` items, from `inputs` to `out` values each.
     pub fn new(n: u32, inputs: u32, out: u32) -> Self {
         Self { n, inputs, out, quads: out.div_ceil(4) }
     }
 
-    /// Weights `[out, inputs]` in the order the kernel reads them: `[inputs, out]`, zero up to a multiple of 4.
+    /// Returns weights `[out, inputs]` in the order in which the kernel reads them: `[inputs, out]`,
+    /// zero-padded to a multiple of 4.
     pub fn pack(weight: &Tensor) -> Vec<f32> {
         let out = weight.shape[0];
         let (inputs, padded) = (weight.data.len() / out, out.next_multiple_of(4));
@@ -34,14 +35,14 @@ impl Dense {
         packed
     }
 
-    /// Undoes [`Dense::pack`]: the tensor of `shape` `[out, inputs]`.
+    /// Inverse of [`Dense::pack`]: returns the tensor of `shape` `[out, inputs]`.
     pub fn unpack(packed: &[f32], shape: &[usize]) -> Tensor {
         let (out, inputs) = (shape[0], shape[1]);
         let padded = out.next_multiple_of(4);
         Tensor { shape: shape.to_vec(), data: (0..out * inputs).map(|i| packed[i % inputs * padded + i / inputs]).collect() }
     }
 
-    /// One value per output (bias or slope), padded to a multiple of 4.
+    /// Pads one value per output (bias or slope) to a multiple of 4.
     pub fn pad(per_output: &[f32]) -> Vec<f32> {
         let mut padded = per_output.to_vec();
         padded.resize(per_output.len().next_multiple_of(4), 0.0);

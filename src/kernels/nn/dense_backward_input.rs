@@ -1,4 +1,4 @@
-//! Gradient of a fully connected layer's input.
+//! Gradient with respect to the input of a fully connected layer.
 
 use rayon::prelude::*;
 
@@ -15,11 +15,11 @@ crate::uniform! {
     pub struct DenseBackwardInput { n: u32, inputs: u32, out: u32, quads: u32 }
 }
 
-/// Items of a task of the native body.
+/// Items per task of the native body.
 const ITEMS: usize = 8;
 
 impl DenseBackwardInput {
-    /// Of `n` items of `inputs` values to `out` values each.
+    /// Creates the kernel for a layer from `inputs` to `out` values on `n` items.
     pub fn new(n: u32, inputs: u32, out: u32) -> Self {
         Self { n, inputs, out, quads: out.div_ceil(4) }
     }
@@ -66,7 +66,7 @@ impl Kernel for DenseBackwardInput {
     }
 }
 
-/// Items, inputs and outputs of layers that are worth comparing.
+/// Test cases: items, inputs and outputs.
 pub(super) const CASES: [[u32; 3]; 6] = [[1, 1, 1], [3, 5, 2], [9, 128, 6], [5, 576, 128], [130, 33, 16], [2, 1152, 255]];
 
 impl Samples for DenseBackwardInput {

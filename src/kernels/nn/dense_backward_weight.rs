@@ -11,15 +11,16 @@ use crate::tensor::noise;
 crate::uniform! {
     /// `dweight[o,i] += Σ_n x[n,i] dy[n,o]`, `dbias[o] += Σ_n dy[n,o]` (spec section 8).
     ///
-    /// Reads `x: [n, inputs]` and `dy: [n, out]`; adds to `dweight` and `dbias`, packed as [`Dense`](super::Dense) packs weights.
+    /// Reads `x: [n, inputs]` and `dy: [n, out]`; adds to `dweight` and `dbias`, packed as
+    /// [`Dense`](super::Dense) packs weights.
     pub struct DenseBackwardWeight { n: u32, inputs: u32, out: u32, quads: u32 }
 }
 
-/// Inputs of a task of the native body.
+/// Inputs per task of the native body.
 const INPUTS: usize = 48;
 
 impl DenseBackwardWeight {
-    /// Of `n` items of `inputs` values to `out` values each.
+    /// Creates the kernel for a layer from `inputs` to `out` values on `n` items.
     pub fn new(n: u32, inputs: u32, out: u32) -> Self {
         Self { n, inputs, out, quads: out.div_ceil(4) }
     }

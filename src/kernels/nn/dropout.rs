@@ -1,4 +1,4 @@
-//! Dropout by counter-based random numbers.
+//! Dropout with counter-based random numbers.
 
 use rayon::prelude::*;
 
@@ -7,15 +7,18 @@ use crate::kernels::{Sample, Samples, largest, wgsl, words};
 use crate::record::{Binding, Kernel, Work};
 
 crate::uniform! {
-    /// `x[i] = kept(i) ? x[i] / (1 - rate) : 0` in place: forward over activations, backward over their gradient (spec section 8).
+    /// `x[i] = kept(i) ? x[i] / (1 - rate) : 0` in place: applied to activations in the forward pass and to
+    /// their gradient in the backward pass (spec section 8).
     ///
-    /// Reads the step's schedule (see [`StepInputs`](crate::kernels::train::StepInputs)); rewrites `x: [len]`. `kept(i)` depends on seed, step
-    /// and the place of `i` in the whole batch alone, so both directions see one mask, and a resumed run sees the masks of an uninterrupted one.
+    /// Reads the step's schedule (see [`StepInputs`](crate::kernels::train::StepInputs)); rewrites
+    /// `x: [len]`. `kept(i)` depends only on the seed, the step and the place of `i` in the whole batch, so
+    /// both passes use the same mask, and a resumed run the same masks as an uninterrupted one.
     pub struct Dropout { len: u32, each: u32, threshold: u32, scale: f32 }
 }
 
 impl Dropout {
-    /// Over `n` items of `each` elements, of which the share `rate`, in `[0, 1)`, is dropped.
+    /// Creates the kernel for `n` items of `each` elements, of which the fraction `rate`, in `[0, 1)`, is
+    /// dropped.
     pub fn new(n: u32, each: u32, rate: f64) -> Self {
         Self { len: n * each, each, threshold: (rate * 4_294_967_296.0) as u32, scale: (1.0 / (1.0 - rate)) as f32 }
     }

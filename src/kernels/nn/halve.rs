@@ -1,4 +1,4 @@
-//! Area average to half the size.
+//! Reduction to half the size by area average.
 
 use rayon::prelude::*;
 
@@ -7,14 +7,16 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::{Extent, Shape, ShapeError, noise};
 
 crate::uniform! {
-    /// `y[n,c,i,j]` = mean of the four `x[n,c,2i..2i+2,2j..2j+2]`: how a rival net shows its crop to the net before it (spec section 5).
+    /// `y[n,c,i,j]` = mean of the four `x[n,c,2i..2i+2,2j..2j+2]`: reduces the crop of a rival net to the
+    /// input size of the net before it (spec section 5).
     ///
     /// Reads `x: [n, c, 2h, 2w]`; writes `y: [n, c, h, w]`.
     pub struct Halve { n: u32, c: u32, h: u32, w: u32 }
 }
 
 impl Halve {
-    /// Halving of `x`, which has one level of even sides (an odd last row or column is left out): the kernel and the shape of the result.
+    /// Creates the kernel for `x`, which has one level; an odd last row or column is left out. Returns the
+    /// kernel and the shape of the result.
     ///
     /// # Errors
     ///

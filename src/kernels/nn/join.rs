@@ -1,4 +1,4 @@
-//! Features of two nets, or channels of two activations, side by side.
+//! Concatenation of the features of two nets, or of the channels of two activations.
 
 use rayon::prelude::*;
 
@@ -8,15 +8,15 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;
 
 crate::uniform! {
-    /// `y[n]` = `a[n]` followed by `b[n]`. Channels of two activations are joined so too, with all elements
-    /// of an item. Backward is [`JoinBackward`](super::JoinBackward).
+    /// `y[n]` = `a[n]` followed by `b[n]`. To concatenate channels, count all elements of an item. The
+    /// backward pass is [`JoinBackward`](super::JoinBackward).
     ///
     /// Reads `a: [n, left]` and `b: [n, right]`; writes `y: [n, left + right]`.
     pub struct Join { n: u32, left: u32, right: u32 }
 }
 
 impl Join {
-    /// `n` items of `left` and of `right` elements.
+    /// Creates the kernel for `n` items with `left` and `right` elements.
     pub fn new(n: u32, left: u32, right: u32) -> Self {
         Self { n, left, right }
     }

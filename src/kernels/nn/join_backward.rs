@@ -1,4 +1,4 @@
-//! Gradient of one of two that were joined.
+//! Gradient of one of two concatenated inputs.
 
 use rayon::prelude::*;
 
@@ -15,12 +15,12 @@ crate::uniform! {
 }
 
 impl JoinBackward {
-    /// Of the first input of `Join::new(n, left, right)`.
+    /// Creates the gradient of the first input of `Join::new(n, left, right)`.
     pub fn left(n: u32, left: u32, right: u32) -> Self {
         Self { n, len: left, first: 0, both: left + right }
     }
 
-    /// Of its second input.
+    /// Creates the gradient of the second input of `Join::new(n, left, right)`.
     pub fn right(n: u32, left: u32, right: u32) -> Self {
         Self { n, len: right, first: left, both: left + right }
     }

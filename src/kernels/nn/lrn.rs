@@ -7,23 +7,24 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::{Shape, noise};
 
 crate::uniform! {
-    /// `y[n,c,i] = x[n,c,i] (1 + 1e-4 / 9 Σ_{|c' - c| <= 4} x[n,c',i]²)^-0.75` (spec section 5): only the rival nets have it.
+    /// `y[n,c,i] = x[n,c,i] (1 + 1e-4 / 9 Σ_{|c' - c| <= 4} x[n,c',i]²)^-0.75` (spec section 5); used by the
+    /// rival nets only.
     ///
     /// Reads `x: [n, c, plane]`; writes `y: [n, c, plane]`.
     pub struct Lrn { n: u32, c: u32, plane: u32 }
 }
 
-/// Channels on either side that count.
+/// Number of neighbouring channels on either side.
 const REACH: usize = 4;
 pub(super) const ALPHA: f64 = 1e-4 / 9.0;
 
-/// Channels that count for channel `c` of `channels`.
+/// Returns the channels that contribute to channel `c` of `channels`.
 pub(super) fn window(c: usize, channels: usize) -> std::ops::Range<usize> {
     c.saturating_sub(REACH)..(c + REACH + 1).min(channels)
 }
 
 impl Lrn {
-    /// Normalization of activations of `shape`.
+    /// Creates the kernel for activations of `shape`.
     pub fn new(shape: &Shape) -> Self {
         Self { n: shape.n(), c: shape.c(), plane: shape.plane() }
     }
@@ -71,8 +72,8 @@ impl Kernel for Lrn {
         });
     }
 
-    /// The factor is at most 1. Of its errors, in ε: 11 of the sum at the power 0.75, 2 of the inverse root at 1.5, 3 of the root,
-    /// 1 of the products.
+    /// The factor is at most 1. Its errors, in ε: 11 of the sum, times 0.75, 2 of the inverse root, times
+    /// 1.5, 3 of the root and 1 of the products.
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         16.0 * largest(read[0]) * f32::EPSILON
     }
@@ -101,7 +102,7 @@ mod tests {
         let shape = Shape::new([1, 10, 1, 1]).expect("a valid shape");
         let mut y = vec![f32::NAN; 10];
         Lrn::new(&shape).reference(1, &[&[300.0; 10]], &mut [&mut y]);
-        // 300² x 1e-4 / 9 = 1: the sum counts the channels.
+        // 300² x 1e-4 / 9 = 1, so the sum is the number of channels.
         let want = |channels: i32| 300.0 * f64::from(1 + channels).powf(-0.75);
         for (c, channels) in [(0, 5), (3, 8), (4, 9), (5, 9), (9, 5)] {
             assert!((f64::from(y[c]) - want(channels)).abs() < 1e-4, "channel {c}: {}", y[c]);

@@ -8,15 +8,16 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::{Shape, noise};
 
 crate::uniform! {
-    /// `dx[c] += dy[c] s[c]^-0.75 - 1.5 α x[c] Σ_{|c' - c| <= 4} dy[c'] x[c'] s[c']^-1.75`, at every position, where
-    /// `s[c] = 1 + α Σ_{|c' - c| <= 4} x[c']²` and `α = 1e-4 / 9`: the derivative of [`Lrn`](super::Lrn).
+    /// `dx[c] += dy[c] s[c]^-0.75 - 1.5 α x[c] Σ_{|c' - c| <= 4} dy[c'] x[c'] s[c']^-1.75` at every position,
+    /// where `s[c] = 1 + α Σ_{|c' - c| <= 4} x[c']²` and `α = 1e-4 / 9`: the derivative of
+    /// [`Lrn`](super::Lrn).
     ///
     /// Reads `x: [n, c, plane]` and `dy: [n, c, plane]`; adds to `dx`.
     pub struct LrnBackward { n: u32, c: u32, plane: u32 }
 }
 
 impl LrnBackward {
-    /// Of the normalization of activations of `shape`.
+    /// Creates the kernel for activations of `shape`.
     pub fn new(shape: &Shape) -> Self {
         Self { n: shape.n(), c: shape.c(), plane: shape.plane() }
     }
@@ -56,7 +57,7 @@ impl Kernel for LrnBackward {
         let alpha = ALPHA as f32;
         let slots =
             read[0].par_chunks_exact(c * plane).zip(read[1].par_chunks_exact(c * plane)).zip(write[0].par_chunks_exact_mut(c * plane));
-        // Of every channel s^-0.5, and its term of the sums.
+        // For every channel, s^-0.5 and its term of the sums.
         let scratch = || [c * plane, c * plane, plane].map(|len| vec![0.0_f32; len]);
         slots.take(items as usize).for_each_init(scratch, |[roots, terms, through], ((x, dy), dx)| {
             for (channel, root) in roots.chunks_exact_mut(plane).enumerate() {
@@ -83,9 +84,9 @@ impl Kernel for LrnBackward {
         });
     }
 
-    /// A factor of `dy[c]` is at most 1 and errs by 16 ε, as in [`Lrn`](super::Lrn). Of the sum's nine terms, each 1.5 times at most half of its
-    /// `dy` (its own at most all), errors in ε are: 11 of `s` at the power 1.75, 9 of the inverse root and the root, 5 of the products, 9 of
-    /// the summing.
+    /// A factor of `dy[c]` is at most 1 and errs by 16 ε, as in [`Lrn`](super::Lrn). The sum has nine terms,
+    /// each 1.5 times at most half of its `dy` (all of it for the channel itself). Their errors in ε: 11 of
+    /// `s`, times 1.75, 9 of the inverse root and the root, 5 of the products and 9 of the summation.
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         let sum = 1.5 * (1.0 + 8.0 / 2.0) * (1.75 * 11.0 + 9.0 + 5.0 + 9.0);
         (1.0 + (16.0 + sum) * largest(read[1])) * f32::EPSILON

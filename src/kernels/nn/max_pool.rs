@@ -11,17 +11,19 @@ use crate::simd::{PoolPlane, Simd};
 use crate::tensor::{Extent, Shape, ShapeError, noise};
 
 crate::uniform! {
-    /// Largest of each `k x k` window, windows 2 apart; the last may stick out, only existing elements count (spec section 2).
+    /// The largest element of each `k x k` window, with stride 2. The last window may extend past the edge,
+    /// where only existing elements count (spec section 2).
     ///
     /// Reads `x: [n, c, levels]` and the level table; writes `y: [n, c, ceil((levels - k) / 2) + 1]`.
     pub struct MaxPool { n: u32, c: u32, k: u32, x_plane: u32, y_plane: u32, levels: u32, tiles: u32 }
 }
 
-/// Outputs of an invocation.
+/// Outputs of an invocation, rows and columns.
 const TILE: Extent = Extent { h: 2, w: 2 };
 
 impl MaxPool {
-    /// Pooling of `x` in windows of side 2 or 3, two apart: the kernel, its level table and the shape of the result.
+    /// Creates the kernel for `x` with windows of side 2 or 3 and stride 2. Returns the kernel, its level
+    /// table and the shape of the result.
     ///
     /// # Errors
     ///
@@ -29,7 +31,7 @@ impl MaxPool {
     ///
     /// # Panics
     ///
-    /// If windows are of another kind.
+    /// Panics for any other window side or stride.
     pub fn new(x: &Shape, k: u32, stride: u32) -> Result<(Self, Vec<u32>, Shape), ShapeError> {
         assert!((2..=3).contains(&k) && stride == 2, "windows of {k}, {stride} apart");
         let side = |size: u32| size.saturating_sub(k).div_ceil(stride) + 1;
@@ -57,7 +59,7 @@ impl MaxPool {
 }
 
 impl MaxPool {
-    /// [`MaxPool::plane`] in vectors.
+    /// Computes [`MaxPool::plane`] with vector instructions.
     fn native_plane(&self, levels: &[Level], x: &[f32], y: &mut [f32]) {
         let simd = Simd::chosen();
         for level in levels {

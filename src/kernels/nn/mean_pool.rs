@@ -8,8 +8,8 @@ use crate::kernels::{Sample, Samples, largest, wgsl};
 use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;
 
-/// The mean of every window, over the elements that there are: adaptive average pools, and with windows of
-/// one element strided copies.
+/// The mean of the existing elements of every window: adaptive average pooling, or a strided copy if windows
+/// have one element.
 ///
 /// Reads `x: [n, c, x]`; writes `y: [n, c, y]`.
 #[repr(transparent)]
@@ -17,7 +17,7 @@ use crate::tensor::noise;
 pub struct MeanPool(Windows);
 
 impl MeanPool {
-    /// Of `windows`.
+    /// Creates the kernel for `windows`.
     pub fn new(windows: Windows) -> Self {
         Self(windows)
     }
@@ -62,7 +62,7 @@ impl Kernel for MeanPool {
         });
     }
 
-    /// A mean of so many terms errs by half an ε of the largest for each.
+    /// A mean errs by half an ε of the largest element per term.
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         (self.0.terms()[1] + 3) as f32 * largest(read[0]) * f32::EPSILON
     }

@@ -17,7 +17,7 @@ use crate::tensor::noise;
 pub struct MeanPoolBackward(Windows);
 
 impl MeanPoolBackward {
-    /// Of `windows`.
+    /// Creates the kernel for `windows`.
     pub fn new(windows: Windows) -> Self {
         Self(windows)
     }

@@ -113,33 +113,34 @@ use slabs::Slabs;
 
 use crate::tensor::Extent;
 
-/// Where a level's elements and tiles lie: one row of the table that every ragged kernel reads (`shared/levels.wgsl`).
+/// Position of a level's elements and tiles: one row of the table that every ragged kernel reads
+/// (`shared/levels.wgsl`).
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct Level {
     /// First tile of this level.
     pub tile: u32,
-    /// Tiles in a row of tiles.
+    /// Number of tiles in a row of tiles.
     pub columns: u32,
     /// First element of the input plane.
     pub x: u32,
-    /// Input rows.
+    /// Number of input rows.
     pub x_h: u32,
-    /// Input columns.
+    /// Number of input columns.
     pub x_w: u32,
     /// First element of the output plane.
     pub y: u32,
-    /// Output rows.
+    /// Number of output rows.
     pub y_h: u32,
-    /// Output columns.
+    /// Number of output columns.
     pub y_w: u32,
 }
 
 impl Level {
-    /// Four-byte words of a row.
+    /// Size of a row in four-byte words.
     pub const WORDS: usize = 8;
 
-    /// The table for planes `x` and `y`, with tiles of `tile` outputs; and the number of tiles.
+    /// Returns the table for planes `x` and `y` with tiles of `tile` outputs, and the number of tiles.
     pub fn table(x: &[Extent], y: &[Extent], tile: Extent) -> (Vec<u32>, u32) {
         let mut next = Self { tile: 0, columns: 0, x: 0, x_h: 0, x_w: 0, y: 0, y_h: 0, y_w: 0 };
         let mut rows = Vec::new();
@@ -154,13 +155,13 @@ impl Level {
         (bytemuck::cast_slice(&rows).to_vec(), next.tile)
     }
 
-    /// The table in a slot.
+    /// Returns the table in a slot.
     pub fn list(slot: &[f32]) -> &[Self] {
         bytemuck::cast_slice(slot)
     }
 }
 
-/// Slope `a` of `v > 0 ? v : a v`.
+/// Returns `v > 0 ? v : a v` for slope `a`.
 fn prelu<T: PartialOrd + Default + std::ops::Mul<Output = T>>(value: T, slope: T) -> T {
     if value > T::default() { value } else { slope * value }
 }

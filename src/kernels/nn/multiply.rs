@@ -7,9 +7,8 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::{Shape, noise};
 
 crate::uniform! {
-    /// `y = scale x factor`, the factor given for every element, channel or place. Backward are
-    /// [`MultiplyAdd`](super::MultiplyAdd) for `x` and
-    /// [`MultiplySum`](super::MultiplySum) for the factor.
+    /// `y = scale x factor`, where the factor is given per element, channel or place. The backward passes are
+    /// [`MultiplyAdd`](super::MultiplyAdd) for `x` and [`MultiplySum`](super::MultiplySum) for the factor.
     ///
     /// Reads `x: [n, c, plane]` and `factor: [n, c, plane]`, `[n, c]` or `[n, plane]`; writes
     /// `y: [n, c, plane]`.
@@ -17,7 +16,7 @@ crate::uniform! {
 }
 
 impl Multiply {
-    /// Over activations of `shape`.
+    /// Creates the kernel for activations of `shape`.
     pub fn new(shape: &Shape, over: Broadcast, scale: f32) -> Self {
         Self { n: shape.n(), c: shape.c(), plane: shape.plane(), over: over as u32, scale }
     }

@@ -7,8 +7,8 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::{Shape, noise};
 
 crate::uniform! {
-    /// `y += scale x factor`: the gradient of the activation in [`Multiply`](super::Multiply), `x` being that
-    /// of the product; and products that are added up.
+    /// `y += scale x factor`: the gradient of the activation in [`Multiply`](super::Multiply), where `x` is
+    /// the gradient of the product. It also accumulates products.
     ///
     /// Reads `x: [n, c, plane]` and `factor: [n, c, plane]`, `[n, c]` or `[n, plane]`; adds to
     /// `y: [n, c, plane]`.
@@ -16,7 +16,7 @@ crate::uniform! {
 }
 
 impl MultiplyAdd {
-    /// Over activations of `shape`.
+    /// Creates the kernel for activations of `shape`.
     pub fn new(shape: &Shape, over: Broadcast, scale: f32) -> Self {
         Self { n: shape.n(), c: shape.c(), plane: shape.plane(), over: over as u32, scale }
     }

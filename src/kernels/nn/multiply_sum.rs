@@ -1,4 +1,4 @@
-//! Gradient of a factor.
+//! Gradient of the factor of a product.
 
 use rayon::prelude::*;
 
@@ -10,8 +10,7 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::{Shape, ShapeError, noise};
 
 crate::uniform! {
-    /// `dfactor += scale Σ x dy` over the elements that a factor is the same for: the gradient of the factor
-    /// in
+    /// `dfactor += scale Σ x dy` over the elements that share a factor: the gradient of the factor in
     /// [`Multiply`](super::Multiply).
     ///
     /// Reads `x` and `dy: [n, c, plane]`; adds to `dfactor: [n, c, plane]`, `[n, c]` or `[n, plane]`.
@@ -19,7 +18,7 @@ crate::uniform! {
 }
 
 impl MultiplySum {
-    /// Over activations of `shape`.
+    /// Creates the kernel for activations of `shape`.
     ///
     /// # Errors
     ///
@@ -70,7 +69,8 @@ impl Kernel for MultiplySum {
             });
             return;
         }
-        // A piece of a row of factors at a time, while rows of terms go by; its sums stay in cache.
+        // Processes one piece of a row of factors at a time, over all rows of terms, so that its sums stay in
+        // cache.
         const PIECE: usize = 1024;
         let pieces = dfactor.par_chunks_mut(inner).enumerate().flat_map(|(outer, row)| {
             row.par_chunks_mut(PIECE).enumerate().map(move |(piece, dfactor)| (outer * terms * inner + piece * PIECE, dfactor))

@@ -1,4 +1,5 @@
-//! PReLU by itself: training keeps the pre-activations, so it cannot be fused into the layer before.
+//! PReLU as a layer of its own: training keeps the pre-activations, so it cannot be fused into the layer
+//! before.
 
 use super::prelu;
 use crate::kernels::{Sample, Samples, largest, wgsl};
@@ -14,7 +15,7 @@ crate::uniform! {
 }
 
 impl Prelu {
-    /// Over activations of `shape`.
+    /// Creates the kernel for activations of `shape`.
     pub fn new(shape: &Shape) -> Self {
         Self { n: shape.n(), c: shape.c(), plane: shape.plane() }
     }
@@ -71,7 +72,7 @@ impl Kernel for Prelu {
     }
 }
 
-/// Shapes of activations that are worth comparing.
+/// Shapes of activations used as test cases.
 pub(super) const SHAPES: [[u32; 4]; 5] = [[1, 1, 1, 1], [3, 5, 1, 1], [2, 10, 5, 7], [70, 33, 1, 1], [2, 3, 67, 65]];
 
 impl Samples for Prelu {

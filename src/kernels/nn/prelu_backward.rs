@@ -10,25 +10,25 @@ use crate::simd::{Plain, Simd};
 use crate::tensor::{Shape, noise};
 
 crate::uniform! {
-    /// `dx = dy (x > 0 ? 1 : slope[c])`, and sums of `min(x, 0) dy` by slabs (spec section 8).
+    /// `dx = dy (x > 0 ? 1 : slope[c])`, and the sums of `min(x, 0) dy` over slabs (spec section 8).
     ///
-    /// Reads `x: [n, c, plane]`, `slope: [c]` and `dy: [n, c, plane]`; writes `dx` and `dslope: [c, slabs]`. Slab `s` is every
-    /// `slabs`-th place of a channel, from `s` on, all items end to end.
+    /// Reads `x: [n, c, plane]`, `slope: [c]` and `dy: [n, c, plane]`; writes `dx` and `dslope: [c, slabs]`.
+    /// Slab `s` holds every `slabs`-th place of a channel, starting at `s`, over all items in sequence.
     pub struct PreluBackward { n: u32, c: u32, plane: u32, slabs: u32 }
 }
 
 impl PreluBackward {
-    /// Over activations of `shape`.
+    /// Creates the kernel for activations of `shape`.
     pub fn new(shape: &Shape) -> Self {
         Self { n: shape.n(), c: shape.c(), plane: shape.plane(), slabs: Slabs::number(shape) }
     }
 
-    /// Partial sums of a channel.
+    /// Returns the number of slabs, which is the number of partial sums per channel.
     pub fn slabs(&self) -> u32 {
         self.slabs
     }
 
-    /// One plane of a channel, whose first element is place `first`.
+    /// Computes one plane of a channel, whose first element is place `first`.
     fn plane(&self, first: usize, [x, dy]: [&[f32]; 2], a: f32, dx: &mut [f32], sums: &mut [f32]) {
         let mut done = 0;
         while done < x.len() {
@@ -83,7 +83,7 @@ impl Kernel for PreluBackward {
         let [dx, dslope] = write else { unreachable!("checked when recorded") };
         let len = self.n as usize * c * plane;
         if plane == 1 {
-            // Channels are neighbours.
+            // If planes have one element, the channels of an item are adjacent.
             dslope.fill(0.0);
             for (n, ((x, dy), dx)) in x[..len].chunks_exact(c).zip(dy.chunks_exact(c)).zip(dx.chunks_exact_mut(c)).enumerate() {
                 let sums = dslope[n % self.slabs as usize..].iter_mut().step_by(self.slabs as usize);
@@ -94,7 +94,7 @@ impl Kernel for PreluBackward {
             }
             return;
         }
-        // A task is a channel: its planes of all items, and its row of partial sums.
+        // A task computes one channel: its planes in all items and its row of partial sums.
         let mut channels: Vec<Vec<&mut [f32]>> = (0..c).map(|_| Vec::with_capacity(self.n as usize)).collect();
         dx[..len].chunks_exact_mut(plane).enumerate().for_each(|(i, dx)| channels[i % c].push(dx));
         channels.into_par_iter().zip(dslope.par_chunks_exact_mut(self.slabs as usize)).enumerate().for_each(|(channel, (planes, sums))| {

@@ -1,4 +1,4 @@
-//! P-Net's last layers in one, and which of its cells pass.
+//! The last layers of P-Net, fused with the test of its cells against the threshold.
 
 use rayon::prelude::*;
 
@@ -11,31 +11,34 @@ use crate::simd::PlanesMut;
 use crate::tensor::{Extent, Shape, ShapeError, Tensor, noise};
 
 crate::uniform! {
-    /// Convolution by 3 x 3 to 32 channels, PReLU, 1 x 1 heads with six outputs, softmax over the first two (spec sections 2.1, 3.3).
+    /// 3 x 3 convolution to 32 channels, PReLU, 1 x 1 heads with six outputs, and softmax over the first two
+    /// (spec sections 2.1, 3.3).
     ///
-    /// Reads `x: [images, c, levels]`, `parameters` of [`Propose::pack`] and the level table; writes `heads: [images, 5, cells]`, face
-    /// probability and four box offsets, and `counts: [images, blocks]`, cells that reach `threshold`, with the top bit set where a
+    /// Reads `x: [images, c, levels]`, `parameters` packed by [`Propose::pack`] and the level table; writes
+    /// `heads: [images, 5, cells]`, the face probability and four box offsets, and
+    /// `counts: [images, blocks]`, the number of cells that reach `threshold`, with the top bit set if a
     /// probability is NaN.
     pub struct Propose { images: u32, c: u32, x_plane: u32, cells: u32, levels: u32, tiles: u32, blocks: u32, threshold: f32 }
 }
 
 const HIDDEN: u32 = 32;
-/// Cells of a band, about: one task on a CPU.
+/// Approximate number of cells in a band, which is one task on a CPU.
 const CELLS: u32 = 2048;
 
 impl Propose {
-    /// Neighbouring cells that one invocation makes.
+    /// Adjacent cells computed by one invocation.
     pub const TILE: Extent = Extent { h: 1, w: 6 };
-    /// Tiles of a block.
+    /// Number of tiles in a block.
     pub const BLOCK: u32 = 64;
-    /// Outputs of a cell: a probability, four offsets.
+    /// Number of outputs per cell: a probability and four offsets.
     pub const OUTPUTS: u32 = 5;
-    /// Most input channels.
+    /// Largest number of input channels.
     const MOST: u32 = 16;
-    /// Elements of the parameters.
+    /// Number of elements of the parameters.
     const PARAMETERS: usize = 5200;
 
-    /// Over `x` of at most 16 channels: the kernel, its level table and the extents of its cells.
+    /// Creates the kernel for `x` of at most 16 channels. Returns the kernel, its level table and the extents
+    /// of its cells.
     ///
     /// # Errors
     ///
@@ -43,7 +46,7 @@ impl Propose {
     ///
     /// # Panics
     ///
-    /// If `x` has more channels.
+    /// Panics if `x` has more than 16 channels.
     pub fn new(x: &Shape, threshold: f32) -> Result<(Self, Vec<u32>, Shape), ShapeError> {
         assert!(x.c() <= Self::MOST, "{} channels", x.c());
         let (_, _, y) = Conv::new(x, Self::OUTPUTS, 3)?;
@@ -53,20 +56,20 @@ impl Propose {
         Ok((kernel, table, y))
     }
 
-    /// Blocks of an image.
+    /// Returns the number of blocks per image.
     pub fn blocks(&self) -> u32 {
         self.blocks
     }
 
-    /// Weights `[32, c, 3, 3]`, bias and slope of the convolution, weights `[6, 32]` and bias of the heads, as the kernel reads them: as
-    /// [`Conv`] packs them, one behind the other.
+    /// Concatenates weights `[32, c, 3, 3]`, bias and slope of the convolution, and weights `[6, 32]` and
+    /// bias of the heads, each packed as for [`Conv`].
     pub fn pack(weight: &Tensor, bias: &[f32], slope: &[f32], heads: &Tensor, heads_bias: &[f32]) -> Vec<f32> {
         let mut parameters = [Conv::pack(weight), Conv::pad(bias), Conv::pad(slope), Conv::pack(heads), Conv::pad(heads_bias)].concat();
         parameters.resize(Self::PARAMETERS, 0.0);
         parameters
     }
 
-    /// Weight, bias, slope, and weight and bias of the heads among the parameters.
+    /// Splits the parameters into weight, bias and slope, and weight and bias of the heads.
     fn split<'a>(&self, parameters: &'a [f32]) -> [&'a [f32]; 5] {
         let (weight, rest) = parameters.split_at((HIDDEN * self.c * 9) as usize);
         let (bias, rest) = rest.split_at(HIDDEN as usize);
@@ -75,7 +78,7 @@ impl Propose {
         [weight, bias, slope, heads, &rest[..16]]
     }
 
-    /// The two convolutions by [`Conv`], then the verdicts.
+    /// Computes the two convolutions with [`Conv`], then the probabilities and the counts.
     fn by_conv(&self, read: &[&[f32]], write: &mut [&mut [f32]]) {
         let levels = &Level::list(read[2])[..self.levels as usize];
         let extents: Vec<Extent> = levels.iter().map(|level| Extent { h: level.x_h, w: level.x_w }).collect();
@@ -101,7 +104,7 @@ impl Propose {
         }
     }
 
-    /// Heads of one image, band by band, so that the hidden values stay in a core's cache.
+    /// Computes the heads of one image, band by band, so that the hidden values stay in a core's cache.
     fn image(&self, x: &[f32], parameters: &[f32], levels: &[Level], heads: &mut [f32]) {
         let [weight, bias, slope, heads_weight, heads_bias] = self.split(parameters);
         let (n, pool, x_plane) = (1, [1, 1], self.x_plane);
@@ -134,7 +137,7 @@ impl Propose {
         bands.into_par_iter().for_each_init(Vec::new, work);
     }
 
-    /// Cells over the threshold, by block.
+    /// Counts the cells that reach the threshold in each block.
     fn count(&self, scores: &[f32], levels: &[Level], counts: &mut [f32]) {
         let mut found = vec![0_u32; counts.len()];
         for level in levels {
@@ -186,7 +189,8 @@ impl Kernel for Propose {
         u64::from(self.images * self.cells) * u64::from(HIDDEN * (self.c * 9 + 6))
     }
 
-    /// Of the heads: their own sums, and what the errors of the hidden values come to in them. Softmax hands on a quarter of that.
+    /// Errors of the heads: those of their own sums, and those of the hidden values, propagated through the
+    /// heads. Softmax passes on a quarter of them.
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         let [weight, bias, slope, heads, heads_bias] = self.split(read[1]).map(largest);
         let terms = (self.c * 9 + 1) as f32;

@@ -1,10 +1,10 @@
-//! Sums over all places of a channel, cut into slabs of fixed size: in an order that no device and no number
-//! of threads can change.
+//! Sums over all places of a channel, cut into slabs of fixed size, so that their order is independent of the
+//! device and the number of threads.
 
 use crate::tensor::Shape;
 
-/// How the places of a channel, all items end to end, are dealt to slabs: slab `s` has every `count`-th
-/// place, from `s` on.
+/// Assigns the places of a channel, over all items in sequence, to slabs: slab `s` holds every `count`-th
+/// place, starting at `s`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Slabs {
     n: usize,
@@ -14,49 +14,49 @@ pub(super) struct Slabs {
 }
 
 impl Slabs {
-    /// Slabs of at least 64 places, at most 1,024 of them.
+    /// Returns the number of slabs for activations of `shape`: at most 1,024, with at least 64 places each.
     pub fn number(shape: &Shape) -> u32 {
         (shape.n() * shape.plane() / 64).clamp(1, 1024)
     }
 
-    /// Of activations `[n, c, plane]` in `count` slabs.
+    /// Divides activations `[n, c, plane]` into `count` slabs.
     pub fn new([n, c, plane, count]: [u32; 4]) -> Self {
         let [n, c, plane, count] = [n, c, plane, count].map(|size| size as usize);
         Self { n, c, plane, count }
     }
 
-    /// Slabs of a channel.
+    /// Returns the number of slabs per channel.
     pub fn count(self) -> usize {
         self.count
     }
 
-    /// Places of a channel.
+    /// Returns the number of places per channel.
     pub fn places(self) -> usize {
         self.n * self.plane
     }
 
-    /// Most places of a slab: terms of its sums.
+    /// Returns the largest number of places in a slab, which is the number of terms of its sums.
     pub fn terms(self) -> usize {
         self.places().div_ceil(self.count)
     }
 
-    /// Places of a slab.
+    /// Returns the number of places in a slab.
     pub fn len(self, slab: usize) -> usize {
         (self.places() - 1 - slab) / self.count + 1
     }
 
-    /// The element at `place` of a channel.
+    /// Returns the index of the element at `place` of a channel.
     pub fn element(self, channel: usize, place: usize) -> usize {
         (place / self.plane * self.c + channel) * self.plane + place % self.plane
     }
 
-    /// The elements of a slab, in order.
+    /// Returns the indices of the elements of a slab, in order.
     pub fn elements(self, channel: usize, slab: usize) -> impl Iterator<Item = usize> + Clone {
         (slab..self.places()).step_by(self.count).map(move |place| self.element(channel, place))
     }
 
-    /// Calls `visit` with the first element, the first slab and the length of every run of neighbouring
-    /// elements in neighbouring slabs.
+    /// Calls `visit` with the first element, the first slab and the length of every run of adjacent elements
+    /// in adjacent slabs.
     #[inline(always)]
     pub fn runs(self, channel: usize, mut visit: impl FnMut(usize, usize, usize)) {
         let mut slab = 0;

@@ -1,4 +1,4 @@
-//! Rows of length one.
+//! Normalization of rows to length one.
 
 use rayon::prelude::*;
 
@@ -8,14 +8,15 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;
 
 crate::uniform! {
-    /// `y[n] = x[n] / max(|x[n]|, ε)`: embeddings and class weights whose products are cosines.
+    /// `y[n] = x[n] / max(|x[n]|, ε)`, for embeddings and class weights whose dot products are cosines.
     ///
-    /// Reads `x: [n, c]`; writes `y: [n, c]`. Backward is [`UnitRowsBackward`](super::UnitRowsBackward).
+    /// Reads `x: [n, c]`; writes `y: [n, c]`. The backward pass is
+    /// [`UnitRowsBackward`](super::UnitRowsBackward).
     pub struct UnitRows { n: u32, c: u32, epsilon: f32 }
 }
 
 impl UnitRows {
-    /// Of `n` rows of `c` elements; shorter ones than `epsilon` stay short.
+    /// Creates the kernel for `n` rows of `c` elements. Rows shorter than `epsilon` are divided by `epsilon`.
     pub fn new(n: u32, c: u32, epsilon: f64) -> Self {
         Self { n, c, epsilon: epsilon as f32 }
     }
@@ -53,14 +54,14 @@ impl Kernel for UnitRows {
         });
     }
 
-    /// Results are at most 1. The sum of squares has one sign and errs by as many ε/2 as it has terms one
-    /// after the other, its root by half of that; root, quotient and product by six more.
+    /// Results are at most 1. The terms of the sum of squares have one sign, so it errs by ε/2 per term in
+    /// sequence, and its root by half of that; root, quotient and product add six more ε/2.
     fn tolerance(&self, _: &[&[f32]]) -> f32 {
         (self.c.div_ceil(16) as f32 / 2.0 + 16.0) * f32::EPSILON
     }
 }
 
-/// Rows for samples: noise, and a short one.
+/// Returns rows for samples: noise, and one short row.
 pub(super) fn rows(n: u32, c: u32) -> Vec<f32> {
     let mut x = noise((n * c) as usize, 1);
     x.iter_mut().take(c as usize).for_each(|x| *x *= 1e-3);

@@ -1,4 +1,4 @@
-//! Gradient of rows of length one.
+//! Gradient of the normalization of rows.
 
 use rayon::prelude::*;
 
@@ -9,7 +9,7 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;
 
 crate::uniform! {
-    /// `dx[n] += (dy[n] - x[n] (x[n] · dy[n]) / |x[n]|²) / |x[n]|`, and `dy[n] / ε` of rows shorter than `ε`:
+    /// `dx[n] += (dy[n] - x[n] (x[n] · dy[n]) / |x[n]|²) / |x[n]|`, or `dy[n] / ε` for rows shorter than `ε`:
     /// the gradient of [`UnitRows`](super::UnitRows).
     ///
     /// Reads `x` and `dy: [n, c]`; adds to `dx: [n, c]`.
@@ -17,7 +17,7 @@ crate::uniform! {
 }
 
 impl UnitRowsBackward {
-    /// As [`UnitRows::new`](super::UnitRows::new).
+    /// Creates the kernel with the arguments of [`UnitRows::new`](super::UnitRows::new).
     pub fn new(n: u32, c: u32, epsilon: f64) -> Self {
         Self { n, c, epsilon: epsilon as f32 }
     }
@@ -63,8 +63,8 @@ impl Kernel for UnitRowsBackward {
         });
     }
 
-    /// `x (x · dy) / |x|²` is at most |dy| long; both sums err by as many ε/2 as they have terms one after
-    /// the other, the other operations by sixteen.
+    /// `x (x · dy) / |x|²` is at most |dy| long. Both sums err by ε/2 per term in sequence, the other
+    /// operations by sixteen ε/2.
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         let c = self.c as usize;
         let norms = read[0].chunks_exact(c).take(self.n as usize).map(|x| x.iter().map(|x| x * x).sum::<f32>().sqrt());

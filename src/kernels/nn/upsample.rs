@@ -12,13 +12,13 @@ crate::uniform! {
     /// `y[i, j] = x` at `((i + 1/2) / 2 - 1/2, (j + 1/2) / 2 - 1/2)`, bilinear, clamped to the edge:
     /// half-pixel centres.
     ///
-    /// Reads `x: [n, c, h, w]`; writes `y: [n, c, 2h, 2w]`. Backward is
+    /// Reads `x: [n, c, h, w]`; writes `y: [n, c, 2h, 2w]`. The backward pass is
     /// [`UpsampleBackward`](super::UpsampleBackward).
     pub struct Upsample { planes: u32, h: u32, w: u32 }
 }
 
 impl Upsample {
-    /// Of `x`, which has one level: the kernel and the shape of the result.
+    /// Creates the kernel for `x`, which has one level. Returns the kernel and the shape of the result.
     ///
     /// # Errors
     ///
@@ -30,7 +30,7 @@ impl Upsample {
     }
 }
 
-/// Twice the size of a row, its neighbours weighed.
+/// Writes a row at twice its size, each element a weighted mean of its neighbours.
 #[inline(always)]
 fn widen(x: &[f32], y: &mut [f32]) {
     let last = x.len() - 1;
@@ -59,7 +59,7 @@ impl Kernel for Upsample {
 
     fn reference(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
         let (h, w) = (self.h as usize, self.w as usize);
-        // Two elements, and the weight of the second.
+        // Returns two element indices and the weight of the second.
         let taps = |i: usize, size: usize| {
             let position = ((i as f64 + 0.5) / 2.0 - 0.5).clamp(0.0, size as f64 - 1.0);
             let first = position as usize;
@@ -93,13 +93,13 @@ impl Kernel for Upsample {
         );
     }
 
-    /// Weights are exact and add up to one; products and sums of two sides round.
+    /// Weights are exact and sum to one; only the products and sums along both axes round.
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         4.0 * largest(read[0]) * f32::EPSILON
     }
 }
 
-/// Shapes of what is made larger.
+/// Input shapes used as test cases.
 pub(super) const SHAPES: [[u32; 4]; 6] = [[1, 1, 1, 1], [2, 3, 7, 7], [1, 2, 1, 5], [3, 1, 6, 1], [2, 5, 14, 13], [1, 2, 65, 130]];
 
 impl Samples for Upsample {

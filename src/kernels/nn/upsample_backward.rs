@@ -10,22 +10,22 @@ use crate::simd::{Plain, Simd};
 use crate::tensor::{Extent, Shape, noise};
 
 crate::uniform! {
-    /// `dx[i, j] += Σ weight dy` over the outputs of [`Upsample`](super::Upsample) that `x[i, j]` has a part
-    /// in, at most 4 x 4.
+    /// `dx[i, j] += Σ weight dy` over the outputs of [`Upsample`](super::Upsample) to which `x[i, j]`
+    /// contributes, at most 4 x 4.
     ///
     /// Reads `dy: [n, c, 2h, 2w]`; adds to `dx: [n, c, h, w]`.
     pub struct UpsampleBackward { planes: u32, h: u32, w: u32 }
 }
 
 impl UpsampleBackward {
-    /// Of `x`, what was made larger.
+    /// Creates the kernel for the input `x` of the upsampling.
     pub fn new(x: &Shape) -> Self {
         let Extent { h, w } = x.levels()[0];
         Self { planes: x.n() * x.c(), h, w }
     }
 }
 
-/// Adds up the four neighbours of every element of a row twice as long.
+/// Adds to every element the weighted sum of its four outputs in a row that is twice as long.
 #[inline(always)]
 fn narrow(dy: &[f32], dx: &mut [f32]) {
     let last = dx.len() - 1;
@@ -54,7 +54,7 @@ impl Kernel for UpsampleBackward {
 
     fn reference(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
         let (h, w) = (self.h as usize, self.w as usize);
-        // What output o takes of element i of a side.
+        // Returns the weight of element i of a side in output o.
         let weight = |o: usize, i: usize, size: usize| {
             let position = ((o as f64 + 0.5) / 2.0 - 0.5).clamp(0.0, size as f64 - 1.0);
             (1.0 - (position - i as f64).abs()).max(0.0)
@@ -95,7 +95,7 @@ impl Kernel for UpsampleBackward {
         );
     }
 
-    /// The weights of an element add up to 4; sixteen terms, each with a product or two.
+    /// The weights of an element sum to 4; there are sixteen terms, each with one or two products.
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         (1.0 + 4.0 * 10.0 * largest(read[0])) * f32::EPSILON
     }

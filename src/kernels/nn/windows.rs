@@ -1,37 +1,37 @@
-//! Windows that pools go by: adaptive bins, or squares some steps apart.
+//! Windows of pooling layers: adaptive bins, or squares with a stride.
 
 use std::ops::Range;
 
 use crate::tensor::{Extent, Shape, ShapeError};
 
 crate::uniform! {
-    /// Where the windows of a pool lie (`shared/windows.wgsl`). Of rows and columns alike, window `i` covers
-    /// the elements from `⌊(i step - pad) / parts⌋` up to, not including, `⌈(i step - pad + span) / parts⌉`,
-    /// as far as there are any.
+    /// Positions of the windows of a pooling layer (`shared/windows.wgsl`). For rows and for columns, window
+    /// `i` covers the existing elements from `⌊(i step - pad) / parts⌋` up to, not including,
+    /// `⌈(i step - pad + span) / parts⌉`.
     pub struct Windows { x: [u32; 2], y: [u32; 2], step: [u32; 2], span: [u32; 2], n: u32, c: u32, pad: u32, parts: u32 }
 }
 
 impl Windows {
-    /// `bins x bins` windows over each plane of `x`, which has one level: bin `i` covers
-    /// `[⌊i h / bins⌋, ⌈(i + 1) h / bins⌉)`, so that bins may overlap; one bin is the whole plane. With the
-    /// shape of the result.
+    /// Creates `bins x bins` windows over each plane of `x`, which has one level. Bin `i` covers
+    /// `[⌊i h / bins⌋, ⌈(i + 1) h / bins⌉)`, so bins may overlap; a single bin covers the whole plane. Also
+    /// returns the shape of the result.
     ///
     /// # Errors
     ///
-    /// [`ShapeError`] if there are no bins, or if one has more elements than an invocation may go through.
+    /// [`ShapeError`] if there are no bins, or if one has more elements than an invocation may visit.
     pub fn adaptive(x: &Shape, bins: u32) -> Result<(Self, Shape), ShapeError> {
         let Extent { h, w } = x.levels()[0];
         Self { x: [h, w], y: [bins; 2], step: [h, w], span: [h, w], n: x.n(), c: x.c(), pad: 0, parts: bins }.checked()
     }
 
-    /// Windows of `k x k` elements, `stride` apart, over planes with `padding` elements around them that
-    /// count for nothing; a window that would reach beyond the padding is left out. `x` has one level. With
-    /// the shape of the result.
+    /// Creates windows of `k x k` elements with the given `stride`, over planes surrounded by `padding`
+    /// elements that are ignored. A window that would extend beyond the padding is left out. `x` has one
+    /// level. Also returns the shape of the result.
     ///
     /// # Errors
     ///
-    /// [`ShapeError`] if there are no windows, if one has more elements than an invocation may go through, or
-    /// if one would be padding alone.
+    /// [`ShapeError`] if there are no windows, if one has more elements than an invocation may visit, or if
+    /// one would cover only padding.
     pub fn sliding(x: &Shape, k: u32, stride: u32, padding: u32) -> Result<(Self, Shape), ShapeError> {
         if padding > k / 2 {
             return Err(ShapeError::Padding { k, padding });
@@ -44,7 +44,7 @@ impl Windows {
         Self { x: [h, w], y, step: [stride; 2], span: [k; 2], n: x.n(), c: x.c(), pad: padding, parts: 1 }.checked()
     }
 
-    /// Every `stride`-th element of rows and columns, which is what a pool of 1 x 1 windows makes.
+    /// Creates windows of 1 x 1 elements, which select every `stride`-th row and column.
     ///
     /// # Errors
     ///
@@ -56,45 +56,45 @@ impl Windows {
     fn checked(self) -> Result<(Self, Shape), ShapeError> {
         let y = Shape::new([self.n, self.c, self.y[0], self.y[1]])?;
         let longest = |d: usize| self.span[d].div_ceil(self.parts) + u32::from(self.parts > 1);
-        // Backward goes through the windows that an element is in.
+        // The backward pass visits the windows that contain an element.
         let shared = |d: usize| (self.span[d] / self.step[d] + 2).min(self.y[d]);
         ShapeError::check_terms(longest(0).saturating_mul(longest(1)).max(shared(0).saturating_mul(shared(1))))?;
         Ok((self, y))
     }
 
-    /// Items and channels together.
+    /// Returns the number of planes: items times channels.
     pub(super) fn planes(&self) -> usize {
         (self.n * self.c) as usize
     }
 
-    /// Elements of a plane of the input.
+    /// Returns the number of elements of an input plane.
     pub(super) fn x_plane(&self) -> usize {
         (self.x[0] * self.x[1]) as usize
     }
 
-    /// Elements of a plane of the output.
+    /// Returns the number of elements of an output plane.
     pub(super) fn y_plane(&self) -> usize {
         (self.y[0] * self.y[1]) as usize
     }
 
-    /// Elements of the input and the output.
+    /// Returns the numbers of elements of the input and the output.
     pub(super) fn elements(&self) -> [usize; 2] {
         [self.planes() * self.x_plane(), self.planes() * self.y_plane()]
     }
 
-    /// Columns of the input and the output.
+    /// Returns the numbers of columns of the input and the output.
     pub(super) fn widths(&self) -> [usize; 2] {
         [self.x[1] as usize, self.y[1] as usize]
     }
 
-    /// What window `i` of rows (`d` 0) or columns (1) covers.
+    /// Returns the range that window `i` covers along rows (`d` = 0) or columns (`d` = 1).
     pub(super) fn covers(&self, d: usize, i: usize) -> Range<usize> {
         let [size, step, span] = [self.x, self.step, self.span].map(|pair| pair[d] as usize);
         let (pad, parts) = (self.pad as usize, self.parts as usize);
         (i * step).saturating_sub(pad) / parts..(i * step + span - pad).div_ceil(parts).min(size)
     }
 
-    /// Calls `visit` with every window of a plane, and the rows and columns that it covers.
+    /// Calls `visit` with the index of every window of a plane, and the rows and columns that it covers.
     pub(super) fn visit(&self, mut visit: impl FnMut(usize, Range<usize>, Range<usize>)) {
         for i in 0..self.y[0] as usize {
             for j in 0..self.y[1] as usize {
@@ -103,15 +103,16 @@ impl Windows {
         }
     }
 
-    /// Most windows that an element is in, and most elements of a window.
+    /// Returns the largest number of windows that contain an element, and the largest number of elements in a
+    /// window.
     pub(super) fn terms(&self) -> [usize; 2] {
         let longest = |d: usize| (0..self.y[d] as usize).map(|i| self.covers(d, i).len()).max().unwrap_or(0);
         let shared = |d: usize| (self.span[d] / self.step[d] + 2).min(self.y[d]) as usize;
         [shared(0) * shared(1), longest(0) * longest(1)]
     }
 
-    /// Windows for samples: one element, bins that overlap and do not, the whole plane, windows with and
-    /// without padding, strides beyond windows.
+    /// Returns windows for samples: single elements, bins with and without overlap, the whole plane, windows
+    /// with and without padding, and strides larger than the window.
     pub(super) fn samples() -> Vec<Self> {
         let adaptive =
             [([1, 1, 1, 1], 1), ([2, 5, 7, 7], 2), ([2, 5, 7, 7], 3), ([3, 2, 5, 9], 7), ([2, 3, 67, 65], 1), ([70, 33, 7, 7], 1)];

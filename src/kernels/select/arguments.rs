@@ -5,40 +5,40 @@ use crate::kernels::{Sample, Samples, wgsl, words};
 use crate::record::{Binding, Counted, Kernel, Recording, Slot, Work};
 
 crate::uniform! {
-    /// Workgroups and items of counted steps, from the lengths of their lists.
+    /// Number of workgroups and of items of counted steps, from the lengths of their lists.
     ///
     /// Reads the [`Counter`]s and `steps: [Row]`; writes `sizes: [rows]` of `[x, y, 1, items]`.
     pub struct Arguments { images: u32, list: u32, rows: u32 }
 }
 
-/// One counted step.
+/// One counted step: the data from which its dispatch size is computed.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct Row {
-    /// Invocations for `together` items.
+    /// Number of invocations for `together` items.
     pub per_item: u32,
-    /// Items that one set of invocations handles.
+    /// Number of items that one set of invocations handles.
     pub together: u32,
-    /// Workgroups along y.
+    /// Number of workgroups along y.
     pub groups_y: u32,
-    /// Invocations of a workgroup along x.
+    /// Number of invocations of a workgroup along x.
     pub width: u32,
-    /// Items before this chunk.
+    /// Number of items before this chunk.
     pub first: u32,
-    /// Items of a chunk.
+    /// Largest number of items in a chunk.
     pub most: u32,
 }
 
 impl Row {
-    /// Four-byte words of a row.
+    /// Size of a row in four-byte words.
     pub const WORDS: usize = 6;
 
-    /// The rows in a slot.
+    /// Returns the rows in a slot.
     pub(super) fn list(slot: &[f32]) -> &[Self] {
         bytemuck::cast_slice(slot)
     }
 
-    /// `[x, y, 1, items]` of each of `rows` for `held` candidates.
+    /// Computes `[x, y, 1, items]` for each of `rows`, given `held` candidates.
     pub(super) fn sizes(rows: &[Self], held: u32, sizes: &mut [f32]) {
         for (row, sizes) in rows.iter().zip(sizes.chunks_mut(4)) {
             let items = held.saturating_sub(row.first).min(row.most);
@@ -50,7 +50,7 @@ impl Row {
 }
 
 impl Arguments {
-    /// For `rows` steps that work on list number `list` of each image.
+    /// Creates the kernel for `rows` steps that work on list number `list` of each image.
     pub fn new(images: u32, list: u32, rows: u32) -> Self {
         Self { images, list, rows }
     }
@@ -77,24 +77,26 @@ impl Kernel for Arguments {
     }
 }
 
-/// Counted steps: their [`Row`]s, how many, and where their dispatch sizes go.
+/// The counted steps of a stage: the slot of their [`Row`]s, their number, and the slot of their dispatch
+/// sizes.
 #[derive(Debug, Clone, Copy)]
 pub struct CountedSteps {
-    /// `[rows]` of [`Row`].
+    /// Table of [`Row`]s, `[rows]`.
     pub table: Slot,
-    /// Rows.
+    /// Number of rows.
     pub rows: u32,
-    /// `[rows]` of `[x, y, 1, items]`.
+    /// Dispatch sizes, `[rows]` of `[x, y, 1, items]`.
     pub sizes: Slot,
 }
 
-/// Records `body` once per chunk of at most `chunk` of the `most` candidates that there can be, with the first of the chunk. Kernels with an
-/// item dimension will get their dispatch size from the device, where [`Arguments`] or [`super::Settle`] must write it before; a chunk
-/// without candidates costs empty dispatches.
+/// Records `body` once per chunk of at most `chunk` candidates, for up to `most` candidates, and passes it
+/// the first candidate of the chunk. Kernels with an item dimension take their dispatch size from the device,
+/// where [`Arguments`] or [`super::Settle`] must have written it beforehand; a chunk without candidates costs
+/// empty dispatches.
 ///
 /// # Errors
 ///
-/// Those of `body`.
+/// Returns the errors of `body`.
 pub fn counted<E>(
     recording: &mut Recording,
     most: u32,

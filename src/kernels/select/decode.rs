@@ -1,4 +1,4 @@
-//! P-Net cells over the threshold become candidates.
+//! Turns the P-Net cells that reach the threshold into candidates.
 
 use super::{Candidate, Counter};
 use crate::kernels::nn::Propose;
@@ -6,44 +6,46 @@ use crate::kernels::{Sample, Samples, wgsl, words};
 use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;
 
-/// Where the cells of a band lie.
+/// Position of the cells of a band.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct CellBand {
-    /// First tile.
+    /// First tile of the band.
     pub tile: u32,
-    /// Tiles in a row.
+    /// Number of tiles in a row.
     pub across: u32,
-    /// First cell.
+    /// First cell of the band.
     pub cell: u32,
-    /// Cells in a row.
+    /// Number of cells in a row.
     pub width: u32,
-    /// Row of the level that the band starts with.
+    /// First row of the band within its level.
     pub row: u32,
-    /// Pyramid level.
+    /// Index of the pyramid level.
     pub tag: u32,
-    /// First entry of the corner table for the level's columns.
+    /// First entry of the corner table for the columns of the level.
     pub columns: u32,
-    /// First entry for its rows.
+    /// First entry of the corner table for the rows of the level.
     pub rows: u32,
 }
 
 impl CellBand {
-    /// Four-byte words of a band.
+    /// Size of a band in four-byte words.
     const WORDS: usize = 8;
 }
 
 crate::uniform! {
-    /// Every cell whose probability reaches `threshold`, as a candidate, in order of cells (spec section 3.3).
+    /// Writes every cell whose probability reaches `threshold` as a candidate, in order of cells (spec
+    /// section 3.3).
     ///
-    /// Reads `heads: [images, 5, cells]` and `counts: [images, blocks]` of [`Propose`], `bands: [CellBand]`, the table of corners and the
-    /// [`Counter`]s of earlier passes, `[images]`; updates `candidates: [images, capacity]`, `keep: [images, capacity]` and the counters of
-    /// `list`.
+    /// Reads `heads: [images, 5, cells]` and `counts: [images, blocks]` of [`Propose`], `bands: [CellBand]`,
+    /// the table of corners and the [`Counter`]s of earlier passes, `[images]`; updates
+    /// `candidates: [images, capacity]`, `keep: [images, capacity]` and the counters of `list`.
     pub struct Decode { images: u32, cells: u32, bands: u32, blocks: u32, tiles: u32, capacity: u32, list: u32, threshold: f32 }
 }
 
 impl Decode {
-    /// Over `cells` cells in `tiles` tiles of `bands` bands, into list number `list` of each image with room for `capacity`.
+    /// Creates the kernel for `cells` cells in `tiles` tiles of `bands` bands. It writes to list number
+    /// `list` of each image, with room for `capacity` candidates.
     pub fn new(images: u32, [cells, tiles, bands]: [u32; 3], capacity: u32, list: u32, threshold: f32) -> Self {
         Self { images, cells, bands, blocks: tiles.div_ceil(Propose::BLOCK), tiles, capacity, list, threshold }
     }
@@ -120,7 +122,7 @@ impl Kernel for Decode {
                 let end = bands.get(k + 1).map_or(cells, |next| next.cell as usize);
                 let lines = heads[band.cell as usize..end].chunks(band.width as usize);
                 for (i, line) in lines.enumerate() {
-                    // Most lines have none.
+                    // Most lines contain no hit.
                     if !line.iter().fold(false, |any, score| any | (*score >= self.threshold)) {
                         continue;
                     }
@@ -145,7 +147,7 @@ impl Kernel for Decode {
     }
 }
 
-/// Hits by block, as the propose kernel counts them.
+/// Counts the hits of each block, as the propose kernel does.
 fn count(scores: &[f32], bands: &[CellBand], blocks: u32, threshold: f32) -> Vec<u32> {
     let mut counts = vec![0; blocks as usize];
     for (i, _) in scores.iter().enumerate().filter(|(_, score)| **score >= threshold) {
@@ -176,7 +178,7 @@ impl Samples for Decode {
                 };
                 let bands = &[first, second, third][..count_of_bands];
                 let [cells, tiles] = if count_of_bands == 1 { [w * h, across * h] } else { [third.cell + small, third.tile + small] };
-                // Probabilities, some of them exactly the threshold.
+                // Probabilities, some of which equal the threshold.
                 let heads: Vec<f32> = noise((images * 5 * cells) as usize, 1).iter().map(|x| (x.abs() * 20.0).round() / 20.0).collect();
                 let corners: Vec<f32> = noise(2 * (w + h + small + 3) as usize, 2).iter().map(|x| (x * 100.0).trunc()).collect();
                 let kernel = Self::new(images, [cells, tiles, count_of_bands as u32], capacity, 1, 0.6);

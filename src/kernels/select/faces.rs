@@ -1,4 +1,4 @@
-//! The final list in image space.
+//! Conversion of the final list to image space.
 
 use super::{Candidate, Counter, lists, sample_list};
 use crate::kernels::{Sample, Samples, largest, wgsl};
@@ -6,18 +6,19 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;
 
 crate::uniform! {
-    /// Pixel edges, score and landmarks of every face (spec sections 3.1, 3.5).
+    /// Computes the pixel edges, score and landmarks of every face (spec sections 3.1, 3.5).
     ///
-    /// Reads `found: [images, capacity]`, the [`Counter`]s, O-Net's `crops: [images, rows]` and `landmarks: [images, rows, 10]`; updates
-    /// `faces: [images, capacity, 16]`.
+    /// Reads `found: [images, capacity]`, the [`Counter`]s, O-Net's `crops: [images, rows]` and
+    /// `landmarks: [images, rows, 10]`; updates `faces: [images, capacity, 16]`.
     pub struct Faces { images: u32, list: u32, capacity: u32, rows: u32 }
 }
 
 impl Faces {
-    /// Words of a face: `x1, y1, x2, y2`, score, `x0..x4`, `y0..y4`, 0.
+    /// Number of words per face: `x1, y1, x2, y2`, score, `x0..x4`, `y0..y4`, 0.
     pub const WORDS: usize = 16;
 
-    /// At most `capacity` faces, list number `list` of each image, out of at most `rows` crops.
+    /// Creates the kernel for list number `list` of each image, with at most `capacity` faces and at most
+    /// `rows` crops.
     pub fn new(images: u32, list: u32, capacity: u32, rows: u32) -> Self {
         Self { images, list, capacity, rows }
     }
@@ -76,7 +77,7 @@ impl Kernel for Faces {
     }
 }
 
-/// Pixel edges, score and landmarks of a face; landmarks are in units of the crop's box.
+/// Returns the pixel edges, score and landmarks of a face. Landmarks are read in units of the crop's box.
 fn face_words(found: &Candidate, crop: &Candidate, landmarks: &[f32]) -> [f32; Faces::WORDS] {
     let [x1, y1, x2, y2] = crop.corners.map(f64::from);
     let [left, top, right, bottom] = found.corners;

@@ -1,4 +1,4 @@
-//! A net's last layers and its verdict on its crops.
+//! The last layers of a net, fused with the decision on its crops.
 
 use super::{Candidate, Counter, image_of, lists, sample_list};
 use crate::kernels::nn::Dense;
@@ -8,12 +8,13 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::{Tensor, noise};
 
 crate::uniform! {
-    /// [`Dense`] with PReLU, linear heads and softmax over crops `first .. first + n` of all images in a row; probability, offsets and
-    /// landmarks go into the list (spec sections 2.2, 2.3, 3.5).
+    /// Applies [`Dense`] with PReLU, linear heads and softmax to crops `first .. first + n`, counted over all
+    /// images in sequence, and writes probability, offsets and landmarks to the list (spec sections 2.2, 2.3,
+    /// 3.5).
     ///
-    /// Reads `x: [n, inputs]`, the dense layer's `weight`, `parameters` of [`Judge::pack`], `candidates: [images, capacity]`, the
-    /// [`Counter`]s and landmarks of mirrored crops; updates `scored` and `keep: [images, capacity]` and, with 16 outputs,
-    /// `landmarks: [images, capacity, 10]`.
+    /// Reads `x: [n, inputs]`, the `weight` of the dense layer, `parameters` packed by [`Judge::pack`],
+    /// `candidates: [images, capacity]`, the [`Counter`]s and the landmarks of mirrored crops; updates
+    /// `scored` and `keep: [images, capacity]` and, with 16 outputs, `landmarks: [images, capacity, 10]`.
     pub struct Judge {
         images: u32, capacity: u32, list: u32, n: u32, first: u32, inputs: u32, quads: u32, outs: u32, mirror: u32, regress: u32,
         threshold: f32,
@@ -21,40 +22,42 @@ crate::uniform! {
 }
 
 impl Judge {
-    /// Outputs of a net with landmarks: two logits, four offsets, ten coordinates.
+    /// Number of outputs of a net with landmarks: two logits, four offsets, ten coordinates.
     pub const WITH_LANDMARKS: u32 = 16;
-    /// Elements of the parameters.
+    /// Number of elements of the parameters.
     const PARAMETERS: usize = 5120;
-    /// Items of a workgroup.
+    /// Number of items per workgroup.
     const TOGETHER: u32 = 8;
 
-    /// Over a chunk of `n` crops from `first` on, of list number `list` of each image, of at most `capacity` candidates. The dense layer has
-    /// `[inputs, hidden]` weights; `hidden` is 8, 16, 32, 64, 128 or 256.
+    /// Creates the kernel for a chunk of `n` crops starting at `first` in list number `list` of each image,
+    /// which holds at most `capacity` candidates. The dense layer has `[inputs, hidden]` weights; `hidden` is
+    /// 8, 16, 32, 64, 128 or 256.
     pub fn new([images, capacity, list]: [u32; 3], [first, n]: [u32; 2], [inputs, hidden, outputs]: [u32; 3], threshold: f32) -> Self {
         let (quads, outs) = (hidden / 4, outputs.div_ceil(4));
         Self { images, capacity, list, n, first, inputs, quads, outs, mirror: 0, regress: 0, threshold }
     }
 
-    /// Landmarks are the mean of those of the crop and of the mirrored crop.
+    /// Averages the landmarks of each crop and of its mirror image.
     #[must_use]
     pub fn mirrored(self) -> Self {
         Self { mirror: 1, ..self }
     }
 
-    /// Boxes are moved by their regression.
+    /// Moves boxes by their regression.
     #[must_use]
     pub fn regressing(self) -> Self {
         Self { regress: 1, ..self }
     }
 
-    /// Whether a net with such layers is of the kind that this kernel does.
+    /// Returns whether this kernel supports a net with these layer sizes.
     pub fn fits(hidden: u32, outputs: u32) -> bool {
         let quads = hidden / 4;
         let parameters = 2 * quads + (hidden + 1) * outputs.div_ceil(4);
         hidden.is_multiple_of(8) && quads > 0 && 64_u32.is_multiple_of(quads) && parameters as usize * 4 <= Self::PARAMETERS
     }
 
-    /// Bias and slope of the dense layer, weights `[outputs, hidden]` and bias of the heads as the kernel reads them.
+    /// Concatenates bias and slope of the dense layer, and weights `[outputs, hidden]` and bias of the heads,
+    /// in the order in which the kernel reads them.
     pub fn pack(bias: &[f32], slope: &[f32], heads: &Tensor, heads_bias: &[f32]) -> Vec<f32> {
         let mut parameters = [bias.to_vec(), slope.to_vec(), Dense::pack(heads), Dense::pad(heads_bias)].concat();
         parameters.resize(Self::PARAMETERS, 0.0);
@@ -73,7 +76,7 @@ impl Judge {
         self.outs * 4 == Self::WITH_LANDMARKS
     }
 
-    /// Bias, slope, and weight and bias of the heads among the parameters.
+    /// Splits the parameters into bias, slope, and weight and bias of the heads.
     fn split<'a>(&self, parameters: &'a [f32]) -> [&'a [f32]; 4] {
         let hidden = self.hidden() as usize;
         let (bias, rest) = parameters.split_at(hidden);
@@ -83,7 +86,7 @@ impl Judge {
     }
 
     fn landmarks(&self, heads: &[f32], mirrored: &[f32]) -> [f32; 10] {
-        // In the mirror left and right change places: landmarks 0 and 1, 3 and 4.
+        // A mirrored crop swaps left and right: landmarks 0 and 1, 3 and 4.
         const PARTNER: [usize; 5] = [1, 0, 2, 4, 3];
         std::array::from_fn(|k| {
             let (axis, k) = (k / 5, k % 5);
@@ -96,7 +99,7 @@ impl Judge {
         })
     }
 
-    /// A crop's candidate and flag.
+    /// Returns the scored candidate of a crop and its flag.
     fn verdict(&self, candidate: Candidate, heads: &[f32], place: u32) -> (Candidate, u32) {
         let score = face_probability(heads[0], heads[1]);
         let [x1, y1, x2, y2] = candidate.corners;
@@ -109,7 +112,8 @@ impl Judge {
         (Candidate { corners, offsets, score: if score.is_nan() { 0.0 } else { score }, tag: place as f32, ..candidate }, keep)
     }
 
-    /// The two layers by [`Dense`], whose reference or native body `run` is, then the verdicts.
+    /// Computes the two layers with [`Dense`], where `run` is its reference or native body, then the
+    /// decisions.
     fn by_dense(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]], run: impl Fn(&Dense, u32, &[&[f32]], &mut [&mut [f32]])) {
         let [x, weight, parameters, candidates, counters, mirrored] = read else { unreachable!("checked when recorded") };
         let [scored, keep, landmarks] = write else { unreachable!("checked when recorded") };
@@ -179,7 +183,8 @@ impl Kernel for Judge {
         u64::from(items) * u64::from(self.hidden()) * (u64::from(self.inputs) + self.outputs() as u64)
     }
 
-    /// Of the heads: their own sums, and what the errors of the hidden values come to in them. Boxes that are moved hand that on by their side.
+    /// Errors of the heads: those of their own sums, and those of the hidden values, propagated through the
+    /// heads. Regression multiplies them by the side of the box.
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         let [bias, slope, heads, heads_bias] = self.split(read[2]).map(largest);
         let terms = (self.inputs + 1) as f32;

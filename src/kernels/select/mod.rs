@@ -1,6 +1,8 @@
-//! Kernels that choose candidates: decode, ranking, NMS, regression. Boxes are 1-based inclusive pixel corners (spec section 3).
+//! Kernels that select candidates: decoding, ranking, NMS, regression. Boxes are 1-based inclusive pixel
+//! corners (spec section 3).
 //!
-//! Lists of several images lie side by side, `[images, capacity]`; their lengths in one table of [`Counter`]s, `[lists, images]`.
+//! Lists of several images are stored side by side, `[images, capacity]`; their lengths are in one table of
+//! [`Counter`]s, `[lists, images]`.
 
 mod arguments;
 mod decode;
@@ -28,36 +30,37 @@ use crate::tensor::noise;
 pub struct Candidate {
     /// `x1, y1, x2, y2`.
     pub corners: [f32; 4],
-    /// Box regression by the net that scored it, in units of the box side.
+    /// Box regression from the net that scored the candidate, in units of the box side.
     pub offsets: [f32; 4],
     /// Face probability.
     pub score: f32,
-    /// Stage 1: pyramid level; later: row of the list that the net saw.
+    /// Pyramid level in stage 1; in later stages the row in the list that the net processed.
     pub tag: f32,
     unused: [f32; 2],
 }
 
 impl Candidate {
-    /// Four-byte words of a candidate.
+    /// Size of a candidate in four-byte words.
     pub const WORDS: usize = 12;
 
-    /// A candidate without offsets.
+    /// Creates a candidate without offsets.
     pub fn new(corners: [f32; 4], score: f32, tag: f32) -> Self {
         Self { corners, offsets: [0.0; 4], score, tag, unused: [0.0; 2] }
     }
 
-    /// The candidates in a slot.
+    /// Returns the candidates in a slot.
     pub fn list(slot: &[f32]) -> &[Self] {
         bytemuck::cast_slice(slot)
     }
 
-    /// The candidates in a slot, to be written.
+    /// Returns the candidates in a slot, mutably.
     pub fn list_mut(slot: &mut [f32]) -> &mut [Self] {
         bytemuck::cast_slice_mut(slot)
     }
 
-    /// Whether two candidates overlap by more than `threshold`: of their union, or of the smaller box. In f32 as on the GPU: a comparison
-    /// must fall on the same side everywhere, and on integer corners every term but the last product is exact.
+    /// Returns whether two candidates overlap by more than `threshold` of their union or of the smaller box.
+    /// Computed in f32 as on the GPU: a comparison must have the same result everywhere, and on integer
+    /// corners every term but the last product is exact.
     fn overlaps(&self, other: &Self, threshold: f32, smaller: bool) -> bool {
         let (a, b) = (self.corners, other.corners);
         let width = (a[2].min(b[2]) - a[0].max(b[0]) + 1.0).max(0.0);
@@ -77,40 +80,40 @@ impl Candidate {
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct Counter {
-    /// Candidates that the list holds.
+    /// Number of candidates in the list.
     pub held: u32,
-    /// Candidates that there would be if lists had no end.
+    /// Number of candidates that an unbounded list would hold.
     pub wanted: u32,
-    /// 1 if a NaN was met on the way.
+    /// 1 if a NaN was found.
     pub fault: u32,
     unused: u32,
 }
 
 impl Counter {
-    /// Four-byte words of a counter.
+    /// Size of a counter in four-byte words.
     pub const WORDS: usize = 4;
 
-    /// A list of `held` candidates that lost none.
+    /// Creates the counter of a list of `held` candidates that lost none.
     pub fn of(held: u32) -> Self {
         Self { held, wanted: held, ..Self::default() }
     }
 
-    /// The counter in a slot.
+    /// Returns the counter in a slot.
     pub fn read(slot: &[f32]) -> Self {
         bytemuck::cast_slice(slot)[0]
     }
 
-    /// Elements of a table of counters up to list number `list`.
+    /// Returns the number of elements of a table of counters up to list number `list`.
     pub(in crate::kernels) fn size(list: u32, images: u32) -> usize {
         ((list + 1) * images) as usize * Self::WORDS
     }
 
-    /// That of list number `list` of an image.
+    /// Returns the counter of list number `list` of an image.
     pub fn at(counters: &[f32], list: u32, images: u32, image: usize) -> Self {
         bytemuck::cast_slice(counters)[(list * images) as usize + image]
     }
 
-    /// [`Counter::held`] of a list.
+    /// Returns [`Counter::held`] of list number `list` of an image.
     fn held(counters: &[f32], list: u32, images: u32, image: usize) -> u32 {
         Self::at(counters, list, images, image).held
     }
@@ -120,25 +123,25 @@ impl Counter {
     }
 }
 
-/// A table of counters for samples: by list and image, how many are held.
+/// Returns a table of counters for samples, given the number of candidates by list and image.
 fn lists(held: &[Vec<u32>]) -> Vec<f32> {
     let counters: Vec<Counter> = held.iter().flatten().map(|&held| Counter::of(held)).collect();
     bytemuck::cast_slice(&counters).to_vec()
 }
 
-/// Overlap that NMS tolerates.
+/// The overlap that NMS tolerates.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NmsRule {
     /// Largest tolerated overlap.
     pub threshold: f32,
-    /// Of the smaller box instead of the union.
+    /// Whether the overlap is relative to the smaller box instead of the union.
     pub smaller: bool,
-    /// Only candidates of one tag suppress each other.
+    /// Whether only candidates with the same tag suppress each other.
     pub same_tag: bool,
 }
 
-/// Greedy NMS, the twin of `shared/greedy.wgsl`: which of the candidates in `order` are kept. `rows` are bits by place, `words` a row, of
-/// which `used` are written.
+/// Greedy NMS, the twin of `shared/greedy.wgsl`: returns which of the candidates in `order` are kept. `rows`
+/// are bits by place, with `words` words per row, of which those in `used` are written.
 fn greedy(order: &[u32], rows: &[u32], words: usize, used: std::ops::Range<usize>) -> Vec<bool> {
     let mut gone = vec![0_u32; used.end];
     let mut keep = |&i: &u32| {
@@ -153,8 +156,8 @@ fn greedy(order: &[u32], rows: &[u32], words: usize, used: std::ops::Range<usize
     order.iter().map(&mut keep).collect()
 }
 
-/// Greedy NMS for the CPU engine: candidates are shown best first, and each that is kept has its row of bits
-/// remembered.
+/// Greedy NMS for the CPU engine: candidates are visited best first, and the rows of bits of those that are
+/// kept are accumulated.
 struct Keepers<'a> {
     rows: &'a [u32],
     words: usize,
@@ -162,13 +165,13 @@ struct Keepers<'a> {
 }
 
 impl<'a> Keepers<'a> {
-    /// Over rows of `words` words.
+    /// Creates an empty set over rows of `words` words.
     fn new(rows: &'a [u32], words: usize) -> Self {
         Self { rows, words, gone: vec![0; words] }
     }
 
-    /// Whether no kept one suppresses candidate `i`; if so, it is kept, and suppresses among the candidates
-    /// in `places`.
+    /// Returns whether no kept candidate suppresses candidate `i`. If so, `i` is kept as well and suppresses
+    /// candidates in `places`.
     fn keeps(&mut self, i: usize, places: std::ops::Range<usize>) -> bool {
         let kept = self.gone[i / 32] >> (i % 32) & 1 == 0;
         if kept {
@@ -180,7 +183,8 @@ impl<'a> Keepers<'a> {
     }
 }
 
-/// Image and place in its list of item number `item`, the items of all images in a row: the twin of `shared/images.wgsl`.
+/// Returns the image of item number `item`, counted over the items of all images in sequence, and its place
+/// in that image's list: the twin of `shared/images.wgsl`.
 pub(super) fn image_of(item: u32, counters: &[f32], list: u32, images: u32) -> (usize, u32) {
     let mut place = item;
     for image in 0..images as usize - 1 {
@@ -193,7 +197,7 @@ pub(super) fn image_of(item: u32, counters: &[f32], list: u32, images: u32) -> (
     (images as usize - 1, place)
 }
 
-/// `n` candidates on a small integer grid, so that many overlap, with many equal scores, for samples.
+/// Returns `n` candidates for samples, on a small integer grid so that many overlap, with many equal scores.
 fn sample_list(n: usize, seed: u64) -> Vec<Candidate> {
     noise(n * 8, seed)
         .chunks_exact(8)

@@ -1,4 +1,4 @@
-//! Order of candidates, and which suppress which.
+//! Ranking of candidates, with the pairs in which one suppresses the other.
 
 use std::ops::Range;
 
@@ -10,21 +10,24 @@ use crate::record::{Binding, Kernel, Work};
 use crate::simd::{OverlapRow, PLANES, Simd};
 
 crate::uniform! {
-    /// The kept candidates by falling score, ties by place, and of each the later ones that it overlaps too much (spec section 3.4).
+    /// Ranks the kept candidates by descending score, ties by place, and finds for each the later ones that
+    /// it overlaps by more than the threshold (spec section 3.4).
     ///
-    /// Reads `candidates: [images, capacity]`, `keep: [images, capacity]` and the [`Counter`]s; updates `order: [images, capacity]`, places
-    /// of the kept ones, and `rows: [images, capacity, words]` of bits. By tag, candidates are in order of tags and only those of one meet.
+    /// Reads `candidates: [images, capacity]`, `keep: [images, capacity]` and the [`Counter`]s; updates
+    /// `order: [images, capacity]`, the places of the kept candidates, and `rows: [images, capacity, words]`
+    /// of bits. With `same_tag`, candidates must be in order of tags, and only those with the same tag are
+    /// compared.
     pub struct Rank { images: u32, capacity: u32, words: u32, list: u32, threshold: f32, smaller: u32, same_tag: u32 }
 }
 
 impl Rank {
-    /// Over list number `list` of each image, of at most `capacity` candidates.
+    /// Creates the kernel for list number `list` of each image, which holds at most `capacity` candidates.
     pub fn new(images: u32, capacity: u32, list: u32, rule: NmsRule) -> Self {
         let (smaller, same_tag) = (u32::from(rule.smaller), u32::from(rule.same_tag));
         Self { images, capacity, words: capacity.div_ceil(32), list, threshold: rule.threshold, smaller, same_tag }
     }
 
-    /// The tags' places, or all.
+    /// Returns the range of places of each tag, or a single range of all places.
     fn segments(&self, list: &[Candidate]) -> Vec<Range<usize>> {
         if self.same_tag == 0 {
             return std::iter::once(0..list.len()).collect();
@@ -37,7 +40,8 @@ impl Rank {
         list.chunk_by(|a, b| a.tag == b.tag).map(run).collect()
     }
 
-    /// Candidate `i` of a segment: the number of those before it, and its row of bits.
+    /// Computes the rank of candidate `i` in a segment, that is the number of candidates before it, and its
+    /// row of bits.
     fn row(&self, list: &[Candidate], keep: &[u32], segment: Range<usize>, i: usize, row: &mut [f32]) -> usize {
         let (me, mut rank) = (list[i], 0);
         for (w, word) in row.iter_mut().enumerate().take(segment.end.div_ceil(32)).skip(segment.start / 32) {
@@ -65,7 +69,7 @@ impl Rank {
         }
     }
 
-    /// [`Rank::segment`] by sorting, and rows in vectors.
+    /// Computes [`Rank::segment`] by sorting, and the rows with vector instructions.
     fn native_segment(&self, list: &[Candidate], keep: &[u32], segment: Range<usize>, order: &mut [f32], rows: &mut [f32]) {
         let mut ranked: Vec<usize> = segment.clone().filter(|&i| keep[i] == 1).collect();
         ranked.sort_unstable_by(|&a, &b| list[b].score.total_cmp(&list[a].score).then(a.cmp(&b)));
@@ -158,11 +162,12 @@ mod tests {
 
     #[test]
     fn an_overlap_equal_to_the_threshold_survives() {
-        // 10 x 10 boxes, 1-based inclusive: shifted by 4 they share 60 of 140, by 5 exactly half of the smaller.
+        // 10 x 10 boxes, 1-based inclusive: shifted by 4 they share 60 of 140 pixels, by 5 exactly half of
+        // the smaller.
         let (a, b) = (Candidate::new([1.0, 1.0, 10.0, 10.0], 0.9, 0.0), Candidate::new([6.0, 1.0, 15.0, 10.0], 0.8, 0.0));
         assert!(!a.overlaps(&b, 0.5, true));
         assert!(a.overlaps(&b, 0.499, true));
-        // 7 of 10 pixels in common: quotients in f32 may land on either side of 0.7, products may not.
+        // 7 of 10 pixels in common: a quotient in f32 may round to either side of 0.7, a product does not.
         let (c, d) = (Candidate::new([1.0, 1.0, 10.0, 1.0], 0.9, 0.0), Candidate::new([4.0, 1.0, 10.0, 1.0], 0.8, 0.0));
         assert!(!c.overlaps(&d, 0.7, false));
     }

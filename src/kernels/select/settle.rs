@@ -1,32 +1,35 @@
-//! NMS over a ranked list, and what is made of those that are kept.
+//! NMS over a ranked list, and preparation of the kept candidates.
 
 use super::{Candidate, Counter, Keepers, NmsRule, Rank, Row, greedy, lists, sample_list};
 use crate::kernels::{Sample, Samples, wgsl, words};
 use crate::record::{Binding, Kernel, Work};
 
 crate::uniform! {
-    /// Every candidate that no kept better one suppresses, best first; moved by its regression, squared and truncated if a net will look at it
-    /// (spec sections 3.3, 3.4); and how many there are.
+    /// Writes every candidate that is not suppressed by a better one, best first, and counts them. If a net
+    /// processes them next, they are moved by their regression, squared and truncated (spec sections 3.3,
+    /// 3.4).
     ///
-    /// Reads `candidates` and `keep: [images, capacity]`, `order` and `rows` of [`Rank`], and `steps: [Row]`; updates
-    /// `settled: [images, room]`, the [`Counter`]s `middle` (of the ranked ones) and `to`, and with one image `sizes: [steps]` of
-    /// `[x, y, 1, items]`.
+    /// Reads `candidates` and `keep: [images, capacity]`, `order` and `rows` of [`Rank`], and `steps: [Row]`;
+    /// updates `settled: [images, room]`, the [`Counter`]s `middle` (the ranked candidates) and `to` (the
+    /// settled ones), and with one image `sizes: [steps]` of `[x, y, 1, items]`.
     pub struct Settle {
         images: u32, capacity: u32, words: u32, room: u32, list: u32, middle: u32, to: u32, steps: u32, square: u32, extra: f32,
     }
 }
 
-/// Corners of squared boxes are held within ± this, px: what an integer and any frame can express.
+/// Bound on the magnitude of the corners of squared boxes, px: representable as an integer and beyond any
+/// frame.
 const FARTHEST: f32 = 1_048_576.0;
 
 impl Settle {
-    /// From list number `lists[0]` of each image, of at most `capacity` (itself at most 16,384); counts the ranked ones as list `lists[1]`
-    /// and the settled ones, of which there is `room`, as list `lists[2]`.
+    /// Creates the kernel for list number `lists[0]` of each image, which holds at most `capacity` candidates
+    /// (no more than 16,384). The ranked candidates are counted as list `lists[1]`, the settled ones, of
+    /// which there is `room`, as list `lists[2]`.
     pub fn new(images: u32, capacity: u32, room: u32, [list, middle, to]: [u32; 3]) -> Self {
         Self { images, capacity, words: capacity.div_ceil(32), room, list, middle, to, steps: 0, square: 0, extra: 0.0 }
     }
 
-    /// Boxes get ready to be cropped: they are `x2 - x1 + extra` wide, 0 after P-Net, 1 after R-Net.
+    /// Prepares boxes for cropping: their width is `x2 - x1 + extra`, with 0 after P-Net and 1 after R-Net.
     #[must_use]
     pub fn squared(self, extra: f32) -> Self {
         Self { square: 1, extra, ..self }
@@ -38,7 +41,7 @@ impl Settle {
         Self { steps, ..self }
     }
 
-    /// In f32, operation by operation as on the GPU: what is truncated should fall on the same side.
+    /// Computed in f32, operation by operation as on the GPU, so that truncation gives the same integers.
     fn refined(&self, candidate: &Candidate) -> Candidate {
         if self.square == 0 {
             return *candidate;
@@ -141,7 +144,7 @@ impl Kernel for Settle {
         }
     }
 
-    /// Where corners are truncated, a rounding may decide for the next integer.
+    /// Where corners are truncated, a rounding error may yield the next integer.
     fn tolerance(&self, _: &[&[f32]]) -> f32 {
         if self.square == 1 { 1.0 } else { 0.0 }
     }
@@ -149,7 +152,7 @@ impl Kernel for Settle {
 
 impl Samples for Settle {
     fn samples() -> Vec<Sample<Self>> {
-        // The counters are noise, which as numbers are full lists; shorter ones come in the cascade.
+        // The counters are noise, which as integers means full lists; the cascade tests shorter ones.
         [(1, 1, 1), (1, 31, 31), (1, 64, 20), (3, 300, 60), (1, 1100, 900), (1, 16_384, 40)]
             .map(|(images, capacity, room): (u32, u32, u32)| {
                 let all = (images * capacity) as usize;

@@ -1,4 +1,4 @@
-//! NMS inside each pyramid level.
+//! NMS within each pyramid level.
 
 use rayon::prelude::*;
 
@@ -7,15 +7,17 @@ use crate::kernels::{Sample, Samples, wgsl, words};
 use crate::record::{Binding, Kernel, Work};
 
 crate::uniform! {
-    /// Clears the flag of every candidate that a kept better one of its tag suppresses (spec section 3.3).
+    /// Clears the flag of every candidate that is suppressed by a better kept candidate with the same tag
+    /// (spec section 3.3).
     ///
-    /// Reads `candidates: [images, capacity]` in order of tags, the [`Counter`]s, and `order` and `rows` of [`Rank`] by tag, in which all
-    /// candidates took part; updates `keep: [images, capacity]`.
+    /// Reads `candidates: [images, capacity]` in order of tags, the [`Counter`]s, and `order` and `rows` of
+    /// [`Rank`] by tag, in which all candidates took part; updates `keep: [images, capacity]`.
     pub struct Suppress { images: u32, capacity: u32, words: u32, list: u32, tags: u32 }
 }
 
 impl Suppress {
-    /// Over list number `list` of each image, of at most `capacity` candidates with tags below `tags`; `capacity` is at most 16,384.
+    /// Creates the kernel for list number `list` of each image, which holds at most `capacity` candidates, no
+    /// more than 16,384, with tags below `tags`.
     pub fn new(images: u32, capacity: u32, list: u32, tags: u32) -> Self {
         Self { images, capacity, words: capacity.div_ceil(32), list, tags }
     }
@@ -80,7 +82,7 @@ impl Samples for Suppress {
         [(1, 1, 0), (1, 1, 1), (1, 64, 33), (3, 300, 257), (1, 1100, 1100), (1, 16_384, 100)]
             .map(|(images, capacity, held): (u32, u32, u32)| {
                 let mut list = sample_list((images * capacity) as usize, 6);
-                // Tags from -2 to 2 to tags from 0 to 4, of which one is missing in places.
+                // Maps tags from -2 to 2 to tags from 0 to 4, of which some samples lack one.
                 list.iter_mut().for_each(|c| c.tag += 2.0);
                 list.chunks_mut(capacity as usize).for_each(|list| list.sort_by(|a, b| a.tag.total_cmp(&b.tag)));
                 let (list, counters) = (bytemuck::cast_slice(&list).to_vec(), lists(&[vec![held; images as usize]]));

@@ -1,4 +1,4 @@
-//! The kernels of this folder against results that owe nothing to their references.
+//! Tests of the kernels of this folder against results computed independently of their references.
 
 use super::{Arguments, Candidate, Counter, Faces, NmsRule, Rank, Row, Settle, Suppress, lists, sample_list};
 use crate::kernels::words;
@@ -6,13 +6,14 @@ use crate::record::Kernel;
 
 type KernelBody<K> = fn(&K, u32, &[&[f32]], &mut [&mut [f32]]);
 
-/// The body of every engine on the host.
+/// The bodies that the engines on the host run.
 fn bodies<K: Kernel>() -> [KernelBody<K>; 2] {
     [Kernel::reference, Kernel::native]
 }
 
-/// NMS by its definition, in integers, which corners are: places of the kept ones among `places`, best first,
-/// ties by place. A candidate goes if a kept one before it overlaps it by more than half of their union.
+/// NMS by its definition, in integers, since corners are integers: returns the places of the kept candidates
+/// among `places`, best first, ties by place. A candidate is dropped if a kept one before it overlaps it by
+/// more than half of their union.
 fn by_definition(list: &[Candidate], places: impl Iterator<Item = usize>) -> Vec<usize> {
     let area = |[x1, y1, x2, y2]: [i64; 4]| (x2 - x1 + 1).max(0) * (y2 - y1 + 1).max(0);
     let corners = |i: usize| list[i].corners.map(|corner| corner as i64);
@@ -33,7 +34,7 @@ fn by_definition(list: &[Candidate], places: impl Iterator<Item = usize>) -> Vec
     kept
 }
 
-/// Order and rows of bits of a list, by one body.
+/// Returns the order and the rows of bits of a list, computed by one body.
 fn ranked(rank: Rank, play: KernelBody<Rank>, list: &[f32], keep: &[f32], held: u32) -> [Vec<f32>; 2] {
     let (mut order, mut rows) = (vec![0.0; keep.len()], vec![0.0; keep.len() * keep.len().div_ceil(32)]);
     play(&rank, 1, &[list, keep, &lists(&[vec![held]])], &mut [&mut order, &mut rows]);

@@ -1,4 +1,4 @@
-//! Adam and AdamW.
+//! The optimizers Adam and AdamW.
 
 use rayon::prelude::*;
 
@@ -8,15 +8,17 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;
 
 crate::uniform! {
-    /// `m = β1 m + (1 - β1) g`, `v = β2 v + (1 - β2) g²`, `value -= rate (m / c1) / (√(v / c2) + ε)` (Kingma and Ba 2015, algorithm 1).
+    /// `m = β1 m + (1 - β1) g`, `v = β2 v + (1 - β2) g²`, `value -= rate (m / c1) / (√(v / c2) + ε)` (Kingma
+    /// and Ba 2015, algorithm 1).
     ///
-    /// Reads `gradient: [len]`, the step's [`StepInputs`] and the [`Status`], after a fault in which nothing is updated; updates `value`, `m`
-    /// and `v`. Weight decay is added to the gradient, or if `decoupled` taken off the value (AdamW, Loshchilov and Hutter 2019).
+    /// Reads `gradient: [len]`, the step's [`StepInputs`] and the [`Status`]; updates `value`, `m` and `v`,
+    /// unless the status reports a fault. Weight decay is added to the gradient, or with `decoupled`
+    /// subtracted from the value (AdamW, Loshchilov and Hutter 2019).
     pub struct Adam { len: u32, beta1: f32, beta2: f32, epsilon: f32, decay: f32, decoupled: u32 }
 }
 
 impl Adam {
-    /// Of `len` parameters, with decay rates of the moments and weight decay.
+    /// Creates the kernel for `len` parameters, with the decay rates of the moments and the weight decay.
     pub fn new(len: u32, betas: [f64; 2], epsilon: f64, decay: f64, decoupled: bool) -> Self {
         let [beta1, beta2] = betas.map(|beta| beta as f32);
         Self { len, beta1, beta2, epsilon: epsilon as f32, decay: decay as f32, decoupled: u32::from(decoupled) }
@@ -81,15 +83,16 @@ impl Kernel for Adam {
         });
     }
 
-    /// Moments sum three terms of at most 1. Of the step, numerator and denominator err by some ε of 1 and the samples' smallest √v is
-    /// 0.1; in training |m| is of the size of √v, so that the step errs by less.
+    /// Moments are sums of three terms of at most 1. Numerator and denominator of the step err by a few ε of
+    /// 1, and the smallest √v of the samples is 0.1. In training |m| is of the size of √v, so the error of
+    /// the step is smaller.
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         let schedule = StepInputs::read(read[1]);
         (8.0 + 90.0 * schedule.rate / schedule.correction1) * f32::EPSILON
     }
 }
 
-/// [`StepInputs`], status and moments for samples of optimizers.
+/// Returns [`StepInputs`], status and moments for samples of optimizers.
 pub(super) fn sample_state(len: usize, fault: bool) -> Vec<Vec<f32>> {
     let schedule = StepInputs::new(3, 0, 0.01, [0.9, 0.999]).words();
     let second = noise(len, 5).iter().map(|v| 0.01 + 0.99 * v.abs()).collect();

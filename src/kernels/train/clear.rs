@@ -1,4 +1,4 @@
-//! Zeros.
+//! Clearing of gradients.
 
 use rayon::prelude::*;
 
@@ -6,12 +6,12 @@ use crate::kernels::{Sample, Samples, wgsl};
 use crate::record::{Binding, Kernel, Work};
 
 crate::uniform! {
-    /// Writes zeros to `x: [len]`: gradients accumulate, so every step starts with none.
+    /// Writes zeros to `x: [len]`. Gradients accumulate, so every step starts by clearing them.
     pub struct Clear { len: u32 }
 }
 
 impl Clear {
-    /// Of `len` elements.
+    /// Creates the kernel for `len` elements.
     pub fn new(len: u32) -> Self {
         Self { len }
     }

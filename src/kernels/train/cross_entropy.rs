@@ -6,23 +6,26 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;
 
 crate::uniform! {
-    /// `loss[n] = t ln(t / p) + (1 - t) ln((1 - t) / (1 - p))`, `p` the softmax of two logits, for samples that have the task: the cross entropy
-    /// (spec section 4.3) where `t` is 0 or 1. Between them, by a teacher, it is the relative entropy, so that a sample learned to the full has
-    /// no loss and is not mined.
+    /// `loss[n] = t ln(t / p) + (1 - t) ln((1 - t) / (1 - p))` for samples that have the task, where `p` is
+    /// the softmax of two logits. For `t` of 0 or 1 this is the cross entropy (spec section 4.3). For a `t`
+    /// in between, given by a teacher, it is the relative entropy, so that a perfectly learned sample has no
+    /// loss and is not mined.
     ///
-    /// Reads `y: [n, outputs]`, of which background and face logit come first, `kinds: [n]` and `t` as `faces: [n]`; writes row 0 of
-    /// `figures: [rows, n]`, and row `right`: 1 for samples told right, 0 for others and for those without the task.
+    /// Reads `y: [n, outputs]`, whose first outputs are the logits of background and face, `kinds: [n]` and
+    /// `t` as `faces: [n]`; writes row 0 of `figures: [rows, n]`, and row `right`: 1 for correctly classified
+    /// samples, 0 for all others, including those without the task.
     pub struct CrossEntropy { n: u32, outputs: u32, right: u32 }
 }
 
 impl CrossEntropy {
-    /// Of `n` samples with `outputs` outputs each; who is told right goes to row `right`.
+    /// Creates the kernel for `n` samples with `outputs` outputs each; row `right` marks the correctly
+    /// classified samples.
     pub fn new(n: u32, outputs: u32, right: u32) -> Self {
         Self { n, outputs, right }
     }
 }
 
-/// By how much the logit of a face is above that of background.
+/// Returns the logit of a face minus that of background.
 pub(super) fn difference(y: &[f32]) -> f64 {
     f64::from(y[1]) - f64::from(y[0])
 }
@@ -67,7 +70,7 @@ impl Kernel for CrossEntropy {
             let kind = SampleBits(kind.to_bits());
             if kind.has(LossTask::Class) {
                 let (d, t) = (y[1] - y[0], *t);
-                // What the wrong class takes of the difference; a NaN stays.
+                // The term of the wrong class. A NaN is propagated.
                 let wrong = if d > 0.0 { (1.0 - t) * d } else { -t * d };
                 *loss = (-d.abs()).exp().ln_1p() + wrong + entropy(t) + entropy(1.0 - t);
                 *right = f32::from(u8::from((d > 0.0) == kind.is_face()));
@@ -75,7 +78,8 @@ impl Kernel for CrossEntropy {
         }
     }
 
-    /// WGSL allows `log` 2^-21 near 1, `exp` of x 3 + 2|x| ulp, which is under 4 ε for x < 0; there are three logarithms.
+    /// WGSL allows `log` an error of 2^-21 near 1, and `exp` 3 + 2|x| ulp, which is under 4 ε for x < 0;
+    /// there are three logarithms.
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         3.0 * 4.8e-7 + (8.0 + 4.0 * largest(read[0])) * f32::EPSILON
     }

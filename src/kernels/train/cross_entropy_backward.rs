@@ -7,14 +7,16 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;
 
 crate::uniform! {
-    /// `dy[n,k] += scale[n] (softmax_k - t_k)`, `t_1 = t`, `t_0 = 1 - t`, `k` 0 and 1 (spec section 4.4).
+    /// `dy[n,k] += scale[n] (softmax_k - t_k)` with `t_1 = t`, `t_0 = 1 - t`, for `k` 0 and 1 (spec section
+    /// 4.4).
     ///
-    /// Reads `y: [n, outputs]`, `t` as `faces: [n]` and row 0 of `scales: [rows, n]`; adds to `dy: [n, outputs]`. A scale of 0 adds nothing at all.
+    /// Reads `y: [n, outputs]`, `t` as `faces: [n]` and row 0 of `scales: [rows, n]`; adds to
+    /// `dy: [n, outputs]`. With a scale of 0 nothing is added, whatever the logits.
     pub struct CrossEntropyBackward { n: u32, outputs: u32 }
 }
 
 impl CrossEntropyBackward {
-    /// Of `n` samples with `outputs` outputs each.
+    /// Creates the kernel for `n` samples with `outputs` outputs each.
     pub fn new(n: u32, outputs: u32) -> Self {
         Self { n, outputs }
     }
@@ -40,7 +42,7 @@ impl Kernel for CrossEntropyBackward {
         let outputs = self.outputs as usize;
         let samples = read[0].chunks_exact(outputs).zip(read[1]).zip(read[2]).zip(write[0].chunks_exact_mut(outputs));
         for (((y, t), scale), dy) in samples.take(self.n as usize).filter(|((_, scale), _)| **scale != 0.0) {
-            // Not 1 - p: near 0 that is nothing but rounding.
+            // Not 1 - p, which near 0 is dominated by rounding.
             let probability = |d: f64| 1.0 / (1.0 + (-d).exp());
             let (d, t) = (difference(y), f64::from(*t));
             let d = f64::from(*scale) * ((1.0 - t) * probability(d) - t * probability(-d));
@@ -64,7 +66,7 @@ impl Kernel for CrossEntropyBackward {
         }
     }
 
-    /// As for [`CrossEntropy`](super::CrossEntropy), with a division of 2.5 ulp.
+    /// As for [`CrossEntropy`](super::CrossEntropy), plus a division with 2.5 ulp.
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         (1.0 + largest(read[2]) * (8.0 + 4.0 * largest(read[0]))) * f32::EPSILON
     }

@@ -5,51 +5,55 @@ use crate::kernels::{Sample, Samples, wgsl, words};
 use crate::record::{Binding, Kernel, Work};
 
 crate::uniform! {
-    /// `scale[n] = weight / K` for the `K = max(1, ⌊keep N⌋)` samples of largest loss among the `N` that have the task, ties by index;
-    /// exactly 0 for the others (spec section 4.4). Of every task in one go.
+    /// `scale[n] = weight / K` for the `K = max(1, ⌊keep N⌋)` samples of largest loss among the `N` that have
+    /// the task, ties by index, and exactly 0 for the others (spec section 4.4). All tasks are mined in one
+    /// dispatch.
     ///
-    /// Reads `losses: [tasks, n]`, `kinds: [n]` and a [`MiningRule`] for each task; writes `scales: [tasks, n]` and behind them a row that has 1
-    /// for samples of the first task, kept or not, and 0 for the others.
+    /// Reads `losses: [tasks, n]`, `kinds: [n]` and a [`MiningRule`] for each task; writes
+    /// `scales: [tasks, n]`, followed by a row with 1 for samples of the first task, kept or not, and 0 for
+    /// the others.
     pub struct Mine { n: u32, tasks: u32 }
 }
 
-/// How the samples of a task are mined.
+/// Parameters for mining the samples of one task.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct MiningRule {
-    /// Share that is kept, in ten-thousandths: an integer, so that every device finds the same K.
+    /// Fraction of samples to keep, in ten-thousandths: an integer, so that every device computes the same K.
     pub keep: u32,
-    /// Of the task.
+    /// Weight of the task's loss.
     pub weight: f32,
 }
 
 impl MiningRule {
-    /// Four-byte words.
+    /// Size in four-byte words.
     pub const WORDS: usize = 2;
 
-    /// Keeps the share `keep`, in `[0, 1]`, of the samples that have the task; 1 keeps all. Gradients are multiplied by `weight`.
+    /// Creates a rule that keeps the fraction `keep`, in `[0, 1]`, of the samples that have the task.
+    /// Gradients are multiplied by `weight`.
     pub fn new(keep: f64, weight: f32) -> Self {
         Self { keep: (keep * 10_000.0).round() as u32, weight }
     }
 
-    /// The rules in a slot.
+    /// Returns the rules in a slot.
     pub fn list(slot: &[f32]) -> &[Self] {
         bytemuck::cast_slice(slot)
     }
 
-    /// Rules as the words of a table.
+    /// Returns the rules as the words of a table.
     pub fn words(rules: &[Self]) -> Vec<u32> {
         bytemuck::cast_slice(rules).to_vec()
     }
 }
 
 impl Mine {
-    /// Of `n` samples, for the first `tasks` of [`LossTask::ALL`].
+    /// Creates the kernel for `n` samples and the first `tasks` of [`LossTask::ALL`].
     pub fn new(n: u32, tasks: u32) -> Self {
         Self { n, tasks }
     }
 
-    /// Calls `each` with every task's rule, the samples that have it, how many of them are kept, and its rows of losses and scales.
+    /// Calls `each` for every task with its rule, the samples that have the task, the number of samples to
+    /// keep, and its rows of losses and scales.
     fn for_each_task(&self, read: &[&[f32]], scales: &mut [f32], mut each: impl FnMut(&MiningRule, Vec<usize>, usize, &[f32], &mut [f32])) {
         let n = self.n as usize;
         let rows = read[0].chunks_exact(n).zip(scales.chunks_exact_mut(n)).zip(MiningRule::list(read[2])).take(self.tasks as usize);
@@ -92,13 +96,13 @@ impl Kernel for Mine {
     fn native(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
         self.for_each_task(read, write[0], |rule, mut pool, kept, losses, scales| {
             scales.fill(0.0);
-            // Stable: equal losses stay in the order of their places.
+            // The sort is stable, so equal losses stay in order of their indices.
             pool.sort_by(|&a, &b| losses[b].total_cmp(&losses[a]));
             pool.iter().take(kept).for_each(|&i| scales[i] = rule.weight / kept as f32);
         });
     }
 
-    /// WGSL allows a division 2.5 ulp.
+    /// WGSL allows a division an error of 2.5 ulp.
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         let most = MiningRule::list(read[2]).iter().fold(0.0_f32, |most, rule| most.max(rule.weight));
         3.0 * most * f32::EPSILON

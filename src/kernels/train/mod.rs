@@ -1,4 +1,4 @@
-//! Kernels of training: input, losses, hard sample mining, sums in fixed order, optimizers.
+//! Kernels of training: input, losses, hard sample mining, deterministic sums, optimizers.
 
 mod adam;
 mod clear;
@@ -35,43 +35,45 @@ pub use unpack::Unpack;
 use crate::kernels::words;
 use crate::tensor::noise;
 
-/// What the host tells the device before each step: four-byte words of one small slot.
+/// The values that the host sends to the device before each step: four-byte words in one small slot.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Default, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct StepInputs {
-    /// Steps before this one.
+    /// Number of steps before this one.
     pub step: u32,
-    /// Of dropout.
+    /// Seed of dropout.
     pub seed: u32,
     /// Learning rate.
     pub rate: f32,
-    /// Adam's `1 - beta1^t` of this step, `t` from 1.
+    /// Bias correction `1 - beta1^t` of Adam in this step, counting `t` from 1.
     pub correction1: f32,
-    /// `1 - beta2^t`.
+    /// Bias correction `1 - beta2^t` of Adam.
     pub correction2: f32,
-    /// First sample of the micro-batch at hand.
+    /// First sample of the current micro-batch.
     pub first: u32,
     unused: [u32; 2],
 }
 
 impl StepInputs {
-    /// Four-byte words.
+    /// Size in four-byte words.
     pub const WORDS: usize = 8;
 
-    /// Of the step after `step` others, at learning rate `rate`, with Adam's decay rates.
+    /// Creates the inputs of the step after `step` others, with learning rate `rate` and the decay rates of
+    /// Adam.
     pub fn new(step: u32, seed: u32, rate: f64, betas: [f64; 2]) -> Self {
-        // Of the rates as the kernel has them: those of f64 would make the first step of rates near 1 longer or shorter by 1e-5.
+        // Uses the decay rates as f32, as the kernel has them: with f64 the first step would be off by 1e-5
+        // for rates near 1.
         let correction = |beta: f64| (1.0 - f64::from(beta as f32).powf(f64::from(step) + 1.0)) as f32;
         Self { step, seed, rate: rate as f32, correction1: correction(betas[0]), correction2: correction(betas[1]), ..Self::default() }
     }
 
-    /// The same for the micro-batch whose first sample is `first`.
+    /// Returns the same inputs for the micro-batch whose first sample is `first`.
     #[must_use]
     pub fn from(self, first: u32) -> Self {
         Self { first, ..self }
     }
 
-    /// The schedule in a slot.
+    /// Returns the step inputs in a slot.
     pub fn read(slot: &[f32]) -> Self {
         bytemuck::cast_slice(&slot[..Self::WORDS])[0]
     }
@@ -81,27 +83,27 @@ impl StepInputs {
     }
 }
 
-/// The three tasks that share a net (spec section 4.3).
+/// The three loss tasks that share a net (spec section 4.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LossTask {
-    /// Face or not: cross entropy.
+    /// Classification as face or background: cross entropy.
     Class,
-    /// Box offsets: squared error.
+    /// Regression of box offsets: squared error.
     Box,
-    /// Landmarks: squared error.
+    /// Regression of landmarks: squared error.
     Landmarks,
 }
 
 impl LossTask {
-    /// In the order of their rows and bits.
+    /// All tasks, in the order of their rows and bits.
     pub const ALL: [Self; 3] = [Self::Class, Self::Box, Self::Landmarks];
 
-    /// Its row among losses and scales, and its bit in a sample's kind.
+    /// Returns the task's row among losses and scales, which is also its bit in a sample's kind.
     pub fn index(self) -> u32 {
         self as u32
     }
 
-    /// As users read it.
+    /// Returns the name shown to users.
     pub fn name(self) -> &'static str {
         match self {
             Self::Class => "class",
@@ -110,7 +112,7 @@ impl LossTask {
         }
     }
 
-    /// Where its values begin among a sample's targets, and how many there are.
+    /// Returns the first of the task's values among a sample's targets, and their number.
     pub fn targets(self) -> (u32, u32) {
         match self {
             Self::Class => (0, 0),
@@ -120,12 +122,12 @@ impl LossTask {
     }
 }
 
-/// Bits of a sample's kind: what it is and which tasks it has.
+/// Bits of a sample's kind, which state what the sample is and which tasks it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SampleBits(pub u32);
 
 impl SampleBits {
-    /// No face.
+    /// A sample without a face.
     pub const NEGATIVE: Self = Self(1);
     /// A face with its box.
     pub const POSITIVE: Self = Self(1 | 2 | 8);
@@ -133,40 +135,40 @@ impl SampleBits {
     pub const PART: Self = Self(2);
     /// A face with its landmarks.
     pub const LANDMARKS: Self = Self(4);
-    /// Nothing: fills a batch up.
+    /// An empty sample, which fills up a batch.
     pub const NONE: Self = Self(0);
 
-    /// Whether a loss applies.
+    /// Returns whether the sample has `task`.
     pub fn has(self, task: LossTask) -> bool {
         self.0 >> task.index() & 1 != 0
     }
 
-    /// 1 for a face, 0 for none: what a classification without a teacher should say.
+    /// Returns 1 for a face and 0 otherwise: the target of classification without a teacher.
     pub fn probability(self) -> f32 {
         f32::from(u8::from(self.is_face()))
     }
 
-    /// Whether it is a face.
+    /// Returns whether the sample is a face.
     pub fn is_face(self) -> bool {
         self.0 & 8 != 0
     }
 }
 
-/// Targets of a sample: box, then landmarks.
+/// Number of targets per sample: box, then landmarks.
 pub const TARGETS: usize = 14;
 
-/// Kinds of `n` samples, all mixed, for samples of kernels.
+/// Returns the kinds of `n` samples, mixed, for samples of kernels.
 fn sample_kinds(n: usize) -> Vec<f32> {
     let kinds = [SampleBits::NEGATIVE, SampleBits::POSITIVE, SampleBits::PART, SampleBits::LANDMARKS, SampleBits::NONE, SampleBits(15)];
     words(noise(n, 77).iter().map(|r| kinds[((r + 1.0) * 3.0) as usize % kinds.len()].0))
 }
 
-/// Probabilities of `n` samples: certain ones, and some between.
+/// Returns the face probabilities of `n` samples, some of them 0 or 1 and some in between.
 fn sample_faces(n: usize) -> Vec<f32> {
     noise(n, 79).iter().map(|r| (1.5 * r + 0.5).clamp(0.0, 1.0)).collect()
 }
 
-/// `n` losses with many equal ones, per task.
+/// Returns `n` losses per task, with many ties.
 fn sample_losses(n: usize) -> Vec<f32> {
     noise(3 * n, 78).iter().map(|r| ((r + 1.0) * 20.0).floor() / 16.0).collect()
 }

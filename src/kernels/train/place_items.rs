@@ -1,18 +1,18 @@
-//! Rows of a micro-batch into those of the whole batch.
+//! Copies the rows of a micro-batch into those of the whole batch.
 
 use super::{StepInputs, sample_kinds};
 use crate::kernels::{Sample, Samples, wgsl, words};
 use crate::record::{Binding, Kernel, Work};
 
 crate::uniform! {
-    /// `whole[r, first + i] = part[r, i]`, words as they are.
+    /// `whole[r, first + i] = part[r, i]`, copied word by word.
     ///
-    /// Reads `part: [rows, n]` and the step's [`StepInputs`], which has `first`; updates `whole: [rows, all]`.
+    /// Reads `part: [rows, n]` and `first` from the step's [`StepInputs`]; updates `whole: [rows, all]`.
     pub struct PlaceItems { rows: u32, n: u32, all: u32 }
 }
 
 impl PlaceItems {
-    /// Of `rows` rows of `n` items, into rows of `all`.
+    /// Creates the kernel that copies `rows` rows of `n` items into rows of `all` items.
     pub fn new(rows: u32, n: u32, all: u32) -> Self {
         Self { rows, n, all }
     }
@@ -41,7 +41,7 @@ impl Kernel for PlaceItems {
     }
 }
 
-/// Rows, items, items of the whole batch, first of them.
+/// Test cases: rows, items of the micro-batch, items of the whole batch, and first item.
 pub(super) const CASES: [[u32; 4]; 3] = [[1, 1, 1, 0], [4, 65, 300, 130], [3, 128, 512, 384]];
 
 impl Samples for PlaceItems {

@@ -1,4 +1,4 @@
-//! Sums of partial sums, in fixed order.
+//! Sums of partial sums, in a fixed order.
 
 use rayon::prelude::*;
 
@@ -7,19 +7,19 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;
 
 crate::uniform! {
-    /// `sum[e] += Σ_s partial[e, s]`, in fixed order: the same bits in every run.
+    /// `sum[e] += Σ_s partial[e, s]`, in a fixed order, so that every run gives the same bits.
     ///
     /// Reads `partial`, `[len, slabs]` or `[slabs, len]`; adds to `sum: [len]`.
     pub struct Reduce { len: u32, slabs: u32, element: u32, slab: u32 }
 }
 
 impl Reduce {
-    /// Over `partial: [slabs, len]`.
+    /// Creates the kernel for `partial: [slabs, len]`.
     pub fn slabs_first(slabs: u32, len: u32) -> Self {
         Self { len, slabs, element: 1, slab: len }
     }
 
-    /// Over `partial: [len, slabs]`.
+    /// Creates the kernel for `partial: [len, slabs]`.
     pub fn slabs_last(len: u32, slabs: u32) -> Self {
         Self { len, slabs, element: slabs, slab: 1 }
     }
@@ -54,7 +54,7 @@ impl Kernel for Reduce {
             sum.iter_mut().zip(read[0].chunks_exact(slabs)).for_each(|(sum, partial)| *sum += partial.iter().sum::<f32>());
             return;
         }
-        // A block stays in cache while slab after slab is added.
+        // A block stays in cache while the slabs are added one by one.
         const BLOCK: usize = 2048;
         sum.par_chunks_mut(BLOCK).enumerate().for_each(|(block, sum)| {
             let mut total = [0.0_f32; BLOCK];

@@ -1,4 +1,4 @@
-//! Means and variances that batch norm uses when it no longer learns.
+//! Running means and variances, which batch norm uses outside training.
 
 use super::Status;
 use crate::kernels::{Sample, Samples, largest, wgsl, words};
@@ -6,21 +6,20 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::{Shape, ShapeError, noise};
 
 crate::uniform! {
-    /// `running = (1 - momentum) running + momentum batch`, with the unbiased variance of the batch, as
-    /// PyTorch does it.
+    /// `running = (1 - momentum) running + momentum batch`, with the unbiased variance of the batch, as in
+    /// PyTorch.
     ///
     /// Reads `mean` and `variance: [c]` of the batch ([`BatchMoments`](crate::kernels::nn::BatchMoments)) and
-    /// the [`Status`], after a fault in which nothing is updated; updates `running_mean` and
-    /// `running_variance: [c]`.
+    /// the [`Status`]; updates `running_mean` and `running_variance: [c]`, unless the status reports a fault.
     pub struct RunningStatistics { c: u32, momentum: f32, unbiased: f32 }
 }
 
 impl RunningStatistics {
-    /// Of activations of `shape`.
+    /// Creates the kernel for activations of `shape`.
     ///
     /// # Errors
     ///
-    /// [`ShapeError::Alone`] if a channel is one element.
+    /// [`ShapeError::Alone`] if a channel has a single element.
     pub fn new(shape: &Shape, momentum: f64) -> Result<Self, ShapeError> {
         let places = f64::from(shape.n() * shape.plane());
         if places < 2.0 {
@@ -68,7 +67,7 @@ impl Kernel for RunningStatistics {
         }
     }
 
-    /// Running values of at most 1, as samples have them; four roundings.
+    /// Running values are at most 1 in the samples; there are four roundings.
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         4.0 * (1.0 + self.momentum * self.unbiased * largest(read[0]).max(largest(read[1]))) * f32::EPSILON
     }

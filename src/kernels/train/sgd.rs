@@ -9,14 +9,15 @@ use crate::kernels::{Sample, Samples, wgsl};
 use crate::record::{Binding, Kernel, Work};
 
 crate::uniform! {
-    /// `m = momentum m + g + decay value`, `value -= rate m`, as PyTorch does it.
+    /// `m = momentum m + g + decay value`, `value -= rate m`, as in PyTorch.
     ///
-    /// Reads `gradient: [len]`, the step's [`StepInputs`] and the [`Status`], after a fault in which nothing is updated; updates `value` and `m`.
+    /// Reads `gradient: [len]`, the step's [`StepInputs`] and the [`Status`]; updates `value` and `m`, unless
+    /// the status reports a fault.
     pub struct Sgd { len: u32, momentum: f32, decay: f32 }
 }
 
 impl Sgd {
-    /// Of `len` parameters.
+    /// Creates the kernel for `len` parameters.
     pub fn new(len: u32, momentum: f64, decay: f64) -> Self {
         Self { len, momentum: momentum as f32, decay: decay as f32 }
     }
@@ -65,7 +66,7 @@ impl Kernel for Sgd {
         });
     }
 
-    /// Values and velocities of at most a few, three terms each.
+    /// Values and velocities are small numbers, each a sum of three terms.
     fn tolerance(&self, _: &[&[f32]]) -> f32 {
         12.0 * f32::EPSILON
     }

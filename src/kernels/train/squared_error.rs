@@ -8,19 +8,21 @@ use crate::tensor::noise;
 crate::uniform! {
     /// `loss[n] = Σ_k (y[n, first + k] - target[n, k])²` for samples that have the task (spec section 4.3).
     ///
-    /// Reads `y: [n, outputs]`, `kinds: [n]` and `targets: [n, 14]`; writes the task's row of `figures: [rows, n]`.
+    /// Reads `y: [n, outputs]`, `kinds: [n]` and `targets: [n, 14]`; writes the task's row of
+    /// `figures: [rows, n]`.
     pub struct SquaredError { n: u32, outputs: u32, first: u32, count: u32, target_first: u32, task: u32 }
 }
 
 impl SquaredError {
-    /// Of `n` samples with `outputs` outputs each, those of `task` from `first` on.
+    /// Creates the kernel for `n` samples with `outputs` outputs each, of which those of `task` start at
+    /// `first`.
     pub fn new(task: LossTask, n: u32, outputs: u32, first: u32) -> Self {
         let (target_first, count) = task.targets();
         Self { n, outputs, first, count, target_first, task: task.index() }
     }
 }
 
-/// Outputs and targets of one sample.
+/// Returns the pairs of output and target of one sample.
 pub(super) fn pairs<'a>(y: &'a [f32], targets: &'a [f32], first: u32, target_first: u32, count: u32) -> impl Iterator<Item = f64> + 'a {
     let (y, targets) = (&y[first as usize..][..count as usize], &targets[target_first as usize..]);
     y.iter().zip(targets).map(|(y, target)| f64::from(*y) - f64::from(*target))

@@ -9,13 +9,14 @@ use crate::tensor::noise;
 crate::uniform! {
     /// `dy[n, first + k] += 2 scale[n] (y[n, first + k] - target[n, k])` (spec section 4.4).
     ///
-    /// Reads `y: [n, outputs]`, `targets: [n, 14]` and the task's row of `scales: [rows, n]`; adds to `dy: [n, outputs]`. A scale of 0 adds
-    /// nothing at all.
+    /// Reads `y: [n, outputs]`, `targets: [n, 14]` and the task's row of `scales: [rows, n]`; adds to
+    /// `dy: [n, outputs]`. With a scale of 0 nothing is added, whatever the error.
     pub struct SquaredErrorBackward { n: u32, outputs: u32, first: u32, count: u32, target_first: u32, task: u32 }
 }
 
 impl SquaredErrorBackward {
-    /// Of `n` samples with `outputs` outputs each, those of `task` from `first` on.
+    /// Creates the kernel for `n` samples with `outputs` outputs each, of which those of `task` start at
+    /// `first`.
     pub fn new(task: LossTask, n: u32, outputs: u32, first: u32) -> Self {
         let (target_first, count) = task.targets();
         Self { n, outputs, first, count, target_first, task: task.index() }

@@ -7,25 +7,27 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;
 
 crate::uniform! {
-    /// Sums of squares of `rows` ranges of an arena, each in [`Squares::SHARES`] shares. Share `s` of a range has every `SHARES`-th block of
-    /// 256 elements, from block `s` on.
+    /// Sums of squares over `rows` ranges of an arena, each split into [`Squares::SHARES`] shares. Share `s`
+    /// of a range sums every `SHARES`-th block of 256 elements, starting at block `s`.
     ///
-    /// Reads `gradients: [len]` and `ranges: [rows, 2]`, first element and elements; writes `norms: [rows, SHARES]`, from row `first` on.
+    /// Reads `gradients: [len]` and `ranges: [rows, 2]`, each a first element and a length; writes
+    /// `norms: [rows, SHARES]`, starting at row `first`.
     pub struct Squares { len: u32, rows: u32, first: u32 }
 }
 
 impl Squares {
-    /// Sums that add up to one.
+    /// Number of partial sums per range.
     pub const SHARES: usize = 32;
-    /// Elements of a block.
+    /// Number of elements of a block.
     const BLOCK: usize = 256;
 
-    /// Of `rows` ranges of an arena of `len` elements, to the rows from `first` on.
+    /// Creates the kernel for `rows` ranges of an arena of `len` elements, which writes to the rows starting
+    /// at `first`.
     pub fn new(len: u32, rows: u32, first: u32) -> Self {
         Self { len, rows, first }
     }
 
-    /// The elements of each range.
+    /// Returns the elements of each range.
     fn ranges<'a>(read: &[&'a [f32]]) -> impl Iterator<Item = &'a [f32]> + use<'a> {
         let gradients = read[0];
         read[1].chunks_exact(2).map(move |range| &gradients[range[0].to_bits() as usize..][..range[1].to_bits() as usize])
@@ -65,7 +67,7 @@ impl Kernel for Squares {
         norms.zip(ranges).for_each(|(to, gradient)| {
             to.fill(0.0);
             for (i, block) in gradient.chunks(Self::BLOCK).enumerate() {
-                // Sixteen sums side by side, which vectorises; in the same order in every run.
+                // Sixteen partial sums side by side, which vectorise; their order is the same in every run.
                 let mut sums = [0.0_f32; 16];
                 for few in block.chunks(16) {
                     sums.iter_mut().zip(few).for_each(|(sum, g)| *sum += g * g);
@@ -75,7 +77,7 @@ impl Kernel for Squares {
         });
     }
 
-    /// All terms have one sign: their sum stands for the largest term.
+    /// All terms have one sign, so their sum bounds the largest term.
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         let terms = self.len.div_ceil(16) + 16;
         let sum = largest(read[0]).powi(2) * self.len as f32;

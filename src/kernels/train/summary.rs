@@ -1,4 +1,4 @@
-//! What the host wants to know of a step.
+//! Summary of a training step for the host.
 
 use super::{Squares, StepInputs, sample_losses};
 use crate::kernels::together::sum_of;
@@ -7,38 +7,42 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;
 
 crate::uniform! {
-    /// Sums up a step in an entry of a ring, and notes in [`Status`] the first figure or gradient that is NaN or infinite.
+    /// Writes the summary of a step to an entry of a ring buffer, and records in [`Status`] the first figure
+    /// or gradient that is NaN or infinite.
     ///
-    /// Reads `figures: [_, n]`, `counted: [_, n]`, a [`Figure`] for each row of the entry, squared gradient norms `norms: [norms,
-    /// Squares::SHARES]` and the step's [`StepInputs`]; updates one entry of `ring: [ring, 2 + 2 rows]` and `status`. An entry is the steps before
-    /// this one, the L2 norm of all gradients, and for each figure its sum over the samples that it counts, and their number.
+    /// Reads `figures: [_, n]`, `counted: [_, n]`, a [`Figure`] for each row of the entry, squared gradient
+    /// norms `norms: [norms, Squares::SHARES]` and the step's [`StepInputs`]; updates one entry of
+    /// `ring: [ring, 2 + 2 rows]` and `status`. An entry holds the number of steps before this one, the L2
+    /// norm of all gradients, and for each figure its sum over the samples that it counts, and their number.
     pub struct Summary { n: u32, rows: u32, norms: u32, ring: u32 }
 }
 
 impl Summary {
-    /// Of `n` samples with `rows` figures, `norms` gradients and a ring of `ring` entries.
+    /// Creates the kernel for `n` samples with `rows` figures, `norms` gradients and a ring of `ring`
+    /// entries.
     pub fn new(n: u32, rows: u32, norms: u32, ring: u32) -> Self {
         Self { n, rows, norms, ring }
     }
 
-    /// Words of an entry with `rows` figures.
+    /// Returns the number of words in an entry with `rows` figures.
     pub fn words(rows: usize) -> usize {
         2 + 2 * rows
     }
 }
 
-/// One row of an entry: which row of the figures is summed up, over the samples for which which row of `counted` is not 0.
+/// One row of an entry: the row of the figures to sum, over the samples for which the given row of `counted`
+/// is not 0.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct Figure {
-    /// Row of the figures.
+    /// Index of the row of figures.
     pub figure: u32,
-    /// Row of `counted`.
+    /// Index of the row of `counted`.
     pub counted: u32,
 }
 
 impl Figure {
-    /// Four-byte words.
+    /// Size in four-byte words.
     pub const WORDS: usize = 2;
 
     fn list(slot: &[f32]) -> &[Self] {
@@ -46,33 +50,33 @@ impl Figure {
     }
 }
 
-/// The first thing that was not finite.
+/// The first value that was not finite.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct Status {
-    /// 0 if there was none, 1 for a figure, 2 for a gradient.
+    /// 0 if all were finite, 1 for a figure, 2 for a gradient.
     pub fault: u32,
-    /// Steps before that one.
+    /// Number of steps before the one with the fault.
     pub step: u32,
-    /// Which row of the entry, or which of the norms.
+    /// Row of the entry for a figure, or row of the norms for a gradient.
     pub place: u32,
     unused: u32,
 }
 
 impl Status {
-    /// Four-byte words.
+    /// Size in four-byte words.
     pub const WORDS: usize = 4;
-    /// [`Status::fault`] of a figure.
+    /// [`Status::fault`] for a figure.
     pub const FIGURE: u32 = 1;
-    /// [`Status::fault`] of a gradient.
+    /// [`Status::fault`] for a gradient.
     pub const GRADIENT: u32 = 2;
 
-    /// The status in a slot.
+    /// Returns the status in a slot.
     pub fn read(slot: &[f32]) -> Self {
         bytemuck::cast_slice(&slot[..Self::WORDS])[0]
     }
 
-    /// With this `fault` at `place` in the step after `step` others.
+    /// Creates a status with `fault` at `place` in the step after `step` others.
     pub fn of(fault: u32, step: u32, place: u32) -> Self {
         Self { fault, step, place, unused: 0 }
     }
@@ -90,7 +94,7 @@ impl Kernel for Summary {
         Work::linear(1)
     }
 
-    /// Figures and counted rows are as many as the [`Figure`]s name: at least one.
+    /// Figures and counted rows have as many rows as the [`Figure`]s refer to, at least one.
     fn sizes(&self) -> Vec<usize> {
         let [n, rows, norms, ring] = [self.n, self.rows, self.norms, self.ring].map(|size| size as usize);
         vec![n, n, rows * Figure::WORDS, norms * Squares::SHARES, StepInputs::WORDS, ring * Self::words(rows), Status::WORDS]
@@ -110,7 +114,7 @@ impl Kernel for Summary {
             let values = || figures.iter().zip(counted).filter(|(_, counted)| **counted != 0.0).map(|(figure, _)| f64::from(*figure));
             let sum: f64 = values().sum();
             (entry[2 + 2 * place], entry[3 + 2 * place]) = (sum as f32, values().count() as f32);
-            // What is not counted is looked at too: the next step may count it.
+            // Samples that are not counted are checked as well, since the next step may count them.
             let all_finite = figures.iter().all(|figure| figure.is_finite());
             broken = broken.or((!all_finite).then_some((Status::FIGURE, place)));
         }
@@ -146,7 +150,7 @@ impl Kernel for Summary {
         }
     }
 
-    /// Of one-signed sums the sum itself stands for the largest term; figures may be of both signs.
+    /// Sums of one sign bound their largest term; figures may have both signs.
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         let figures = (self.n.div_ceil(256) + 8) as f32 * self.n as f32 * largest(read[0]);
         let norms = (self.norms as usize * Squares::SHARES) as f32 * (1.0 + largest(read[3]));
@@ -167,7 +171,7 @@ impl Samples for Summary {
                 squares,
                 StepInputs::new(step, 0, 0.0, [0.9, 0.999]).words(),
                 noise(ring as usize * Self::words(4), 4),
-                // A fault that was noted before stays.
+                // An earlier fault is kept.
                 poison.map_or_else(|| words([0; 4]), |place| words([2, 2, place, 0])),
             ];
             Sample { kernel: Self::new(n, 4, norms, ring), read }
@@ -182,7 +186,7 @@ mod tests {
 
     type Play = fn(&Summary, u32, &[&[f32]], &mut [&mut [f32]]);
 
-    /// Entry and status after a step whose figures and squared norms are these.
+    /// Returns the entry and the status after a step with these figures and squared norms.
     fn after(figures: [f32; 2], norms: [f32; 2], before: Status) -> (Vec<f32>, Status) {
         let schedule = StepInputs::new(7, 0, 0.0, [0.9, 0.999]).words();
         let mut shares = [0.0; 2 * Squares::SHARES];

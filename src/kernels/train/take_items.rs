@@ -1,4 +1,4 @@
-//! Rows of a micro-batch out of those of the whole batch.
+//! Copies the rows of a micro-batch out of those of the whole batch.
 
 use super::place_items::CASES;
 use super::{StepInputs, sample_kinds};
@@ -6,14 +6,14 @@ use crate::kernels::{Sample, Samples, wgsl};
 use crate::record::{Binding, Kernel, Work};
 
 crate::uniform! {
-    /// `part[r, i] = whole[r, first + i]`, words as they are.
+    /// `part[r, i] = whole[r, first + i]`, copied word by word.
     ///
-    /// Reads `whole: [rows, all]` and the step's [`StepInputs`], which has `first`; writes `part: [rows, n]`.
+    /// Reads `whole: [rows, all]` and `first` from the step's [`StepInputs`]; writes `part: [rows, n]`.
     pub struct TakeItems { rows: u32, n: u32, all: u32 }
 }
 
 impl TakeItems {
-    /// Of `n` items of `rows` rows of `all`.
+    /// Creates the kernel that copies `n` items out of `rows` rows of `all` items.
     pub fn new(rows: u32, n: u32, all: u32) -> Self {
         Self { rows, n, all }
     }

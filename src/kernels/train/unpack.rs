@@ -1,4 +1,4 @@
-//! Crops from bytes to normalised planes.
+//! Conversion of crops from bytes to normalised planes.
 
 use rayon::prelude::*;
 
@@ -9,12 +9,13 @@ use crate::tensor::noise;
 crate::uniform! {
     /// `x[n,c,i] = (byte c of rgba[n,i] - 127.5) / 128` (spec section 1).
     ///
-    /// Reads `rgba: [n, plane]`, a word a pixel with red lowest; writes `x: [n, 3, plane]`. A quarter of the bytes have to go up.
+    /// Reads `rgba: [n, plane]`, one word per pixel with red in the low byte; writes `x: [n, 3, plane]`. The
+    /// host uploads 4 bytes per pixel instead of 12.
     pub struct Unpack { n: u32, plane: u32 }
 }
 
 impl Unpack {
-    /// Of `n` crops of `plane` pixels.
+    /// Creates the kernel for `n` crops of `plane` pixels.
     pub fn new(n: u32, plane: u32) -> Self {
         Self { n, plane }
     }
