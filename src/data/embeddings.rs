@@ -8,7 +8,7 @@ use std::io::{Cursor, Read as _};
 use std::path::Path;
 
 use super::fault::{MAX_FILE, read_file};
-use super::{DataError, Faults, FileFaults, image_key};
+use super::{DataError, Faults, FileFaults, image_key, image_path};
 use crate::formats::npy::{self, Array, Values};
 use crate::weights::Weights;
 
@@ -19,14 +19,21 @@ pub struct Embeddings {
     pub dimension: usize,
     /// Row by row.
     pub values: Vec<f32>,
-    rows: HashMap<String, usize>,
+    /// By path, by [`image_key`], and by the last part of each: nothing where two images share it.
+    rows: [HashMap<String, Option<usize>>; 4],
+}
+
+/// What an image may be called, the exact name first.
+fn called(name: &str) -> [String; 4] {
+    let (path, key) = (image_path(name), image_key(name));
+    let (short, short_key) = (last(&path).to_owned(), last(&key).to_owned());
+    [path, key, short, short_key]
 }
 
 impl Embeddings {
-    /// The vector of the image `name`: by equal [`image_key`], or by the last part of the path if no two images share it.
+    /// The vector of the image `name`: by equal path, by equal [`image_key`], or by the last part of either if no two images share it.
     pub fn of(&self, name: &str) -> Option<&[f32]> {
-        let key = image_key(name);
-        let row = self.rows.get(&key).or_else(|| self.rows.get(last(&key)))?;
+        let row = self.rows.iter().zip(called(name)).find_map(|(rows, name)| rows.get(&name).copied().flatten())?;
         self.values.get(row * self.dimension..)?.get(..self.dimension)
     }
 
@@ -90,20 +97,15 @@ fn new(
         vector.iter_mut().for_each(|value| *value = (f64::from(*value) / length) as f32);
     }
     let names = names.unwrap_or_else(|| (0..rows).map(|row| row.to_string()).collect());
-    let mut by_name = HashMap::with_capacity(2 * rows);
-    let mut short: HashMap<&str, Option<usize>> = HashMap::new();
-    let keys: Vec<String> = names.iter().map(|name| image_key(name)).collect();
-    for (row, key) in keys.iter().enumerate() {
-        if by_name.contains_key(key) {
-            faults.skipped(0, format!("has a second embedding for image {:?}: skipped", names[row]))?;
+    let mut by_name: [HashMap<String, Option<usize>>; 4] = Default::default();
+    for (row, name) in names.iter().enumerate() {
+        let called = called(name);
+        if by_name[0].contains_key(&called[0]) {
+            faults.skipped(0, format!("has a second embedding for image {name:?}: skipped"))?;
             continue;
         }
-        by_name.insert(key.clone(), row);
-        short.entry(last(key)).and_modify(|row| *row = None).or_insert(Some(row));
-    }
-    for (key, row) in short {
-        if let Some(row) = row {
-            by_name.entry(key.to_owned()).or_insert(row);
+        for (rows, name) in by_name.iter_mut().zip(called) {
+            rows.entry(name).and_modify(|row| *row = None).or_insert(Some(row));
         }
     }
     Ok(Embeddings { dimension, values, rows: by_name })

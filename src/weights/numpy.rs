@@ -25,12 +25,21 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<(Net, NetTensors)>, WeightsError>
         let Value::List(arrays) = pickle.get(*arrays) else {
             return Err(cursor.fail(format!("{} is not a list of arrays", net.name())).into());
         };
-        let arrays = arrays.iter().map(|&id| array(&pickle, id)).collect::<Option<Vec<_>>>();
-        let Some(arrays) = arrays else {
+        let wanted: usize = net.layers().map(|entry| entry.parts().len()).sum();
+        if arrays.len() != wanted {
+            return Err(cursor.fail(format!("{} has {} arrays, {wanted} are expected", net.name(), arrays.len())).into());
+        }
+        // One at a time: a list may name the same large array again and again.
+        let (mut ids, mut bad) = (arrays.iter(), false);
+        let tensors = assemble(net, Layout::Numpy, |_, _| {
+            let found = ids.next().and_then(|&id| array(&pickle, id));
+            bad |= found.is_none();
+            found
+        });
+        if bad {
             return Err(cursor.fail(format!("an array of {} is not little-endian float32 in C order, or not whole", net.name())).into());
-        };
-        let mut arrays = arrays.into_iter();
-        found.push((net, assemble(net, Layout::Numpy, |_, _| arrays.next())?));
+        }
+        found.push((net, tensors?));
     }
     Ok(found)
 }

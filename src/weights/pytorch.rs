@@ -85,9 +85,14 @@ fn read_state<'a>(
     let first = ids.get("conv1.weight").and_then(|&id| View::of(state, id));
     let Some(net) = first.and_then(|view| Net::with_first_outputs(*view.shape.first()?)) else { return Ok(None) };
     let mut tensors = BTreeMap::new();
-    for part in net.layers().flat_map(|entry| entry.parts().iter().map(|&part| entry.torch(part))) {
+    for (entry, kind) in net.layers().flat_map(|entry| entry.parts().iter().map(move |&kind| (entry, kind))) {
+        let part = entry.torch(kind);
         let Some(&id) = ids.get(part.as_str()) else { continue };
         let view = View::of(state, id).ok_or_else(|| end.fail(format!("{part:?} is no tensor that is understood")))?;
+        let want = entry.shape(kind);
+        if elements(&view.shape) != elements(&want) {
+            return Err(WeightsError::Shape { name: entry.tensor(kind), got: view.shape, want });
+        }
         let storage = bytes(view.storage.key)?.ok_or_else(|| end.fail(format!("storage of {part:?} is missing")))?;
         let storage = match view.storage.kind {
             "FloatStorage" => f32s(&storage),

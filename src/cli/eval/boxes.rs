@@ -12,6 +12,7 @@ use mtcmcn::plot::{Axis, LineChart, Series};
 
 use super::figures::{Cell, Column, Example, Figures, Role, Shape};
 use super::source::{Found, Listed, Source, is_json, predictions};
+use super::worst::Worst;
 use super::{Outcome, Output};
 
 /// Average precision on any annotated set, by face size and occlusion
@@ -66,6 +67,7 @@ pub fn run(args: &BoxesArgs, quiet: bool) -> Result<Outcome> {
     args.output.prepare()?;
     let mut faults = args.output.faults();
     let annotated = read(&args.annotations, &mut faults)?;
+    args.output.ensure_some(annotated.len(), &args.annotations, &faults)?;
     let found = args.source.find(&Listed::of(&annotated, &args.annotations), &mut faults, quiet, predictions)?;
     let rules = Rules { ious: &args.iou, heights: &args.heights, false_positives: &args.false_positives, examples: args.output.examples };
     let mut figures = figures(&annotated, &found, &rules);
@@ -156,28 +158,28 @@ pub fn figures(annotated: &[AnnotatedImage], found: &Found, rules: &Rules) -> Fi
 }
 
 /// The largest faces that no detection has, and the wrong detections of highest score.
-fn examples(annotated: &[AnnotatedImage], images: &[Image], iou: f64, count: usize) -> (Vec<Example>, Vec<Example>) {
-    let (mut misses, mut alarms) = (Vec::new(), Vec::new());
-    for ((annotated, image), verdicts) in annotated.iter().zip(images).zip(verdicts(images, Part::All, iou)) {
-        let truth = image.faces.iter().map(|face| (Role::Truth, Shape::Box(face.bounding_box)));
-        let found = image.detections.iter().map(|face| (Role::Found, Shape::Box(face.bounding_box)));
-        let marks: Vec<_> = truth.chain(found).collect();
-        let example = |focus, caption| Example { path: annotated.path.clone(), focus, caption, marks: marks.clone() };
-        for (index, face) in image.faces.iter().enumerate().filter(|(_, face)| !face.ignore) {
-            if !verdicts.contains(&Verdict::Right(index)) {
-                let b = face.bounding_box;
-                misses.push((f64::from(b.height()), example(b, format!("{:.0} x {:.0} px", b.width(), b.height()))));
+pub fn examples(annotated: &[AnnotatedImage], images: &[Image], iou: f64, count: usize) -> (Vec<Example>, Vec<Example>) {
+    let (mut misses, mut alarms) = (Worst::new(count), Worst::new(count));
+    for (at, (image, verdicts)) in images.iter().zip(verdicts(images, Part::All, iou)).enumerate() {
+        let mut seen = vec![false; image.faces.len()];
+        for verdict in &verdicts {
+            if let Verdict::Right(face) = verdict {
+                seen[*face] = true;
             }
         }
+        for (face, _) in image.faces.iter().zip(seen).filter(|(face, seen)| !face.ignore && !seen) {
+            let b = face.bounding_box;
+            misses.add(f64::from(b.height()), || (at, b, format!("{:.0} x {:.0} px", b.width(), b.height())));
+        }
         for (detection, _) in image.detections.iter().zip(&verdicts).filter(|(_, verdict)| **verdict == Verdict::Wrong) {
-            alarms.push((detection.score, example(detection.bounding_box, format!("score {:.4}", detection.score))));
+            alarms.add(detection.score, || (at, detection.bounding_box, format!("score {:.4}", detection.score)));
         }
     }
-    (worst(misses, count), worst(alarms, count))
-}
-
-/// The `count` of greatest rank, those first.
-pub fn worst(mut ranked: Vec<(f64, Example)>, count: usize) -> Vec<Example> {
-    ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
-    ranked.into_iter().take(count).map(|(_, example)| example).collect()
+    // Marks are many, so they are made for what is shown alone.
+    let example = |(at, focus, caption): (usize, _, _)| {
+        let truth = images[at].faces.iter().map(|face| (Role::Truth, Shape::Box(face.bounding_box)));
+        let found = images[at].detections.iter().map(|face| (Role::Found, Shape::Box(face.bounding_box)));
+        Example { path: annotated[at].path.clone(), focus, caption, marks: truth.chain(found).collect() }
+    };
+    (misses.finish(example), alarms.finish(example))
 }

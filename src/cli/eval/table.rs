@@ -48,10 +48,6 @@ const POINTS: [&str; 2] = ["facepoint/val", "facepoint/val/imageList.txt"];
 /// Thresholds for curves.
 const FAR: [f32; 3] = [0.6, 0.35, 0.01];
 
-/// Overlap from which an annotated face with points is found. These sets' boxes end at the brows, so that a detector's box around the whole
-/// head, with every point in place, may overlap them by less than half.
-const POINTS_IOU: f64 = 0.3;
-
 /// One row: set, measure, name in JSON, and a value for each weights file.
 struct Row {
     set: String,
@@ -170,7 +166,7 @@ fn measure(
     let found = bench.find(POINTS, points, default.min_face_px, None)?;
     let compared = points.iter().zip(&found.images).flat_map(|(image, detections)| {
         let detections = detections.as_ref().map_or(&[][..], |image| &image.faces);
-        image.faces.iter().map(move |face| landmarks::compare(face, detections, POINTS_IOU))
+        image.faces.iter().map(move |face| landmarks::compare(face, detections, landmarks::OVERLAP))
     });
     let score = landmarks::score(&compared.collect::<Vec<_>>());
     values.push((score.mean, format!("{:.4} ± {:.4}", score.mean, score.standard_error)));
@@ -203,11 +199,11 @@ fn markdown(rows: &[Row], heads: &[String], engine: &str) -> String {
         let _ = writeln!(text, "| {} | {} | {} |", row.set, row.measure, values.join(" | "));
     }
     let Config { min_face_px, factor, .. } = Config::default();
-    let [far_p, far_r, far_o] = FAR;
+    let ([far_p, far_r, far_o], points_iou) = (FAR, landmarks::OVERLAP);
     let _ = writeln!(
         text,
         "\nAP: thresholds {far_p}/{far_r}/{far_o}, min face {min_face_px} px (cmu_mit 16 px). Otherwise: the thresholds behind each name, min \
-         face {min_face_px} px; a face with points is found at IoU {POINTS_IOU}. Factor {factor}; {engine}; mtcmcn {}.",
+         face {min_face_px} px; a face with points is found at IoU {points_iou}. Factor {factor}; {engine}; mtcmcn {}.",
         env!("CARGO_PKG_VERSION")
     );
     text
