@@ -13,6 +13,7 @@ mod import;
 mod input;
 mod prefetch;
 mod settings;
+pub mod signals;
 mod train;
 
 use std::io::{self, IsTerminal as _, Write as _};
@@ -95,6 +96,10 @@ impl From<Outcome> for ExitCode {
 /// What stopped it; the text of the chain is for the user.
 pub fn run(cli: &Cli) -> Result<ExitCode> {
     log_to_stderr(cli.verbose, cli.quiet)?;
+    // Training saves before it ends, and sees to signals itself.
+    if !matches!(cli.command, Command::Train(_)) {
+        signals::clean_up_at_the_end()?;
+    }
     match &cli.command {
         Command::Detect(args) => detect::run(args, cli.quiet).map(Into::into),
         Command::Bench(args) => bench::run(args).map(Into::into),

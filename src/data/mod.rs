@@ -8,19 +8,29 @@
 
 #[cfg(feature = "toolkit")]
 pub mod aflw;
+#[cfg(feature = "toolkit")]
+pub mod any;
 pub mod celeba;
+mod class;
+pub mod coco;
 #[cfg(feature = "toolkit")]
 pub mod embeddings;
 pub mod facepoint;
 mod fault;
 pub mod fddb;
 pub mod json;
+pub mod labelme;
 mod matching;
 pub mod pairs;
+pub mod points;
+pub mod retinaface;
 mod text;
+#[cfg(feature = "toolkit")]
+pub mod voc;
 pub mod wider;
 #[cfg(feature = "toolkit")]
 pub mod wider_mat;
+pub mod yolo;
 
 use crate::geometry::{BoundingBox, Landmarks};
 

@@ -24,8 +24,8 @@ use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Li
 
 use crate::cascade::Frame;
 
-pub use kind::{is_picture, is_picture_name, is_readable};
 use kind::{Kind, kind};
+pub use kind::{is_picture, is_picture_name, is_readable};
 
 /// More than this is not read from one file: it may be a device or a pipe without an end.
 const MAX_FILE_BYTES: u64 = 1 << 30;

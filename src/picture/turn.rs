@@ -24,7 +24,8 @@ pub fn turned(frame: &Frame, degrees: f64) -> Turned {
     let turn = Mat2::from_cols(Vec2::new(cos, sin), Vec2::new(-sin, cos));
     let size = Vec2::new((width * cos).abs() + (height * sin).abs(), (width * sin).abs() + (height * cos).abs()).ceil();
     // Middle to middle, pixel edges on both sides.
-    let turned_from_image = Affine2::from_translation(size / 2.0) * Affine2::from_mat2(turn) * Affine2::from_translation(-Vec2::new(width, height) / 2.0);
+    let turned_from_image =
+        Affine2::from_translation(size / 2.0) * Affine2::from_mat2(turn) * Affine2::from_translation(-Vec2::new(width, height) / 2.0);
     let image_from_turned = turned_from_image.inverse();
     let (columns, rows) = (size.x as u32, size.y as u32);
     let mut rgba = Vec::with_capacity(columns as usize * rows as usize * 4);

@@ -25,7 +25,7 @@ pub(super) fn is(bytes: &[u8]) -> bool {
 }
 
 /// The net in `bytes`, if it is one of ours.
-pub(super) fn read(bytes: &[u8]) -> Result<Option<(Net, NetTensors)>, WeightsError> {
+pub(super) fn read(bytes: &[u8], order: usize) -> Result<Option<(Net, NetTensors)>, WeightsError> {
     let mut layers = Layers::new();
     let mut cursor = Cursor::new(FORMAT, bytes);
     while let Some((number, field)) = next(&mut cursor)? {
@@ -40,7 +40,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Option<(Net, NetTensors)>, WeightsErr
     }
     let first = layers.get("conv1").and_then(|blobs| blobs.first());
     let Some(net) = first.and_then(|kernel| Net::with_first_outputs(*kernel.shape.first()?)) else { return Ok(None) };
-    let tensors = assemble(net, Layout::Caffe, |entry, part| {
+    let tensors = assemble(net, Layout::Caffe.alternative(order), |entry, part| {
         let (name, index) = match part {
             Part::Weight => (entry.caffe.to_owned(), 0),
             Part::Bias => (entry.caffe.to_owned(), 1),

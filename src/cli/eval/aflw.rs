@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use mtcmcn::data::{AnnotatedImage, Annotation, Detection, Faults, aflw, facepoint, json};
+use mtcmcn::data::{AnnotatedImage, Annotation, Detection, Faults, aflw, any, facepoint, json};
 use mtcmcn::eval::aflw::{FAILURE, Found as Compared, LANDMARKS, OVERLAP, compare, score};
 use mtcmcn::eval::curve::thinned;
 use mtcmcn::geometry::BoundingBox;
@@ -21,7 +21,7 @@ use super::{Outcome, Output};
 /// A face is found if a detection overlaps its box by --iou or more; the one that overlaps most is compared. Misses are counted beside the mean.
 #[derive(Debug, Args)]
 pub struct AflwArgs {
-    /// Faces with boxes and five points: a `CNN_FacePoint` or MTFL list, AFLW's `aflw.sqlite`, or JSON lines
+    /// Faces with boxes and five points: a `CNN_FacePoint` or MTFL list, AFLW's `aflw.sqlite`, or JSON lines; with --form more
     #[arg(value_name = "FILE")]
     annotations: PathBuf,
 
@@ -56,6 +56,12 @@ pub enum Form {
     Facepoint,
     /// Path, five x, five y, then attributes; boxes are made from the points
     Mtfl,
+    /// 300-W: a folder of .pts files of 68, 49 or 5 points, or one of them; boxes are made from the points
+    Pts,
+    /// WFLW's list of 98 points, boxes and paths
+    Wflw,
+    /// RetinaFace's label.txt
+    Retinaface,
 }
 
 /// Measures and prints.
@@ -94,6 +100,13 @@ pub fn read(path: &Path, form: Form, faults: &mut Faults) -> Result<Vec<Annotate
     }
     if begins_with(path, b"SQLite format 3\0")? {
         return Ok(aflw::read(path, faults)?);
+    }
+    let images = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
+    match form {
+        Form::Pts => return Ok(any::read(path, images, Some(any::Form::Pts), faults)?),
+        Form::Wflw => return Ok(any::read(path, images, Some(any::Form::Wflw), faults)?),
+        Form::Retinaface => return Ok(any::read(path, images, Some(any::Form::RetinaFace), faults)?),
+        Form::Facepoint | Form::Mtfl => {}
     }
     let form = if form == Form::Mtfl { facepoint::Form::Mtfl } else { facepoint::Form::CnnFacePoint };
     Ok(facepoint::read(path, form, faults)?)

@@ -4,26 +4,31 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
-use mtcmcn::data::{AnnotatedImage, Detection, Faults, json, wider};
+use mtcmcn::data::any::{self, Form};
+use mtcmcn::data::{AnnotatedImage, Detection, Faults};
 use mtcmcn::eval::boxes::{Image, Part, Score, coco_average_precision, score, verdicts};
 use mtcmcn::eval::curve::{precision_recall, recall_at, thinned};
 use mtcmcn::eval::matching::Verdict;
 use mtcmcn::plot::{Axis, LineChart, Series};
 
 use super::figures::{Cell, Column, Example, Figures, Role, Shape};
-use super::source::{Found, Listed, Source, is_json, predictions};
+use super::source::{Found, Listed, Source, predictions};
 use super::worst::Worst;
 use super::{Outcome, Output};
 
 /// Average precision on any annotated set, by face size and occlusion
 ///
-/// Annotations are WIDER FACE text or JSON lines. A detection is matched to the face of highest overlap that no better one has; faces flagged
+/// Annotations are WIDER FACE text, RetinaFace's label.txt, COCO, Pascal VOC, YOLO, labelme, or JSON lines, told by their content. A detection is matched to the face of highest overlap that no better one has; faces flagged
 /// invalid count neither for nor against. AP is the area under the monotone precision-recall curve through all its points.
 #[derive(Debug, Args)]
 pub struct BoxesArgs {
-    /// Annotations: WIDER FACE text form, or JSON lines
-    #[arg(value_name = "FILE")]
+    /// Annotations: a file, or of Pascal VOC, YOLO and labelme the folder of theirs
+    #[arg(value_name = "PATH")]
     annotations: PathBuf,
+
+    /// Their form, if it is not that which they seem to have: wider, retinaface, json, coco, labelme, voc, yolo, pts, wflw
+    #[arg(long, value_name = "FORM", help_heading = "Input")]
+    form: Option<Form>,
 
     /// Least overlap (IoU) of a face found; several, separated by commas, make a column each
     #[arg(long, value_name = "IOU", value_delimiter = ',', default_values_t = [0.5], value_parser = share)]
@@ -66,7 +71,7 @@ pub struct Rules<'a> {
 pub fn run(args: &BoxesArgs, quiet: bool) -> Result<Outcome> {
     args.output.prepare()?;
     let mut faults = args.output.faults();
-    let annotated = read(&args.annotations, &mut faults)?;
+    let annotated = read(&args.annotations, args.source.images.as_deref(), args.form, &mut faults)?;
     args.output.ensure_some(annotated.len(), &args.annotations, &faults)?;
     let found = args.source.find(&Listed::of(&annotated, &args.annotations), &mut faults, quiet, predictions)?;
     let rules = Rules { ious: &args.iou, heights: &args.heights, false_positives: &args.false_positives, examples: args.output.examples };
@@ -76,13 +81,14 @@ pub fn run(args: &BoxesArgs, quiet: bool) -> Result<Outcome> {
     args.output.give(&figures, &faults)
 }
 
-/// Annotations in either form.
+/// Annotations in any form.
 ///
 /// # Errors
 ///
 /// If the file cannot be read.
-pub fn read(path: &Path, faults: &mut Faults) -> Result<Vec<AnnotatedImage>> {
-    Ok(if is_json(path)? { json::read_annotations(path, faults)? } else { wider::read(path, faults)? })
+pub fn read(path: &Path, images: Option<&Path>, form: Option<Form>, faults: &mut Faults) -> Result<Vec<AnnotatedImage>> {
+    let beside = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
+    Ok(any::read(path, images.unwrap_or(beside), form, faults)?)
 }
 
 /// The parts that figures are given for: all, and those that the set has faces of.

@@ -105,7 +105,8 @@ impl Bench<'_> {
 /// If a set is not there or nothing can be detected.
 pub fn run(args: &TableArgs, quiet: bool) -> Result<Outcome> {
     let mut faults = Faults::lenient();
-    let read = |path: &str, faults: &mut Faults| boxes::read(&args.data.join(path), faults).with_context(|| format!("the set {path}"));
+    let read =
+        |path: &str, faults: &mut Faults| boxes::read(&args.data.join(path), None, None, faults).with_context(|| format!("the set {path}"));
     let cmu = read(CMU[1], &mut faults)?;
     let wider = read(WIDER[1], &mut faults)?;
     let points = aflw::read(&args.data.join(POINTS[1]), aflw::Form::Facepoint, &mut faults)?;

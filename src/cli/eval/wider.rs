@@ -57,7 +57,7 @@ fn read(args: &WiderArgs, faults: &mut Faults) -> Result<Truth> {
         let settings = wider_mat::SETTINGS.iter().map(|setting| (*setting).to_owned()).zip(counted).collect();
         return Ok(Truth { images, settings });
     }
-    let images = boxes::read(&args.truth, faults)?;
+    let images = boxes::read(&args.truth, args.source.images.as_deref(), None, faults)?;
     let counted = images.iter().map(|image| image.faces.iter().map(|face| !face.ignore).collect()).collect();
     Ok(Truth { images, settings: vec![("all".to_owned(), counted)] })
 }

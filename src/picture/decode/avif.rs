@@ -22,7 +22,10 @@ pub(super) fn frame(bytes: &[u8], max_pixels: u64) -> Result<Frame> {
     let rgb = match heif.kind(item) {
         Some(b"av01") => coded(&heif, item, max_pixels)?,
         Some(b"grid") => tiled(&heif, item, max_pixels)?,
-        kind => bail!("an AVIF file whose picture is {}, which is not read here", kind.map_or("nowhere".into(), |kind| String::from_utf8_lossy(kind))),
+        kind => bail!(
+            "an AVIF file whose picture is {}, which is not read here",
+            kind.map_or("nowhere".into(), |kind| String::from_utf8_lossy(kind))
+        ),
     };
     let mut image = DynamicImage::from(rgb);
     for turn in heif.turns(item) {
@@ -97,13 +100,7 @@ impl Plane {
             (false, true) => (16.0 * step, 219.0 * step),
             (false, false) => (16.0 * step, 224.0 * step),
         };
-        Self {
-            bytes: picture.plane(component),
-            stride: picture.stride(component) as usize,
-            wide: bits > 8,
-            low,
-            scale: 1.0 / range,
-        }
+        Self { bytes: picture.plane(component), stride: picture.stride(component) as usize, wide: bits > 8, low, scale: 1.0 / range }
     }
 
     fn at(&self, x: usize, y: usize) -> f32 {

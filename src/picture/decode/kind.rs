@@ -20,9 +20,9 @@ pub(super) enum Kind {
 /// Names of files that are pictures, read here or not, by extension.
 const READ: [&str; 13] = ["jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp", "avif", "bmp", "dib", "gif", "tif", "tiff"];
 const FOREIGN: [&str; 42] = [
-    "heic", "heif", "hif", "avifs", "jxl", "jp2", "j2k", "jpf", "jpx", "jpm", "jxr", "wdp", "hdp", "psd", "psb", "xcf", "exr", "hdr", "tga",
-    "ico", "cur", "qoi", "dds", "pnm", "pbm", "pgm", "ppm", "pam", "pcx", "cr2", "cr3", "crw", "nef", "nrw", "arw", "dng", "orf", "rw2",
-    "raf", "pef", "srw", "ff",
+    "heic", "heif", "hif", "avifs", "jxl", "jp2", "j2k", "jpf", "jpx", "jpm", "jxr", "wdp", "hdp", "psd", "psb", "xcf", "exr", "hdr",
+    "tga", "ico", "cur", "qoi", "dds", "pnm", "pbm", "pgm", "ppm", "pam", "pcx", "cr2", "cr3", "crw", "nef", "nrw", "arw", "dng", "orf",
+    "rw2", "raf", "pef", "srw", "ff",
 ];
 
 /// Whether a file is a picture by its name: so that a damaged one, or one of a kind that is not read, is named and not passed over.

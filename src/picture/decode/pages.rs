@@ -117,7 +117,9 @@ fn png_frames(bytes: &[u8]) -> usize {
     let mut at = 8;
     while let Some(&length) = bytes.get(at..).and_then(|rest| rest.first_chunk::<4>()) {
         match bytes.get(at + 4..at + 8) {
-            Some(b"acTL") => return bytes.get(at + 8..).and_then(|rest| rest.first_chunk()).map_or(1, |count| u32::from_be_bytes(*count) as usize),
+            Some(b"acTL") => {
+                return bytes.get(at + 8..).and_then(|rest| rest.first_chunk()).map_or(1, |count| u32::from_be_bytes(*count) as usize);
+            }
             Some(b"IDAT") | None => return 1,
             Some(_) => at += 12 + u32::from_be_bytes(length) as usize,
         }

@@ -67,7 +67,8 @@ fn pages(bytes: &[u8]) -> Vec<u64> {
 fn begun_at(bytes: &[u8], offset: u64) -> Cow<'_, [u8]> {
     let Some(reader) = Reader::of(bytes).filter(|reader| reader.first() != Some(offset)) else { return bytes.into() };
     let mut copy = bytes.to_vec();
-    let (place, number) = if reader.big { (8..16, reader.bytes_of(offset).to_vec()) } else { (4..8, reader.short_bytes_of(offset).to_vec()) };
+    let (place, number) =
+        if reader.big { (8..16, reader.bytes_of(offset).to_vec()) } else { (4..8, reader.short_bytes_of(offset).to_vec()) };
     if let Some(slot) = copy.get_mut(place) {
         slot.copy_from_slice(&number);
     }

@@ -92,10 +92,12 @@ pub enum CropsError {
     #[error("no annotated images are given; name them in the settings under [[data.sources]]")]
     NoSource,
     /// A source without a single image.
-    #[error("{annotations:?} names no image that could be used")]
+    #[error("{annotations:?} names no image that could be used{}", listed(reasons))]
     NoImage {
         /// The file of annotations.
         annotations: PathBuf,
+        /// What is wrong with its lines.
+        reasons: Vec<String>,
     },
     /// Not one image of all sources can be read.
     #[error("none of the {count} images can be read; the first: {first}")]
@@ -138,6 +140,16 @@ pub enum CropsError {
         /// Shares of negatives, positives, parts and landmark faces.
         ratio: [u32; 4],
     },
+}
+
+/// The first of `reasons`, and how many more there are.
+fn listed(reasons: &[String]) -> String {
+    const SHOWN: usize = 10;
+    let mut text: String = reasons.iter().take(SHOWN).map(|reason| format!("; {reason}")).collect();
+    if reasons.len() > SHOWN {
+        text += &format!("; and {} more", reasons.len() - SHOWN);
+    }
+    text
 }
 
 impl CropsError {
