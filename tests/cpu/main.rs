@@ -7,12 +7,16 @@ mod cli;
 #[cfg(feature = "toolkit")]
 mod cli_bench;
 #[cfg(feature = "toolkit")]
+mod cli_cases;
+#[cfg(feature = "toolkit")]
 mod cli_faces;
 #[cfg(feature = "toolkit")]
 mod crops;
 mod data;
 #[cfg(feature = "toolkit")]
 mod eval;
+#[cfg(feature = "toolkit")]
+mod eval_cases;
 #[cfg(feature = "toolkit")]
 mod eval_cli;
 #[cfg(feature = "toolkit")]
