@@ -20,7 +20,7 @@ use mtcmcn::doctor::noise_weights;
 use mtcmcn::engine::gpu::Gpu;
 use mtcmcn::measure::{Ceilings, Rates};
 use mtcmcn::nets::ONET;
-use mtcmcn::train::{Batch, Objective, Optimizer, Trainer};
+use mtcmcn::train::{Batch, NetRecipe, Objective, Optimizer, Trainer};
 use mtcmcn::{Config, Detector, Device, Engine, Frame, Weights};
 
 /// Samples of a training step.
@@ -44,7 +44,8 @@ fn main() {
         session.play().expect("the cascade plays");
         measure(&mut criterion, &format!("{name}/frame"), &mut session, &ceilings, &mut table);
 
-        let trainer = Trainer::new(&engine, ONET, &noise_weights(), BATCH, &Objective::of(ONET), Optimizer::default(), 1);
+        let trainer =
+            Trainer::new(&engine, NetRecipe::new(ONET, BATCH, Objective::of(ONET), Optimizer::default()), noise_weights().tensors(), 1);
         let mut trainer = trainer.expect("O-Net trains");
         trainer.step(&Batch::empty(BATCH, ONET.side), 1e-6).expect("a step plays");
         measure(&mut criterion, &format!("{name}/training"), trainer.session(), &ceilings, &mut table);

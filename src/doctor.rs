@@ -12,7 +12,7 @@ use crate::kernels::canary::Loops;
 use crate::kernels::{Sample, Samples};
 use crate::tensor::{Tensor, noise};
 use crate::weights::Weights;
-use crate::weights::names::{LAYERS, Part};
+use crate::weights::names::{LAYERS, TensorPart};
 
 /// What was found on one adapter.
 #[derive(Debug, Clone)]
@@ -197,9 +197,9 @@ pub fn noise_weights() -> Weights {
         .map(|((entry, part), seed)| {
             let shape = entry.shape(part);
             let scale = match part {
-                Part::Weight => (3.0 / (entry.inputs * entry.side * entry.side) as f64).sqrt() as f32,
-                Part::Bias => 0.125,
-                Part::Slope => 0.25,
+                TensorPart::Weight => (3.0 / (entry.inputs * entry.side * entry.side) as f64).sqrt() as f32,
+                TensorPart::Bias => 0.125,
+                TensorPart::Slope => 0.25,
             };
             let data = noise(shape.iter().product(), seed).iter().map(|x| x * scale).collect();
             (entry.tensor(part), Tensor { shape, data })

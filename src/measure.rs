@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::engine::{Engine, EngineError, Session};
 use crate::kernels::ceiling::{Peak, Stream};
-use crate::nets::{Net, NetError};
+use crate::nets::{Fused, Net, NetError};
 use crate::record::{Kernel, Recording};
 use crate::tensor::{Shape, noise};
 
@@ -181,7 +181,7 @@ fn best<K: Kernel + 'static>(engine: &Engine, kernel: K) -> Result<Duration, Eng
 /// [`MeasureError`] if the batch is too large to index or the device fails.
 pub fn forward_pass(engine: &Engine, net: Net, items: u32) -> Result<Session, MeasureError> {
     let mut recording = Recording::new();
-    let forward = net.forward(&mut recording, &net.noise_weights()?)?;
+    let forward = Fused::whole(net, &mut recording, &net.noise_weights()?, engine.facts())?;
     let shape = Shape::new([items, 3, net.side, net.side]).map_err(NetError::from)?;
     let x = recording.slot("input", shape.elements() as usize);
     let (y, _) = forward.record(&mut recording, x, &shape).map_err(NetError::from)?;

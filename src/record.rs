@@ -1,7 +1,9 @@
-//! The schedule as data: a [`Recording`] lists *steps* (a kernel and the slots it touches) that any engine can play.
+//! The schedule as data: a [`Recording`] lists *steps* (a kernel and the slots it touches) that any engine can play, whole or by *parts*.
 
 mod any;
 mod facts;
+mod kernel;
+mod slot;
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -9,209 +11,8 @@ use std::sync::Arc;
 
 pub use any::AnyKernel;
 pub use facts::{DeviceFacts, Executor};
-
-/// How a kernel touches a slot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// Reads only.
-    Read,
-    /// Writes every element (of the items there are).
-    Write,
-    /// Writes some elements or adds to them; what it leaves alone stays.
-    Update,
-}
-
-/// Element type of a slot as a kernel sees it; both are four bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Element {
-    /// `f32`, or vectors and structs of it.
-    F32,
-    /// `u32`, or vectors and structs of it.
-    U32,
-}
-
-/// One storage binding of a kernel. The uniform is binding 0, these follow in order, reads first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Binding {
-    /// How the kernel touches it.
-    pub access: Access,
-    /// What it holds.
-    pub element: Element,
-    /// Read through a uniform binding: at most 64 KiB, and the whole buffer at once fast for all invocations.
-    pub uniform: bool,
-}
-
-impl Binding {
-    const fn new(access: Access, element: Element) -> Self {
-        Self { access, element, uniform: false }
-    }
-
-    /// Read-only floats in a uniform buffer, `vec4f` by `vec4f`.
-    pub const UNIFORM: Self = Self { uniform: true, ..Self::READ };
-    /// Read-only floats.
-    pub const READ: Self = Self::new(Access::Read, Element::F32);
-    /// Read-only unsigned integers.
-    pub const READ_U32: Self = Self::new(Access::Read, Element::U32);
-    /// Written floats.
-    pub const WRITE: Self = Self::new(Access::Write, Element::F32);
-    /// Written unsigned integers.
-    pub const WRITE_U32: Self = Self::new(Access::Write, Element::U32);
-    /// Floats of which some are written.
-    pub const UPDATE: Self = Self::new(Access::Update, Element::F32);
-    /// Unsigned integers of which some are written.
-    pub const UPDATE_U32: Self = Self::new(Access::Update, Element::U32);
-}
-
-/// Invocations of a kernel: `per_item` for every `together` items along x, `rows` workgroups along y.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Work {
-    /// Invocations for `together` items.
-    pub per_item: u32,
-    /// Items that one set of invocations handles.
-    pub together: u32,
-    /// Most items there can be; `None` for a kernel without an item dimension, which a count on the device never shortens.
-    pub items: Option<u32>,
-    /// Workgroups along y; 0 for as many as it takes ([`Work::folded`]).
-    pub rows: u32,
-}
-
-impl Work {
-    /// `invocations` in one dimension.
-    pub const fn linear(invocations: u32) -> Self {
-        Self { per_item: invocations, together: 1, items: None, rows: 1 }
-    }
-
-    /// `invocations` in one dimension, any number of them: past [`Work::MOST_GROUPS`] workgroups the dispatch goes on in the next row, and the
-    /// kernel takes its place from `shared/grid.wgsl`.
-    pub const fn folded(invocations: u32) -> Self {
-        Self { rows: 0, ..Self::linear(invocations) }
-    }
-
-    /// Most items there can be, 1 without an item dimension.
-    pub fn most(self) -> u32 {
-        self.items.unwrap_or(1)
-    }
-
-    /// Workgroups that WebGPU promises along a dimension.
-    pub const MOST_GROUPS: u32 = 65_535;
-
-    /// Workgroups of `width` invocations along x and y for `items` items.
-    pub fn groups(self, items: u32, width: u32) -> [u32; 2] {
-        let groups = (self.per_item * items.div_ceil(self.together)).div_ceil(width);
-        if self.rows == 0 { [groups.min(Self::MOST_GROUPS), groups.div_ceil(Self::MOST_GROUPS)] } else { [groups, self.rows] }
-    }
-}
-
-/// Declares a kernel's uniform: `repr(C)`, `Pod`, and `LAYOUT`, its fields' names and byte offsets, in one breath.
-#[macro_export]
-macro_rules! uniform {
-    ($(#[$meta:meta])* pub struct $name:ident { $($(#[$field_meta:meta])* $field:ident: $kind:ty),* $(,)? }) => {
-        $(#[$meta])*
-        #[repr(C)]
-        #[derive(Debug, Clone, Copy, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
-        pub struct $name { $($(#[$field_meta])* $field: $kind),* }
-
-        impl $name {
-            /// Name and byte offset of every field of the uniform.
-            pub const LAYOUT: &'static [(&'static str, usize)] =
-                &[$((stringify!($field), std::mem::offset_of!($name, $field))),*];
-        }
-    };
-}
-
-/// One compute kernel with its arguments: the struct *is* the WGSL uniform.
-///
-/// Slots reach [`Kernel::reference`] as `f32` words; integers are recovered with `bytemuck::cast_slice`. For a counted step `items` is
-/// the count read from the device; elements of further items are left alone.
-pub trait Kernel: bytemuck::Pod + Send + Sync + std::fmt::Debug {
-    /// Stem of the WGSL file.
-    const NAME: &'static str;
-    /// The kernel's source, then the shared snippets it calls.
-    const WGSL: &'static [&'static str];
-    /// Invocations of a workgroup.
-    const WORKGROUP: [u32; 3];
-    /// Storage bindings 1, 2, ...: reads first.
-    const BINDINGS: &'static [Binding];
-    /// Fields of the uniform (`LAYOUT` of the [`uniform!`](crate::uniform) macro).
-    const FIELDS: &'static [(&'static str, usize)];
-
-    /// How many invocations.
-    fn work(&self) -> Work;
-
-    /// Elements that each binding must at least have.
-    fn sizes(&self) -> Vec<usize>;
-
-    /// Values of WGSL `override` constants.
-    fn overrides(&self) -> Vec<(&'static str, f64)> {
-        Vec::new()
-    }
-
-    /// The specification: scalar, obvious, accumulating in `f64`.
-    fn reference(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]);
-
-    /// The same for speed, on all cores of the rayon pool it is called in. Equal to the reference within [`Kernel::tolerance`].
-    fn native(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
-        self.reference(items, read, write);
-    }
-
-    /// For each binding the elements that belong to one item, 0 for what all items share; `None` if items cannot be computed apart.
-    ///
-    /// Where it is given, [`Kernel::native_part`] is called instead of [`Kernel::native`].
-    fn apart(&self) -> Option<Vec<usize>> {
-        None
-    }
-
-    /// [`Kernel::native`] for some items on one thread, with the slots of [`Kernel::apart`] cut to start with the first of them.
-    fn native_part(&self, items: Range<u32>, read: &[&[f32]], write: &mut [&mut [f32]]) {
-        self.native(items.len() as u32, read, write);
-    }
-
-    /// Multiplications, each with its addition, that `items` items take: by these nets are compared. 0 for kernels that mostly move data.
-    fn multiply_adds(&self, items: u32) -> u64 {
-        let _ = items;
-        0
-    }
-
-    /// How far an engine's `f32` result may lie from the reference, derived from the inputs: terms summed x largest term x ε.
-    fn tolerance(&self, read: &[&[f32]]) -> f32 {
-        let _ = read;
-        0.0
-    }
-}
-
-/// Handle of a buffer of four-byte elements inside one recording.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Slot(pub(crate) usize);
-
-impl Slot {
-    /// Position among [`Recording::slots`].
-    pub fn index(self) -> usize {
-        self.0
-    }
-}
-
-/// What an engine must know to allocate a slot.
-#[derive(Debug, Clone)]
-pub struct SlotInfo {
-    /// For people.
-    pub label: String,
-    /// Four-byte elements.
-    pub len: usize,
-    /// Contents that never change: weights and tables.
-    pub constant: Option<Arc<[f32]>>,
-    /// The host reads it after every play.
-    pub output: bool,
-    /// The host writes it before every play; plays in flight have one each.
-    pub input: bool,
-    /// Some kernel reads it through a uniform binding.
-    pub uniform: bool,
-}
-
-impl SlotInfo {
-    fn new(label: impl Into<String>, len: usize, constant: Option<Arc<[f32]>>) -> Self {
-        Self { label: label.into(), len, constant, output: false, input: false, uniform: false }
-    }
-}
+pub use kernel::{Access, Binding, Element, Kernel, Work};
+pub use slot::{Named, Packing, Role, Slot, SlotInfo, State, StateError};
 
 /// Where a counted step finds its dispatch size: entry `index` of the arguments in `slot`, `[x, y, z, items]` each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -240,7 +41,7 @@ impl Step {
         let most = u64::from(self.kernel.work().most());
         let each = self.kernel.sizes().into_iter().zip(&self.slots).map(|(elements, slot)| {
             let bytes = elements as u64 * 4;
-            if recording.slots[slot.0].constant.is_some() { bytes } else { bytes * u64::from(items) / most }
+            if recording.slots[slot.0].constant().is_some() { bytes } else { bytes * u64::from(items) / most }
         });
         each.sum()
     }
@@ -251,15 +52,33 @@ impl Step {
     }
 }
 
+/// Some steps of a recording, played together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Part(usize);
+
+/// A part and its steps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartInfo {
+    /// For people.
+    pub label: String,
+    /// Positions of its steps.
+    pub steps: Range<usize>,
+}
+
 /// Steps in order, and the slots they use. Built once, played often.
 #[derive(Debug, Default)]
 pub struct Recording {
     slots: Vec<SlotInfo>,
     steps: Vec<Step>,
+    parts: Vec<PartInfo>,
+    outputs: Vec<Slot>,
     tables: HashMap<Vec<u32>, Slot>,
 }
 
 impl Recording {
+    /// Elements at whose multiples a range of a slot begins: 256 bytes, which every device binds from.
+    pub const RANGE: usize = 64;
+
     /// An empty recording.
     pub fn new() -> Self {
         Self::default()
@@ -275,10 +94,64 @@ impl Recording {
         &self.slots
     }
 
-    /// A slot of `len` elements for results between steps, or for input written before a play.
-    pub fn slot(&mut self, label: impl Into<String>, len: usize) -> Slot {
-        self.slots.push(SlotInfo::new(label, len, None));
+    /// Every part in order; none in a recording that is only played whole.
+    pub fn parts(&self) -> &[PartInfo] {
+        &self.parts
+    }
+
+    /// Positions of the steps of `part`.
+    pub fn steps_of(&self, part: Part) -> Range<usize> {
+        self.parts[part.0].steps.clone()
+    }
+
+    /// What the host reads after every play.
+    pub fn outputs(&self) -> &[Slot] {
+        &self.outputs
+    }
+
+    /// Records `steps` as a part that can be played by itself.
+    pub fn part<T>(&mut self, label: impl Into<String>, steps: impl FnOnce(&mut Self) -> T) -> (Part, T) {
+        let part = self.begin(label);
+        let value = steps(self);
+        (self.end(part), value)
+    }
+
+    /// Begins a part: what is recorded until its [`Recording::end`] belongs to it.
+    pub fn begin(&mut self, label: impl Into<String>) -> Part {
+        let first = self.steps.len();
+        self.parts.push(PartInfo { label: label.into(), steps: first..first });
+        Part(self.parts.len() - 1)
+    }
+
+    /// Ends a part.
+    pub fn end(&mut self, part: Part) -> Part {
+        self.parts[part.0].steps.end = self.steps.len();
+        part
+    }
+
+    fn add(&mut self, label: impl Into<String>, len: usize, role: Role) -> Slot {
+        self.slots.push(SlotInfo { label: label.into(), len, role, range: None, uniform: false });
         Slot(self.slots.len() - 1)
+    }
+
+    /// A slot of `len` elements that steps write, and that keeps what they wrote.
+    pub fn slot(&mut self, label: impl Into<String>, len: usize) -> Slot {
+        self.add(label, len, Role::Result)
+    }
+
+    /// A slot of `len` elements that is of no meaning outside the part that uses it. The first step there that touches it writes all of it.
+    pub fn scratch(&mut self, label: impl Into<String>, len: usize) -> Slot {
+        self.add(label, len, Role::Scratch)
+    }
+
+    /// A slot of `len` elements that the host writes before every play; plays in flight have one each.
+    pub fn input(&mut self, label: impl Into<String>, len: usize) -> Slot {
+        self.add(label, len, Role::Input)
+    }
+
+    /// A slot for the tensors of `state`.
+    pub fn state(&mut self, state: State) -> Slot {
+        self.add(label_of(&state), state.len(), Role::State(state))
     }
 
     /// Makes `slot` at least `len` elements long.
@@ -287,11 +160,52 @@ impl Recording {
         info.len = info.len.max(len);
     }
 
+    /// A range of `len` elements at the end of the slot `arena`, which grows by it: what lies in one arena is cleared, added up or updated
+    /// by one step.
+    pub fn carve(&mut self, arena: Slot, label: impl Into<String>, len: usize) -> Slot {
+        let first = self.slots[arena.0].len;
+        self.slots[arena.0].len += len.next_multiple_of(Self::RANGE);
+        let slot = self.add(label, len, Role::Result);
+        self.slots[slot.0].range = Some((arena, first));
+        slot
+    }
+
+    /// A range at the end of `arena` for the tensors of `state`.
+    pub fn carve_state(&mut self, arena: Slot, state: State) -> Slot {
+        let slot = self.carve(arena, label_of(&state), state.len());
+        self.slots[slot.0].role = Role::State(state);
+        slot
+    }
+
+    /// The given elements of `arena`, which has them already.
+    ///
+    /// # Panics
+    ///
+    /// If it has not, or the first is not a multiple of [`Recording::RANGE`]: a mistake in the caller.
+    pub fn range(&mut self, arena: Slot, elements: Range<usize>) -> Slot {
+        let info = &self.slots[arena.0];
+        assert!(elements.start.is_multiple_of(Self::RANGE) && elements.end <= info.len, "{elements:?} of {:?}", info.label);
+        let slot = self.add(format!("range of {}", info.label.clone()), elements.len(), Role::Result);
+        self.slots[slot.0].range = Some((arena, elements.start));
+        slot
+    }
+
+    /// The slot whose memory `slot` lies in: itself, if it is no range.
+    pub fn root(&self, slot: Slot) -> Slot {
+        self.slots[slot.0].range.map_or(slot, |(parent, _)| parent)
+    }
+
+    /// Every state with its slot.
+    pub fn states(&self) -> impl Iterator<Item = (Slot, &State)> {
+        let state = |info: &SlotInfo| matches!(info.role, Role::State(_));
+        let found = self.slots.iter().enumerate().filter(move |(_, info)| state(info));
+        found.filter_map(|(i, info)| if let Role::State(state) = &info.role { Some((Slot(i), state)) } else { None })
+    }
+
     /// A slot that holds `data` from the start.
     pub fn constant(&mut self, label: impl Into<String>, data: impl Into<Arc<[f32]>>) -> Slot {
         let data = data.into();
-        self.slots.push(SlotInfo::new(label, data.len(), Some(data)));
-        Slot(self.slots.len() - 1)
+        self.add(label, data.len(), Role::Constant(data))
     }
 
     /// A constant of integers; equal tables share one slot.
@@ -306,12 +220,9 @@ impl Recording {
 
     /// Lets the host read `slot` after every play.
     pub fn output(&mut self, slot: Slot) {
-        self.slots[slot.0].output = true;
-    }
-
-    /// Lets every play in flight have its own `slot`, which the host writes before it.
-    pub fn input(&mut self, slot: Slot) {
-        self.slots[slot.0].input = true;
+        if !self.outputs.contains(&slot) {
+            self.outputs.push(slot);
+        }
     }
 
     /// Appends `kernel` over `slots`, one per binding.
@@ -332,6 +243,10 @@ impl Recording {
     pub fn insert(&mut self, position: usize, kernel: impl Kernel + 'static, slots: &[Slot]) {
         let step = self.checked(kernel, slots);
         self.steps.insert(position, step);
+        for part in &mut self.parts {
+            part.steps.start += usize::from(part.steps.start > position);
+            part.steps.end += usize::from(part.steps.end > position);
+        }
     }
 
     /// Makes the step at `position` take its dispatch size from the device.
@@ -348,11 +263,20 @@ impl Recording {
             info.uniform |= binding.uniform;
             assert!(info.len >= size, "{}: binding {i} needs {size} elements, slot {:?} has {}", K::NAME, info.label, info.len);
             if binding.access != Access::Read {
-                assert!(info.constant.is_none(), "{}: writes constant {:?}", K::NAME, info.label);
+                let label = &self.slots[slot.0].label;
+                assert!(self.slots[slot.0].constant().is_none(), "{}: writes constant {label:?}", K::NAME);
                 let aliases = slots.iter().filter(|other| *other == slot).count();
-                assert_eq!(aliases, 1, "{}: slot {:?} is written and bound twice", K::NAME, info.label);
+                assert_eq!(aliases, 1, "{}: slot {label:?} is written and bound twice", K::NAME);
+                // A device forbids to read one range of a buffer and to write another in one dispatch.
+                let mut read = slots.iter().zip(K::BINDINGS).filter(|(_, binding)| binding.access == Access::Read);
+                let alike = read.find(|(other, _)| self.root(**other) == self.root(*slot));
+                assert!(alike.is_none(), "{}: slot {label:?} is written, and read in another range", K::NAME);
             }
         }
         Step { kernel: Box::new(kernel), slots: slots.to_vec(), counted: None }
     }
+}
+
+fn label_of(state: &State) -> String {
+    state.tensors.iter().map(|tensor| tensor.name.as_str()).collect::<Vec<_>>().join(" + ")
 }

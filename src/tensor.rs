@@ -42,6 +42,37 @@ pub enum ShapeError {
         /// Elements of one plane.
         plane: u64,
     },
+    /// A batch with one element a channel, where a variance is wanted.
+    #[error("a batch of one item with {c} channels of one element has no variance; batch statistics need at least two elements a channel")]
+    Alone {
+        /// Channels.
+        c: u32,
+    },
+    /// A sum or maximum that takes more turns of a loop than every driver takes.
+    #[error("a result of {terms} elements is over the {} that one invocation may go through", Self::MOST_TERMS)]
+    TooManyTerms {
+        /// Elements that one result is made of.
+        terms: u64,
+    },
+    /// Padding that would make windows of nothing else.
+    #[error("windows of {k} elements a side cannot be padded by {padding}: at most half their side")]
+    Padding {
+        /// Side of a window.
+        k: u32,
+        /// Elements added on every side.
+        padding: u32,
+    },
+}
+
+impl ShapeError {
+    /// Elements that one invocation may go through: software drivers have stopped loops silently after 65,535
+    /// turns.
+    pub const MOST_TERMS: u64 = 60_000;
+
+    /// That `terms` elements are few enough for one invocation.
+    pub(crate) fn check_terms(terms: u32) -> Result<(), Self> {
+        if u64::from(terms) > Self::MOST_TERMS { Err(Self::TooManyTerms { terms: u64::from(terms) }) } else { Ok(()) }
+    }
 }
 
 /// Activations `[n, c, plane]`: `n` items (crops or frames) of `c` channels, each channel one plane.

@@ -1,10 +1,54 @@
 #!/usr/bin/env bash
-# Everything CI checks on Linux, in one go and from any directory. Needs cargo; on Debian and Ubuntu it installs the rest, elsewhere it
-# says what is missing.
+# Everything CI checks on Linux, from any directory: all of it, or the parts that are named.
 #
-# MTCMCN_DATA names a folder with photos for the photo tests; without it a sibling folder with photos, ../shared/data, is tried.
+#   tools/check.sh              the core: lint, tests, gpu
+#   tools/check.sh all          every part, as CI runs it
+#   tools/check.sh viewer gpu   these, in this order
+#   tools/check.sh --list       the parts there are
+#
+# A part is a file tools/checks/<part>.sh. It may define <part>_needs, which prints what Debian calls the packages that are missing, and
+# workspace=(--workspace) if it needs more of the workspace than the program; it defines <part>_steps, which runs `step` for each of its
+# checks. Needs cargo; on Debian and Ubuntu it installs the rest, elsewhere it says what is missing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+core=(lint tests gpu)
+
+parts() {
+    local file
+    printf '%s\n' "${core[@]}"
+    for file in tools/checks/*.sh; do
+        file=${file##*/}
+        [[ " ${core[*]} " == *" ${file%.sh} "* ]] || echo "${file%.sh}"
+    done
+}
+
+case ${1:-} in
+    --list)
+        for part in $(parts); do
+            printf '%-10s %s\n' "$part" "$(sed -n '1s/^# //p' "tools/checks/$part.sh")"
+        done
+        exit
+        ;;
+    -*)
+        sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "$0"
+        [[ $1 == --help || $1 == -h ]] || exit 2
+        exit
+        ;;
+    "") chosen=("${core[@]}") ;;
+    all) mapfile -t chosen < <(parts) ;;
+    *) chosen=("$@") ;;
+esac
+
+workspace=()
+for part in "${chosen[@]}"; do
+    if ! [ -e "tools/checks/$part.sh" ]; then
+        echo "there is no part $part; tools/check.sh --list tells which there are" >&2
+        exit 2
+    fi
+    # shellcheck source=/dev/null
+    . "tools/checks/$part.sh"
+done
 
 # Panics of tests should say where; software drivers should look for no display, and need a runtime folder or complain at length.
 export RUST_BACKTRACE=1
@@ -26,6 +70,11 @@ step() {
     running=""
 }
 
+# What could not be checked, for the summary.
+skip() {
+    summary+="not checked: $1"$'\n'
+}
+
 finish() {
     local status=$?
     rm -rf "$scratch"
@@ -33,7 +82,7 @@ finish() {
     if [ "$status" -ne 0 ]; then
         printf 'FAILED: %s\n' "${running:-$0}"
     else
-        printf 'all checks passed in %d s\n' "$SECONDS"
+        printf '%s passed in %d s\n' "${chosen[*]}" "$SECONDS"
     fi
     exit "$status"
 }
@@ -46,25 +95,14 @@ has_library() {
     esac
 }
 
-# What the checks lack, as Debian names it.
+# What the chosen parts lack, as Debian names it.
 missing() {
-    command -v spirv-val >/dev/null || echo spirv-tools
-    command -v glslangValidator >/dev/null || echo glslang-tools
-    has_library libvulkan.so.1 || echo libvulkan1
-    has_library libEGL.so.1 || echo libegl1
-    has_library libGLESv2.so.2 || echo libgles2
-    command -v Xvfb >/dev/null || echo xvfb
-    command -v xdotool >/dev/null || echo xdotool
-    command -v ffmpeg >/dev/null || echo ffmpeg
-    command -v pkg-config >/dev/null || echo pkg-config
-    has_library libxkbcommon-x11.so.0 || echo libxkbcommon-x11-0
-    has_library libX11-xcb.so.1 || echo libx11-xcb1
-    has_library libXcursor.so.1 || echo libxcursor1
-    has_library libXi.so.6 || echo libxi6
-    has_library libXrandr.so.2 || echo libxrandr2
-    compgen -G '/usr/lib/llvm-*/lib/libclang.so*' >/dev/null || has_library libclang.so || echo libclang-dev
-    compgen -G '/usr/share/vulkan/icd.d/lvp_icd*.json' >/dev/null || echo mesa-vulkan-drivers
-    compgen -G '/usr/lib/*/dri/swrast_dri.so' >/dev/null || compgen -G '/usr/lib/*/libgallium*.so' >/dev/null || echo libgl1-mesa-dri
+    local part
+    for part in "${chosen[@]}"; do
+        if declare -F "${part}_needs" >/dev/null; then
+            "${part}_needs"
+        fi
+    done | sort -u
 }
 
 apt_install() {
@@ -77,8 +115,11 @@ apt_install() {
     fi
 }
 
+# Packages of the system, while cargo fetches what is not here yet.
 drivers_and_tools() {
-    local packages
+    local packages fetching
+    cargo fetch --quiet &
+    fetching=$!
     packages=$(missing)
     if [ -n "$packages" ] && command -v apt-get >/dev/null; then
         # One package a word.
@@ -86,6 +127,7 @@ drivers_and_tools() {
         apt_install $packages
         packages=$(missing)
     fi
+    wait "$fetching"
     if [ -n "$packages" ]; then
         echo "please install what your system calls these packages of Debian:" $packages >&2
         return 1
@@ -93,59 +135,10 @@ drivers_and_tools() {
     echo "all here"
 }
 
-# Always the whole workspace: chosen one by one, packages share fewer features of what they depend on, and much is built twice.
-test=(cargo test --release --workspace)
+# Always of the same packages: chosen one by one, they share fewer features of what they depend on, and much is built twice.
+test=(cargo test --profile ci "${workspace[@]}")
 
-# Every kernel in every backend's language, through other people's compilers.
-translations() {
-    local folder=$scratch/translations file checked=0 refused=0
-    MTCMCN_TRANSLATIONS=$folder "${test[@]}" --test cpu every_kernel_translates
-    for file in "$folder"/*; do
-        local compiler
-        case $file in
-            *.spv) compiler=(spirv-val --target-env vulkan1.1) ;;
-            *.comp) compiler=(glslangValidator -S comp) ;;
-            *.hlsl) compiler=(glslangValidator -D -V -S comp -e main -o "$scratch/out") ;;
-            *) continue ;; # MSL: only Apple's compiler reads it
-        esac
-        checked=$((checked + 1))
-        if ! "${compiler[@]}" "$file" >"$scratch/log" 2>&1; then
-            refused=$((refused + 1))
-            echo "refused: ${file##*/}"
-            head -n 20 "$scratch/log"
-        fi
-    done
-    echo "$checked translations checked, $refused refused"
-    [ "$refused" -eq 0 ]
-    [ "$checked" -ge 60 ]
-}
-
-step "drivers and tools" drivers_and_tools
-step "fmt" cargo fmt --all --check
-step "clippy" cargo clippy --workspace --release --all-targets -- -D warnings
-step "clippy, library alone" cargo clippy --release --no-default-features --lib -- -D warnings
-step "doc" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --release --no-deps --document-private-items
-if command -v cargo-deny >/dev/null; then
-    step "deny" cargo deny check
-else
-    echo "licences and advisories not checked: cargo-deny is not installed"
-fi
-step "build" "${test[@]}" --no-run
-step "unit tests" "${test[@]}" --lib --bins
-step "doc tests" "${test[@]}" --doc
-step "cpu tests" "${test[@]}" --test cpu
-step "translations" translations
-step "gpu tests, software Vulkan" env MTCMCN_TEST_DEVICE=llvmpipe "${test[@]}" --test gpu
-step "gpu tests, GL" env MTCMCN_TEST_DEVICE=gl "${test[@]}" --test gpu
-
-step "viewer" "${test[@]}" --test viewer
-
-data=${MTCMCN_DATA:-../shared/data}
-if ! [ -e tests/photos ]; then
-    echo "photo tests not run: this tree has no tests/photos"
-elif ! [ -d "$data" ]; then
-    echo "photo tests not run: there is no folder $data with photos (set MTCMCN_DATA)"
-else
-    # One at a time: one of them watches the memory of its process.
-    step "photo tests" env MTCMCN_DATA="$(cd "$data" && pwd)" "${test[@]}" --test photos -- --test-threads=1
-fi
+step "drivers, tools and crates" drivers_and_tools
+for part in "${chosen[@]}"; do
+    "${part}_steps"
+done

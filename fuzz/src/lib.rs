@@ -9,7 +9,7 @@
 
 use std::path::Path;
 
-use mtcmcn::data::facepoint::Form;
+use mtcmcn::data::facepoint::FacepointForm;
 use mtcmcn::data::fddb::{Ellipse, Region};
 use mtcmcn::data::pairs::{Pair, PairForm};
 use mtcmcn::data::{
@@ -34,8 +34,8 @@ pub const TARGETS: &[Target] = &[
         }
     }),
     ("facepoint", |bytes| {
-        images(bytes, |bytes, faults| facepoint::parse(bytes, Form::CnnFacePoint, faults));
-        images(bytes, |bytes, faults| facepoint::parse(bytes, Form::Mtfl, faults));
+        images(bytes, |bytes, faults| facepoint::parse(bytes, FacepointForm::CnnFacePoint, faults));
+        images(bytes, |bytes, faults| facepoint::parse(bytes, FacepointForm::Mtfl, faults));
     }),
     ("fddb", fddb_lists),
     ("insightface", |bytes| pair_list(bytes, PairForm::Insightface)),

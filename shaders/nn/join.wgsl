@@ -1,10 +1,10 @@
-// join: y[n] = a[n] followed by b[n]: features of two nets side by side
+// join: y[n] = a[n] followed by b[n]: features of two nets, or channels of two activations, side by side
 //
 //   a  f32[n, left]          read
 //   b  f32[n, right]         read
 //   y  f32[n, left + right]  write  every element written once
 //
-// One invocation per element. Twin: src/kernels/nn/join.rs.
+// One invocation per element. Twin: src/kernels/nn/join.rs. Snippets: grid.
 
 struct Join {
     n: u32,
@@ -20,12 +20,13 @@ struct Join {
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u) {
     let both = p.left + p.right;
-    let item = id.x / both;
+    let at = flat_invocation(id, 64u);
+    let item = at / both;
     if item >= p.n { return; }
-    let i = id.x % both;
+    let i = at % both;
     if i < p.left {
-        y[id.x] = a[item * p.left + i];
+        y[at] = a[item * p.left + i];
     } else {
-        y[id.x] = b[item * p.right + i - p.left];
+        y[at] = b[item * p.right + i - p.left];
     }
 }

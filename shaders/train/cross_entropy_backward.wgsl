@@ -2,7 +2,7 @@
 //
 //   y       f32[n, outputs]  read
 //   faces   f32[n]           read     t, the probability that should come out
-//   scales  f32[3, n]        read     row 0, by `mine`: exactly 0 for samples without gradient
+//   scales  f32[rows, n]     read     row 0, by `mine`: exactly 0 for samples without gradient
 //   dy      f32[n, outputs]  update   outputs 0 and 1
 //
 // One invocation per sample. Twin: src/kernels/train/cross_entropy_backward.rs.

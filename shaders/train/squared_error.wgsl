@@ -3,7 +3,7 @@
 //   y        f32[n, outputs]  read
 //   kinds    u32[n]           read     bit `task`: the sample has the task
 //   targets  f32[n, 14]       read     box, then landmarks; the task's begin at `target_first`
-//   losses   f32[3, n]        update   row `task` is written
+//   figures  f32[rows, n]        update   row `task` is written
 //
 // One invocation per sample. Twin: src/kernels/train/squared_error.rs.
 
@@ -20,7 +20,7 @@ struct SquaredError {
 @group(0) @binding(1) var<storage, read> y: array<f32>;
 @group(0) @binding(2) var<storage, read> kinds: array<u32>;
 @group(0) @binding(3) var<storage, read> targets: array<f32>;
-@group(0) @binding(4) var<storage, read_write> losses: array<f32>;
+@group(0) @binding(4) var<storage, read_write> figures: array<f32>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u) {
@@ -30,5 +30,5 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         let difference = y[id.x * p.outputs + p.first + k] - targets[id.x * 14u + p.target_first + k];
         sum += difference * difference;
     }
-    losses[p.task * p.n + id.x] = select(0.0, sum, ((kinds[id.x] >> p.task) & 1u) != 0u);
+    figures[p.task * p.n + id.x] = select(0.0, sum, ((kinds[id.x] >> p.task) & 1u) != 0u);
 }

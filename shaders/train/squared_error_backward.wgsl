@@ -2,7 +2,7 @@
 //
 //   y        f32[n, outputs]  read
 //   targets  f32[n, 14]       read     box, then landmarks; the task's begin at `target_first`
-//   scales   f32[3, n]        read     row `task`, by `mine`: exactly 0 for samples without gradient
+//   scales   f32[rows, n]     read     row `task`, by `mine`: exactly 0 for samples without gradient
 //   dy       f32[n, outputs]  update   `count` outputs from `first` on
 //
 // One invocation per sample. Twin: src/kernels/train/squared_error_backward.rs.

@@ -6,42 +6,24 @@ use std::sync::{Arc, Weak};
 
 use super::Config;
 use super::found::{DetectError, Detections, Frame, StageCounts, Ticket, face};
-use super::plan::Plan;
-use super::pyramid::{self, Level};
-use super::stage::ListId;
+use super::plan::Frames;
+use super::pyramid::PyramidLevel;
+use super::ready::{Left, Prepared, Ready};
 use crate::engine::gpu::GpuFrame;
 use crate::engine::{Engine, EngineError, Flight, Outputs, Session};
-use crate::kernels::select::{Counter, Faces};
-use crate::nets::{ONET, PNET, RNET};
-use crate::record::{Recording, Slot};
+use crate::kernels::select::Faces;
 use crate::weights::Weights;
-
-/// The cascade for some frames of one size, ready to play.
-pub(super) struct Prepared {
-    key: Key,
-    pub(super) session: Session,
-    frames: Slot,
-    pub(super) faces: Slot,
-    pub(super) counters: Slot,
-}
-
-/// Frames that are searched at once: how many, and their columns and rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Key {
-    images: u32,
-    size: [u32; 2],
-}
 
 /// A submitted frame.
 struct Pending {
     /// Gone when nobody will ask.
     ticket: Weak<()>,
-    state: State,
+    state: PendingState,
 }
 
-enum State {
-    /// Being searched by the session for `key`.
-    Flying { key: Key, flight: Flight },
+enum PendingState {
+    /// Being searched by the session for `frames`.
+    Flying { frames: Frames, flight: Flight },
     /// Searched.
     Landed(Result<Vec<Detections>, DetectError>),
 }
@@ -50,11 +32,7 @@ enum State {
 ///
 /// Buffers are kept from frame to frame and kernels are compiled once per engine. Frames may differ in size: the last few sizes stay ready.
 pub struct Detector {
-    engine: Engine,
-    weights: Weights,
-    config: Config,
-    /// Most recent last.
-    ready: Vec<Prepared>,
+    ready: Ready,
     /// Oldest first.
     pending: VecDeque<Pending>,
 }
@@ -74,21 +52,17 @@ impl Detector {
     ///
     /// [`DetectError::Config`] if a setting is out of range, [`DetectError::Net`] if weights do not fit the nets.
     pub fn new(engine: Engine, weights: &Weights, config: Config) -> Result<Self, DetectError> {
-        config.validate()?;
-        for net in [PNET, RNET, ONET] {
-            net.forward(&mut Recording::new(), weights)?;
-        }
-        Ok(Self { engine, weights: weights.clone(), config, ready: Vec::new(), pending: VecDeque::new() })
+        Ok(Self { ready: Ready::new(engine, weights, config, None, READY)?, pending: VecDeque::new() })
     }
 
     /// The settings.
     pub fn config(&self) -> &Config {
-        &self.config
+        self.ready.config()
     }
 
     /// The engine it runs on.
     pub fn engine(&self) -> &Engine {
-        &self.engine
+        self.ready.engine()
     }
 
     /// Finds faces in `frame`, best first, at most [`Config::max_faces`].
@@ -138,10 +112,10 @@ impl Detector {
     /// Frames of one size, searched together; `uploaded` is the same as a single one of them.
     fn submit_all(&mut self, frames: &[Frame], uploaded: Option<&GpuFrame>) -> Result<Ticket, DetectError> {
         let ticket = Ticket(Arc::new(()));
-        self.pending.retain(|pending| matches!(pending.state, State::Flying { .. }) || pending.ticket.strong_count() > 0);
-        let levels = frames.first().map_or_else(Vec::new, |frame| pyramid::levels(frame.width, frame.height, &self.config));
+        self.pending.retain(|pending| matches!(pending.state, PendingState::Flying { .. }) || pending.ticket.strong_count() > 0);
+        let levels = frames.first().map_or_else(Vec::new, |frame| self.ready.levels(frame));
         let state = match &levels[..] {
-            [] => State::Landed(Ok(vec![Detections::default(); frames.len()])),
+            [] => PendingState::Landed(Ok(vec![Detections::default(); frames.len()])),
             levels => self.start(frames, uploaded, levels)?,
         };
         self.pending.push_back(Pending { ticket: Arc::downgrade(&ticket.0), state });
@@ -154,7 +128,7 @@ impl Detector {
         let index = self.pending.iter().position(mine).ok_or(DetectError::ForeignTicket)?;
         self.land(index);
         match self.pending.remove(index).map(|pending| pending.state) {
-            Some(State::Landed(result)) => result,
+            Some(PendingState::Landed(result)) => result,
             _ => Err(DetectError::ForeignTicket),
         }
     }
@@ -182,7 +156,7 @@ impl Detector {
     ///
     /// As [`Detector::detect`], for the first frame that cannot be searched.
     pub fn detect_batch(&mut self, frames: &[Frame]) -> Result<Vec<Detections>, DetectError> {
-        let together = if self.engine.gpu().is_some() { Self::TOGETHER } else { 1 };
+        let together = if self.engine().gpu().is_some() { Self::TOGETHER } else { 1 };
         let same = frames.chunk_by(|a, b| (a.width, a.height) == (b.width, b.height));
         // Of what does not fill a batch each frame goes alone: a recording for every number would have to be made and kept.
         let parts = same.flat_map(|same| {
@@ -204,34 +178,25 @@ impl Detector {
         Ok(found)
     }
 
-    fn start(&mut self, frames: &[Frame], uploaded: Option<&GpuFrame>, levels: &[Level]) -> Result<State, DetectError> {
-        let flying = |pending: &Pending| matches!(pending.state, State::Flying { .. });
+    fn start(&mut self, frames: &[Frame], uploaded: Option<&GpuFrame>, levels: &[PyramidLevel]) -> Result<PendingState, DetectError> {
+        let flying = |pending: &Pending| matches!(pending.state, PendingState::Flying { .. });
         if self.pending.iter().filter(|pending| flying(pending)).count() >= Self::IN_FLIGHT
             && let Some(oldest) = self.pending.iter().position(flying)
         {
             self.land(oldest);
         }
-        let key = Key { images: frames.len() as u32, size: [frames[0].width, frames[0].height] };
-        let prepared = match self.ready.iter().position(|prepared| prepared.key == key) {
-            Some(i) => self.ready.remove(i),
-            None => {
-                // Room first: a large frame's buffers should not have to fit beside another's.
-                if self.ready.len() >= READY {
-                    (0..self.pending.len()).for_each(|index| self.land(index));
-                    self.ready.drain(..(self.ready.len() + 1).saturating_sub(READY));
-                }
-                self.prepare(key, levels)?
-            }
-        };
-        self.ready.push(prepared);
-        let prepared = self.ready.last_mut().expect("just pushed");
+        let key = Frames { images: frames.len() as u32, size: [frames[0].width, frames[0].height] };
+        if self.ready.is_full_for(key) {
+            (0..self.pending.len()).for_each(|index| self.land(index));
+        }
+        let prepared = self.ready.get_or_prepare(key, levels)?;
         match frames {
-            _ if uploaded.map_or(Ok(false), |uploaded| prepared.session.lend(prepared.frames, uploaded))? => {}
-            [frame] => prepared.session.write(prepared.frames, &frame.rgba),
-            frames => prepared.session.write(prepared.frames, &frames.iter().flat_map(|frame| &frame.rgba).copied().collect::<Vec<_>>()),
+            _ if uploaded.map_or(Ok(false), |uploaded| prepared.session.lend(prepared.pixels, uploaded))? => {}
+            [frame] => prepared.session.write(prepared.pixels, &frame.rgba),
+            frames => prepared.session.write(prepared.pixels, &frames.iter().flat_map(|frame| &frame.rgba).copied().collect::<Vec<_>>()),
         }
         match prepared.session.submit() {
-            Ok(flight) => Ok(State::Flying { key, flight }),
+            Ok(flight) => Ok(PendingState::Flying { frames: key, flight }),
             Err(error) => {
                 (0..self.pending.len()).for_each(|index| self.land(index));
                 self.ready.clear();
@@ -243,18 +208,18 @@ impl Detector {
     /// Waits for the pending frame at `index`, if it is under way. After a failure nothing stays ready: the next frame starts afresh.
     fn land(&mut self, index: usize) {
         let pending = &mut self.pending[index];
-        let State::Flying { key, .. } = pending.state else { return };
-        let lost = State::Landed(Err(EngineError::Lost { message: "an earlier frame failed".to_owned() }.into()));
-        let State::Flying { flight, .. } = std::mem::replace(&mut pending.state, lost) else { return };
-        let Some(prepared) = self.ready.iter_mut().find(|prepared| prepared.key == key) else { return };
+        let PendingState::Flying { frames, .. } = pending.state else { return };
+        let lost = PendingState::Landed(Err(EngineError::Lost { message: "an earlier frame failed".to_owned() }.into()));
+        let PendingState::Flying { flight, .. } = std::mem::replace(&mut pending.state, lost) else { return };
+        let Some(prepared) = self.ready.get_mut(frames) else { return };
         let result = match prepared.session.collect(flight) {
-            Ok(outputs) => prepared.found(&outputs),
+            Ok(outputs) => found(prepared, &outputs),
             Err(error) => Err(error.into()),
         };
         if matches!(result, Err(DetectError::Engine(_))) {
             self.ready.clear();
         }
-        self.pending[index].state = State::Landed(result);
+        self.pending[index].state = PendingState::Landed(result);
     }
 
     /// Records and loads the cascade for frames of `size`, without playing it: for `doctor`.
@@ -268,62 +233,22 @@ impl Detector {
 
     /// The cascade with `frame` in it, apart from what is kept ready.
     pub(super) fn prepared(&self, frame: &Frame) -> Result<Prepared, DetectError> {
-        let levels = pyramid::levels(frame.width, frame.height, &self.config);
-        let mut prepared = self.prepare(Key { images: 1, size: [frame.width, frame.height] }, &levels)?;
-        prepared.session.write(prepared.frames, &frame.rgba);
+        let frames = Frames { images: 1, size: [frame.width, frame.height] };
+        let mut prepared = self.ready.prepare(frames, &self.ready.levels(frame))?;
+        prepared.session.write(prepared.pixels, &frame.rgba);
         Ok(prepared)
-    }
-
-    fn prepare(&self, key: Key, levels: &[Level]) -> Result<Prepared, DetectError> {
-        let [width, height] = key.size;
-        let pixels = u64::from(width) * u64::from(height);
-        if levels.is_empty() {
-            return Err(DetectError::FrameTooSmall { width, height, min_face_px: self.config.min_face_px });
-        }
-        if pixels > 1 << 30 || !pyramid::fits_taps(width, height, levels, self.config.resampling) {
-            return Err(DetectError::FrameTooLarge { width, height, min_face_px: self.config.min_face_px });
-        }
-        match self.load(&self.engine, key, levels) {
-            // A frame that is too much for a device is searched all the same.
-            Err(DetectError::Engine(
-                error @ (EngineError::TooLarge { .. } | EngineError::TooManyGroups { .. } | EngineError::OutOfMemory { .. }),
-            )) => {
-                tracing::warn!("{width} x {height} pixels are searched on the CPU: {error}");
-                self.load(&Engine::cpu(), key, levels)
-            }
-            other => other,
-        }
-    }
-
-    fn load(&self, engine: &Engine, key: Key, levels: &[Level]) -> Result<Prepared, DetectError> {
-        let Plan { recording, frames, faces, counters } =
-            Plan::new(key.images, key.size, levels, &self.weights, &self.config, engine.facts())?;
-        let session = engine.load(recording)?;
-        Ok(Prepared { key, session, frames, faces, counters })
     }
 }
 
-impl Prepared {
-    /// What was found in each image.
-    pub(super) fn found(&self, outputs: &Outputs) -> Result<Vec<Detections>, DetectError> {
-        let output = |slot: Slot| outputs.iter().find(|(other, _)| *other == slot).map_or(&[][..], |(_, data)| data);
-        let (faces, counters, images) = (output(self.faces), output(self.counters), self.key.images);
-        let image = |(image, faces): (usize, &[f32])| {
-            let counter = |list: ListId| Counter::at(counters, list as u32, images, image);
-            let last = counter(ListId::Faces);
-            let words = &faces[..last.held as usize * Faces::WORDS];
-            if last.fault != 0 || words.iter().any(|word| !word.is_finite()) {
-                return Err(DetectError::NotANumber);
-            }
-            // The last list is as long as the caller wants it.
-            let lists = [ListId::Cells, ListId::LevelNms, ListId::Merged, ListId::Rnet, ListId::RnetNms, ListId::Onet].map(counter);
-            let [cells, level_nms, merged, rnet, rnet_nms, onet] = lists.map(|counter| counter.wanted);
-            Ok(Detections {
-                faces: words.chunks_exact(Faces::WORDS).map(face).collect(),
-                truncated: lists.iter().any(|counter| counter.held < counter.wanted),
-                counts: StageCounts { cells, level_nms, merged, rnet, rnet_nms, onet, faces: last.held },
-            })
-        };
-        faces.chunks_exact(faces.len() / images as usize).enumerate().map(image).collect()
-    }
+/// What was found in each image, from what a play of `prepared` gave.
+pub(super) fn found(prepared: &Prepared, outputs: &Outputs) -> Result<Vec<Detections>, DetectError> {
+    let detections = |left: Left<'_>| {
+        let [cells, level_nms, merged, rnet, rnet_nms, onet] = left.lists.map(|counter| counter.wanted);
+        Detections {
+            faces: left.words.chunks_exact(Faces::WORDS).map(face).collect(),
+            truncated: left.truncated,
+            counts: StageCounts { cells, level_nms, merged, rnet, rnet_nms, onet, faces: left.held },
+        }
+    };
+    prepared.left(outputs).map(|left| left.map(detections)).collect()
 }

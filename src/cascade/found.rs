@@ -7,6 +7,7 @@ use glam::Vec2;
 use super::ConfigError;
 use crate::engine::EngineError;
 use crate::geometry::{BoundingBox, Landmarks};
+use crate::kernels::select::Candidate;
 use crate::nets::NetError;
 
 /// An RGB image: what [`super::Detector::detect`] looks at.
@@ -127,6 +128,12 @@ pub enum DetectError {
 /// A frame that [`super::Detector::submit`] took: hand it to [`super::Detector::collect`]. If dropped, the frame's result is, too.
 #[derive(Debug)]
 pub struct Ticket(pub(super) Arc<()>);
+
+/// From the cascade's 1-based inclusive corners to pixel edges (spec section 3.1).
+pub(super) fn edges(candidate: &Candidate) -> BoundingBox {
+    let [x1, y1, x2, y2] = candidate.corners;
+    BoundingBox { x1: x1 - 1.0, y1: y1 - 1.0, x2, y2 }
+}
 
 /// A face from the words that the last kernel wrote.
 pub(super) fn face(words: &[f32]) -> Face {

@@ -6,11 +6,13 @@ mod found;
 mod plan;
 mod propose;
 mod pyramid;
+mod ready;
 mod stage;
 mod trace;
 
 pub use config::{Capacity, Config, ConfigError, Resampling};
 pub use detector::Detector;
 pub use found::{DetectError, Detections, Face, Frame, StageCounts, Ticket};
-pub use propose::{Depth, Proposals, Proposer};
+pub use plan::Depth;
+pub use propose::{Proposals, Proposer};
 pub use trace::{HeatMap, Judged, Proposal, Trace};

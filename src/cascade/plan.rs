@@ -1,8 +1,7 @@
 //! The whole cascade for one frame size as one recording.
 
-use super::propose::Depth;
-use super::pyramid::{self, Level};
-use super::stage::{List, ListId, Open, Stages, Verdict};
+use super::pyramid::{self, PyramidLevel};
+use super::stage::{List, ListId, NetStage, Open, Stages};
 use super::{Capacity, Config};
 use crate::kernels::select::{Faces, NmsRule};
 use crate::nets::{Fused, NetError, ONET, PNET, RNET};
@@ -31,14 +30,34 @@ impl PassSizes {
     }
 }
 
+/// Frames that are searched at once: how many, and their columns and rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frames {
+    /// How many.
+    pub images: u32,
+    /// Columns and rows, px.
+    pub size: [u32; 2],
+}
+
+/// How far the cascade goes if it does not go to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// P-Net over the pyramid: what R-Net would judge.
+    Pnet,
+    /// P-Net and R-Net: what O-Net would judge.
+    Rnet,
+}
+
 /// A recorded cascade.
 pub struct Plan {
     /// The steps.
     pub recording: Recording,
     /// Packed pixels of all images go here.
-    pub frames: Slot,
-    /// `[images, max_faces, 16]` faces come out here.
-    pub faces: Slot,
+    pub pixels: Slot,
+    /// The last list comes out here, `[images, capacity]`: faces, or what the next net would be shown.
+    pub last: Slot,
+    /// Which list that is.
+    pub last_id: ListId,
     /// How many candidates each step left: counters `[LISTS, images]`.
     pub counters: Slot,
 }
@@ -50,83 +69,53 @@ pub fn capacity(cells: u64) -> Capacity {
 }
 
 impl Plan {
-    /// Records the cascade of spec section 3 for `images` frames of `[width, height]` at once, with these pyramid levels.
+    /// Records the cascade of spec section 3 for `frames` with these pyramid levels, to its end or down to `depth`.
     ///
     /// # Errors
     ///
     /// [`NetError`] if weights do not fit, or a pass is too large to index.
     pub fn new(
-        images: u32,
-        size: [u32; 2],
-        levels: &[Level],
+        frames: Frames,
+        levels: &[PyramidLevel],
         weights: &Weights,
         config: &Config,
         device: DeviceFacts,
+        depth: Option<Depth>,
     ) -> Result<Self, NetError> {
         let cells = levels.iter().map(|level| u64::from(level.cells().area())).sum();
         let room = config.capacity.unwrap_or_else(|| capacity(cells));
-        let mut stages = Stages::new(config, room, images, size);
-        let [pnet, rnet, onet] = [PNET, RNET, ONET].map(|net| net.fused(&mut stages.recording, weights, device));
-        let (pnet, rnet, onet) = (pnet?, rnet?, onet?);
-        let (crops, open) = after_pnet(&mut stages, &pnet, images, size, levels, device)?;
-        let (crops, open) = after_rnet(&mut stages, &rnet, crops, open, device)?;
-        let third =
-            Verdict { net: &onet, side: ONET.side, threshold: config.thresholds[2], chunk: PassSizes::on(device).onet, regress: true };
-        let (by_onet, landmarks, steps) = stages.judge(crops, "O-Net scored", third)?;
-        stages.close(open, Some(steps));
-        let smaller = NmsRule { smaller: true, ..UNION };
-        let (best, open) = stages.settle(by_onet, smaller, "faces", [ListId::Onet, ListId::Faces], (config.max_faces, None));
-        stages.close(open, None);
-
-        let (frames, counters) = (stages.frames(), stages.counters);
+        let mut stages = Stages::new(config, room, frames.images, frames.size);
+        let (last, last_id) = record(&mut stages, frames, levels, weights, device, depth)?;
+        let (pixels, counters) = (stages.frames(), stages.counters);
         let mut recording = stages.recording;
-        let faces = recording.slot("faces", (images * config.max_faces) as usize * Faces::WORDS);
-        recording.output(faces);
-        let kernel = Faces::new(images, best.id as u32, config.max_faces, crops.capacity);
-        recording.push(kernel, &[best.candidates, counters, crops.candidates, landmarks, faces]);
-        Ok(Self { recording, frames, faces, counters })
-    }
-
-    /// Records the cascade up to `depth` for one frame.
-    ///
-    /// # Errors
-    ///
-    /// As [`Plan::new`].
-    pub fn short(
-        size: [u32; 2],
-        levels: &[Level],
-        weights: &Weights,
-        config: &Config,
-        device: DeviceFacts,
-        depth: Depth,
-    ) -> Result<Shortened, NetError> {
-        let cells = levels.iter().map(|level| u64::from(level.cells().area())).sum();
-        let room = config.capacity.unwrap_or_else(|| capacity(cells));
-        let mut stages = Stages::new(config, room, 1, size);
-        let pnet = PNET.fused(&mut stages.recording, weights, device)?;
-        let (mut crops, mut open) = after_pnet(&mut stages, &pnet, 1, size, levels, device)?;
-        if depth == Depth::Rnet {
-            let rnet = RNET.fused(&mut stages.recording, weights, device)?;
-            (crops, open) = after_rnet(&mut stages, &rnet, crops, open, device)?;
-        }
-        stages.close(open, None);
-        let (frame, counters) = (stages.frames(), stages.counters);
-        let mut recording = stages.recording;
-        recording.output(crops.candidates);
-        Ok(Shortened { recording, frame, boxes: crops, counters })
+        recording.output(last);
+        Ok(Self { recording, pixels, last, last_id, counters })
     }
 }
 
-/// The cascade without its end.
-pub struct Shortened {
-    /// The steps.
-    pub recording: Recording,
-    /// Packed pixels go here.
-    pub frame: Slot,
-    /// What the next net would be shown comes out here.
-    pub boxes: List,
-    /// How many candidates each step left: counters `[LISTS, 1]`.
-    pub counters: Slot,
+/// The steps down to `depth`: the slot of the last list, and which that is.
+fn record(
+    stages: &mut Stages<'_>,
+    frames: Frames,
+    levels: &[PyramidLevel],
+    weights: &Weights,
+    device: DeviceFacts,
+    depth: Option<Depth>,
+) -> Result<(Slot, ListId), NetError> {
+    let pnet = Fused::with_tail(PNET, &mut stages.recording, weights, device)?;
+    let (crops, open) = after_pnet(stages, &pnet, frames, levels, device)?;
+    if depth == Some(Depth::Pnet) {
+        stages.close(open, None);
+        return Ok((crops.candidates, crops.id));
+    }
+    let rnet = Fused::with_tail(RNET, &mut stages.recording, weights, device)?;
+    let (crops, open) = after_rnet(stages, &rnet, crops, open, device)?;
+    if depth == Some(Depth::Rnet) {
+        stages.close(open, None);
+        return Ok((crops.candidates, crops.id));
+    }
+    let onet = Fused::with_tail(ONET, &mut stages.recording, weights, device)?;
+    Ok((after_onet(stages, &onet, frames, crops, open, device)?, ListId::Faces))
 }
 
 /// What NMS tolerates among the crops of a net.
@@ -136,12 +125,11 @@ const UNION: NmsRule = NmsRule { threshold: 0.7, smaller: false, same_tag: false
 fn after_pnet(
     stages: &mut Stages<'_>,
     net: &Fused,
-    images: u32,
-    size: [u32; 2],
-    levels: &[Level],
+    frames: Frames,
+    levels: &[PyramidLevel],
     device: DeviceFacts,
 ) -> Result<(List, Open), NetError> {
-    let (passes, corners) = pyramid::passes(levels, size[0], PassSizes::on(device).elements / u64::from(images));
+    let (passes, corners) = pyramid::passes(levels, frames.size[0], PassSizes::on(device).elements / u64::from(frames.images));
     let cells = stages.propose(net, &passes, corners)?;
     stages.suppress(cells, levels.len() as u32, 0.5);
     let room = stages.capacity().rnet;
@@ -151,8 +139,31 @@ fn after_pnet(
 /// R-Net over its crops: O-Net's crops.
 fn after_rnet(stages: &mut Stages<'_>, net: &Fused, crops: List, open: Open, device: DeviceFacts) -> Result<(List, Open), NetError> {
     let (threshold, room) = (stages.config().thresholds[1], stages.capacity().onet);
-    let verdict = Verdict { net, side: RNET.side, threshold, chunk: PassSizes::on(device).rnet, regress: false };
+    let verdict = NetStage { net, side: RNET.side, threshold, chunk: PassSizes::on(device).rnet, regress: false };
     let (by_rnet, _, steps) = stages.judge(crops, "R-Net scored", verdict)?;
     stages.close(open, Some(steps));
     Ok(stages.settle(by_rnet, UNION, "O-Net", [ListId::Rnet, ListId::RnetNms], (room, Some(1.0))))
+}
+
+/// O-Net over its crops: faces, `[images, max_faces, 16]`.
+fn after_onet(
+    stages: &mut Stages<'_>,
+    net: &Fused,
+    frames: Frames,
+    crops: List,
+    open: Open,
+    device: DeviceFacts,
+) -> Result<Slot, NetError> {
+    let (threshold, most) = (stages.config().thresholds[2], stages.config().max_faces);
+    let verdict = NetStage { net, side: ONET.side, threshold, chunk: PassSizes::on(device).onet, regress: true };
+    let (by_onet, landmarks, steps) = stages.judge(crops, "O-Net scored", verdict)?;
+    stages.close(open, Some(steps));
+    let smaller = NmsRule { smaller: true, ..UNION };
+    let (best, open) = stages.settle(by_onet, smaller, "faces", [ListId::Onet, ListId::Faces], (most, None));
+    stages.close(open, None);
+    let (counters, recording) = (stages.counters, &mut stages.recording);
+    let faces = recording.slot("faces", (frames.images * most) as usize * Faces::WORDS);
+    let kernel = Faces::new(frames.images, best.id as u32, most, crops.capacity);
+    recording.push(kernel, &[best.candidates, counters, crops.candidates, landmarks, faces]);
+    Ok(faces)
 }

@@ -8,7 +8,7 @@ use crate::tensor::Extent;
 
 /// One scale of the frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Level {
+pub struct PyramidLevel {
     /// Level pixels per frame pixel.
     pub scale: f64,
     /// Size in level pixels.
@@ -20,7 +20,7 @@ const WINDOW: u32 = 12;
 /// Step of P-Net's window, level pixels.
 const STRIDE: u32 = 2;
 
-impl Level {
+impl PyramidLevel {
     /// P-Net's output grid: one cell per window (spec section 2.1).
     pub fn cells(&self) -> Extent {
         let side = |size: u32| (size - 2).div_ceil(2) - 4;
@@ -38,14 +38,14 @@ impl Level {
 }
 
 /// The levels of a frame of `width x height`, largest first; empty if the frame is smaller than the smallest face (spec section 3.3).
-pub fn levels(width: u32, height: u32, config: &Config) -> Vec<Level> {
+pub fn levels(width: u32, height: u32, config: &Config) -> Vec<PyramidLevel> {
     let first = f64::from(WINDOW) / config.min_face_px;
     let mut shorter = f64::from(width.min(height)) * first;
     let mut levels = Vec::new();
     while shorter >= f64::from(WINDOW) {
         let scale = first * config.factor.powi(levels.len() as i32);
         let side = |size: u32| (f64::from(size) * scale).ceil() as u32;
-        levels.push(Level { scale, extent: Extent { h: side(height), w: side(width) } });
+        levels.push(PyramidLevel { scale, extent: Extent { h: side(height), w: side(width) } });
         shorter *= config.factor;
     }
     levels
@@ -59,7 +59,7 @@ impl Config {
 }
 
 /// Whether the integer arithmetic of `taps` holds for every level and for crops.
-pub fn fits_taps(width: u32, height: u32, levels: &[Level], resampling: Resampling) -> bool {
+pub fn fits_taps(width: u32, height: u32, levels: &[PyramidLevel], resampling: Resampling) -> bool {
     let axis = |size: u32, out: u32| {
         let area = size >= out && resampling == Resampling::Area;
         u64::from(size) * u64::from(out) * if area { 1 } else { 2 } + u64::from(size) + u64::from(out) <= u64::from(u32::MAX)
@@ -69,7 +69,7 @@ pub fn fits_taps(width: u32, height: u32, levels: &[Level], resampling: Resampli
 
 /// Bands that P-Net takes in one pass.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Pass {
+pub struct PyramidPass {
     /// Rows to resample.
     pub bands: Vec<Band>,
     /// Where their cells lie.
@@ -80,7 +80,7 @@ pub struct Pass {
     pub tiles: u32,
 }
 
-impl Pass {
+impl PyramidPass {
     /// Sizes of the bands in level pixels.
     pub fn extents(&self) -> Vec<Extent> {
         self.bands.iter().map(|band| Extent { h: band.rows, w: band.level_w }).collect()
@@ -92,7 +92,7 @@ impl Pass {
         u64::from(rows) * u64::from((10 * width).max(3 * frame_w))
     }
 
-    fn push(&mut self, level: &Level, tag: usize, cell_rows: std::ops::Range<u32>, corner: u32) {
+    fn push(&mut self, level: &PyramidLevel, tag: usize, cell_rows: std::ops::Range<u32>, corner: u32) {
         let (rows, cells) = (self.bands.last().map_or(0, |b| b.row + b.rows), level.cells());
         let x = self.bands.last().map_or(0, |b| b.x + b.rows * b.level_w);
         let first = STRIDE * cell_rows.start;
@@ -118,23 +118,23 @@ impl Pass {
 
 /// Cuts `levels` into passes whose buffers hold at most about `budget` elements, in raster order of cells within each level; and the table
 /// of corners that the cells' bands point into.
-pub fn passes(levels: &[Level], frame_w: u32, budget: u64) -> (Vec<Pass>, Vec<f32>) {
-    let (mut passes, mut corners) = (vec![Pass::default()], Vec::<[f32; 2]>::new());
+pub fn passes(levels: &[PyramidLevel], frame_w: u32, budget: u64) -> (Vec<PyramidPass>, Vec<f32>) {
+    let (mut passes, mut corners) = (vec![PyramidPass::default()], Vec::<[f32; 2]>::new());
     let mut used = 0;
     for (tag, level) in levels.iter().enumerate() {
         let cells = level.cells();
         let corner = corners.len() as u32;
         corners.extend(level.corners(cells.w));
         corners.extend(level.corners(cells.h));
-        let row = Pass::cost(1, level.extent.w, frame_w);
+        let row = PyramidPass::cost(1, level.extent.w, frame_w);
         let most = ((budget / row).saturating_sub(10) / 2).max(1) as u32;
         // Rows of equal bands, not one short rest.
         let step = cells.h.div_ceil(cells.h.div_ceil(most));
         for start in (0..cells.h).step_by(step as usize) {
             let end = (start + step).min(cells.h);
-            let cost = Pass::cost(STRIDE * (end - start) + 10, level.extent.w, frame_w);
+            let cost = PyramidPass::cost(STRIDE * (end - start) + 10, level.extent.w, frame_w);
             if used > 0 && used + cost > budget {
-                passes.push(Pass::default());
+                passes.push(PyramidPass::default());
                 used = 0;
             }
             used += cost;
@@ -175,7 +175,7 @@ mod tests {
             assert_eq!(cut.iter().map(|pass| pass.cell_count).sum::<u32>(), whole.0[0].cell_count);
             for (band, cells) in cut.iter().flat_map(|pass| pass.bands.iter().zip(&pass.cells)) {
                 let extent = Extent { h: band.rows, w: band.level_w };
-                let alone = Level { scale: 1.0, extent }.cells();
+                let alone = PyramidLevel { scale: 1.0, extent }.cells();
                 assert_eq!((alone.w, cells.row * 2), (cells.width, band.first));
                 assert!(band.first + band.rows <= band.level_h);
             }

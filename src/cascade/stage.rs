@@ -1,11 +1,13 @@
 //! Stages of the cascade as steps: P-Net over the pyramid, then a net over the crops of what is left (spec sections 3.3 to 3.5).
 
-use super::pyramid::Pass;
+use super::pyramid::PyramidPass;
 use super::{Capacity, Config, Resampling};
 use crate::kernels::image::{Crop, ResampleColumns, ResampleRows};
 use crate::kernels::nn::Propose;
-use crate::kernels::select::{Arguments, Candidate, CountedSteps, Counter, Decode, Judge, NmsRule, Rank, Row, Settle, Suppress, counted};
-use crate::nets::{Fused, NetError, Scratch, Tail};
+use crate::kernels::select::{
+    Arguments, Candidate, CountedSteps, Counter, Decode, Faces, Judge, NmsRule, Rank, Row, Settle, Suppress, counted,
+};
+use crate::nets::{Activations, Fused, NetError, Tail};
 use crate::record::{Kernel as _, Recording, Slot};
 use crate::tensor::Shape;
 
@@ -28,6 +30,16 @@ pub enum ListId {
     Faces,
 }
 
+impl ListId {
+    /// The lists of candidates, in order: all but the faces.
+    pub const CANDIDATES: [Self; 6] = [Self::Cells, Self::LevelNms, Self::Merged, Self::Rnet, Self::RnetNms, Self::Onet];
+
+    /// Four-byte words of an item as the cascade gives it away.
+    pub fn words(self) -> usize {
+        if self == Self::Faces { Faces::WORDS } else { Candidate::WORDS }
+    }
+}
+
 /// How many lists there are.
 pub const LISTS: usize = 7;
 
@@ -44,7 +56,7 @@ pub struct List {
 
 /// A net's stage, to be recorded by [`Stages::judge`].
 #[derive(Debug, Clone, Copy)]
-pub struct Verdict<'a> {
+pub struct NetStage<'a> {
     /// The net.
     pub net: &'a Fused,
     /// Side of its crops, px.
@@ -77,7 +89,7 @@ pub struct Stages<'a> {
     images: u32,
     frames: Slot,
     frame_size: [u32; 2],
-    scratch: Scratch,
+    activations: Activations,
     /// Of the list at hand, shared by all: flags, order, overlap bits.
     keep: Slot,
     order: Slot,
@@ -88,16 +100,15 @@ impl<'a> Stages<'a> {
     /// Stages over `images` frames of `frame_size`.
     pub fn new(config: &'a Config, capacity: Capacity, images: u32, frame_size: [u32; 2]) -> Self {
         let mut recording = Recording::new();
-        let frames = recording.slot("frames", (images * frame_size[0] * frame_size[1]) as usize);
-        recording.input(frames);
+        let frames = recording.input("frames", (images * frame_size[0] * frame_size[1]) as usize);
         let longest = images as usize * capacity.candidates.max(capacity.rnet).max(capacity.onet) as usize;
         let keep = recording.slot("keep flags", longest);
         let order = recording.slot("order", longest);
         let rows = recording.slot("overlap bits", 1);
         let counters = recording.slot("counters", LISTS * images as usize * Counter::WORDS);
         recording.output(counters);
-        let scratch = Scratch::default();
-        Self { recording, counters, config, capacity, images, frames, frame_size, scratch, keep, order, rows }
+        let activations = Activations::default();
+        Self { recording, counters, config, capacity, images, frames, frame_size, activations, keep, order, rows }
     }
 
     /// The settings.
@@ -129,7 +140,7 @@ impl<'a> Stages<'a> {
     /// # Errors
     ///
     /// [`NetError::Shape`] if a pass is too large to index.
-    pub fn propose(&mut self, net: &Fused, passes: &[Pass], corners: Vec<f32>) -> Result<List, NetError> {
+    pub fn propose(&mut self, net: &Fused, passes: &[PyramidPass], corners: Vec<f32>) -> Result<List, NetError> {
         let (threshold, images, bilinear) = (self.config.thresholds[0], self.images, self.bilinear());
         let list = self.list("cells", self.capacity.candidates, ListId::Cells);
         let Tail::Propose { parameters } = net.tail() else { unreachable!("P-Net has no dense layer") };
@@ -144,9 +155,9 @@ impl<'a> Stages<'a> {
             let vertical = ResampleRows::new(images, self.frame_size, &pass.bands, bilinear);
             r.grow(rows, vertical.sizes()[2]);
             r.push(vertical, &[self.frames, bands, rows]);
-            let x = self.scratch.slot(r, 0, shape.elements());
+            let x = self.activations.slot(r, 0, shape.elements());
             r.push(ResampleColumns::new(images, self.frame_size[0], &pass.bands, bilinear), &[rows, bands, x]);
-            let (x, shape) = net.record(r, &mut self.scratch, x, &shape)?;
+            let (x, shape) = net.record_in(r, &mut self.activations, x, &shape)?;
             let (propose, levels, cells) = Propose::new(&shape, threshold)?;
             let levels = r.table("levels", levels);
             r.grow(heads, propose.sizes()[3]);
@@ -219,7 +230,7 @@ impl<'a> Stages<'a> {
     /// # Errors
     ///
     /// [`NetError::Shape`] if a chunk is too large to index.
-    pub fn judge(&mut self, list: List, label: &str, verdict: Verdict<'_>) -> Result<(List, Slot, CountedSteps), NetError> {
+    pub fn judge(&mut self, list: List, label: &str, verdict: NetStage<'_>) -> Result<(List, Slot, CountedSteps), NetError> {
         let Tail::Judge { weight, parameters, hidden, outputs } = verdict.net.tail() else {
             unreachable!("R- and O-Net have a dense layer")
         };
@@ -232,17 +243,17 @@ impl<'a> Stages<'a> {
         let (lists_of, frame_size, bilinear) = ([self.images, list.capacity, list.id as u32], self.frame_size, self.bilinear());
         let (most, side) = (self.images * list.capacity, verdict.side);
         let chunk = verdict.chunk.min(most);
-        let Self { recording, scratch, frames, counters, keep, .. } = self;
+        let Self { recording, activations, frames, counters, keep, .. } = self;
         let steps = counted(recording, most, chunk, |r, first| {
             let n = chunk.min(most - first);
             let shape = Shape::new([n, 3, side, side])?;
-            let x = scratch.slot(r, 0, shape.elements());
+            let x = activations.slot(r, 0, shape.elements());
             // Mirrored crops first: what they write beside their landmarks is written again.
             for mirrored_pass in if mirror { &[true, false][..] } else { &[false] } {
                 let crop = Crop::new(lists_of, frame_size, [first, n], side, bilinear);
                 let crop = if *mirrored_pass { crop.mirrored() } else { crop };
                 r.push(crop, &[*frames, list.candidates, *counters, x]);
-                let (y, shape) = verdict.net.record(r, scratch, x, &shape)?;
+                let (y, shape) = verdict.net.record_in(r, activations, x, &shape)?;
                 let judge = Judge::new(lists_of, [first, n], [shape.item(), hidden, outputs], verdict.threshold);
                 let judge = if verdict.regress { judge.regressing() } else { judge };
                 let judge = if mirror && !mirrored_pass { judge.mirrored() } else { judge };

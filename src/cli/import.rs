@@ -10,7 +10,7 @@ use clap::Args;
 use mtcmcn::eval::matching::iou;
 use mtcmcn::picture::decode::Reading;
 use mtcmcn::weights::import::{ORDERS, import_in_order};
-use mtcmcn::weights::names::{LAYERS, Net};
+use mtcmcn::weights::names::{CascadeNet, LAYERS};
 use mtcmcn::{Config, Detector, Engine, Face, Weights};
 use sha2::{Digest as _, Sha256};
 
@@ -66,7 +66,7 @@ pub fn run(args: &ImportArgs) -> anyhow::Result<ExitCode> {
     );
     weights.save(&args.out)?;
     let bytes = fs::read(&args.out).with_context(|| format!("cannot read back {:?}", args.out))?;
-    let sha256 = hex(&Sha256::digest(&bytes));
+    let sha256 = fetch::hex(&Sha256::digest(&bytes));
     let text = if args.json {
         format!("{}\n", summary(&weights, &args.out, bytes.len(), &sha256))
     } else {
@@ -149,7 +149,7 @@ fn biases(text: &str) -> Result<[f32; 3], &'static str> {
 /// `weights` with `biases` of the three nets added to the logit of a face.
 fn biased(weights: &Weights, biases: [f32; 3]) -> anyhow::Result<Weights> {
     let (mut tensors, mut metadata) = (weights.tensors().clone(), weights.metadata().clone());
-    for (net, bias) in Net::ALL.iter().zip(biases) {
+    for (net, bias) in CascadeNet::ALL.iter().zip(biases) {
         // Background's logit is the first of the two.
         let logit = tensors.get_mut(&format!("{}.class.bias", net.name())).and_then(|tensor| tensor.data.get_mut(1));
         *logit.with_context(|| format!("{} has no bias of a class", net.name()))? += bias;
@@ -168,11 +168,6 @@ fn bare(weights: &Weights) -> anyhow::Result<Weights> {
     Ok(Weights::new(kept, [("format".to_owned(), "mtcmcn".to_owned())].into())?)
 }
 
-/// Lower-case hexadecimal digits of `bytes`.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 fn parameters(weights: &Weights) -> usize {
     weights.tensors().values().map(|tensor| tensor.data.len()).sum()
 }
@@ -181,7 +176,12 @@ fn table(weights: &Weights, out: &Path, bytes: usize, sha256: &str) -> String {
     let rows: String = weights.tensors().iter().map(|(name, tensor)| format!("{name:24} {:?}\n", tensor.shape)).collect();
     let (count, format) = (weights.tensors().len(), weights.metadata().get("format").map_or("unknown", String::as_str));
     let parameters = parameters(weights);
-    format!("{rows}{count} tensors, {parameters} parameters, from {format}\n{}: {bytes} bytes, sha256 {sha256}\n", out.display())
+    let digest = fetch::digest(weights);
+    format!(
+        "{rows}{count} tensors, {parameters} parameters, from {format}\nweights {digest}: the sha256 over all tensors, by which `eval` and the README \
+         name them\n{}: {bytes} bytes, sha256 {sha256}\n",
+        out.display()
+    )
 }
 
 fn summary(weights: &Weights, out: &Path, bytes: usize, sha256: &str) -> serde_json::Value {
@@ -191,6 +191,7 @@ fn summary(weights: &Weights, out: &Path, bytes: usize, sha256: &str) -> serde_j
         "out": out.to_string_lossy(),
         "bytes": bytes,
         "sha256": sha256,
+        "weights": fetch::digest(weights),
         "parameters": parameters(weights),
         "metadata": weights.metadata(),
         "tensors": tensors,

@@ -9,11 +9,11 @@ use walkdir::{DirEntry, WalkDir};
 use super::{decode, explain};
 
 /// One thing to look at, or why it cannot be.
-pub type Input = Result<Image, Unreadable>;
+pub type Input = Result<ImageFile, Unreadable>;
 
 /// A file to decode. Whether it is an image is not known yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Image {
+pub struct ImageFile {
     /// The file itself, if it came by standard input.
     pub bytes: Option<Vec<u8>>,
     /// Where it is, as the user would write it.
@@ -62,7 +62,7 @@ fn expand_list(list: &Path, skip: &[PathBuf], inputs: &mut Vec<Input>) {
     let is_picture = |bytes: &Vec<u8>| stdin && decode::is_picture(&bytes[..bytes.len().min(64)]);
     let bytes = match bytes {
         Ok(bytes) if is_picture(&bytes) => {
-            inputs.push(Ok(Image { bytes: Some(bytes), path: list.to_owned(), name: "stdin".into() }));
+            inputs.push(Ok(ImageFile { bytes: Some(bytes), path: list.to_owned(), name: "stdin".into() }));
             return;
         }
         other => other,
@@ -118,7 +118,7 @@ fn expand_path(path: &Path, skip: &[PathBuf], inputs: &mut Vec<Input>) {
         Ok(metadata) if metadata.is_dir() => expand_directory(path, skip, inputs),
         Ok(_) => {
             let name = path.file_stem().unwrap_or("image".as_ref()).into();
-            inputs.push(Ok(Image { bytes: None, path: path.to_owned(), name }));
+            inputs.push(Ok(ImageFile { bytes: None, path: path.to_owned(), name }));
         }
     }
 }
@@ -130,7 +130,7 @@ fn expand_directory(root: &Path, skip: &[PathBuf], inputs: &mut Vec<Input>) {
         match entry {
             Ok(entry) if entry.file_type().is_file() && looks_like_image(entry.path()) => {
                 let name = entry.path().strip_prefix(root).unwrap_or(entry.path()).with_extension("");
-                inputs.push(Ok(Image { bytes: None, path: entry.into_path(), name }));
+                inputs.push(Ok(ImageFile { bytes: None, path: entry.into_path(), name }));
             }
             Ok(_) => {}
             // The directory it leads back to is being searched already.

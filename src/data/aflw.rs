@@ -11,7 +11,7 @@ use glam::Vec2;
 use super::fault::read_file;
 use super::text::box_of_sides;
 use super::{AnnotatedImage, Annotation, DataError, Faults, FileFaults};
-use crate::formats::sqlite::{Database, Value};
+use crate::formats::sqlite::{Database, SqlValue};
 use crate::geometry::BoundingBox;
 
 /// AFLW's numbers of our five points, in our order.
@@ -77,24 +77,24 @@ impl Tables {
         let database = Database::open(bytes)?;
         let mut tables = Self::default();
         database.rows("Faces", &["face_id", "file_id"], &mut |row| {
-            if let [Value::Integer(face), Value::Text(file)] = row {
+            if let [SqlValue::Integer(face), SqlValue::Text(file)] = row {
                 tables.faces.insert(*face, file.clone());
             }
         })?;
         database.rows("FaceImages", &["file_id", "filepath"], &mut |row| {
-            if let [Value::Text(file), Value::Text(path)] = row {
+            if let [SqlValue::Text(file), SqlValue::Text(path)] = row {
                 tables.paths.insert(file.clone(), path.clone());
             }
         })?;
         database.rows("FaceRect", &["face_id", "x", "y", "w", "h"], &mut |row| {
-            if let [Value::Integer(face), sides @ ..] = row {
+            if let [SqlValue::Integer(face), sides @ ..] = row {
                 let sides: Vec<f64> = sides.iter().map(number).collect();
                 let found = if let [x, y, width, height] = sides[..] { box_of_sides(x, y, width, height) } else { Err("no box".into()) };
                 tables.boxes.insert(*face, found);
             }
         })?;
         database.rows("FeatureCoords", &["face_id", "feature_id", "x", "y"], &mut |row| {
-            let [Value::Integer(face), Value::Integer(feature), x, y] = row else { return };
+            let [SqlValue::Integer(face), SqlValue::Integer(feature), x, y] = row else { return };
             let point = Vec2::new(number(x) as f32, number(y) as f32);
             if let Some(place) = POINT_IDS.iter().position(|id| id == feature).filter(|_| point.is_finite()) {
                 tables.points.entry(*face).or_default()[place] = Some(point);
@@ -105,10 +105,10 @@ impl Tables {
 }
 
 /// NaN for what is no number, which no box and no point accepts.
-fn number(value: &Value) -> f64 {
+fn number(value: &SqlValue) -> f64 {
     match value {
-        Value::Integer(value) => *value as f64,
-        Value::Real(value) => *value,
+        SqlValue::Integer(value) => *value as f64,
+        SqlValue::Real(value) => *value,
         _ => f64::NAN,
     }
 }

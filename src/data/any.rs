@@ -12,7 +12,7 @@ use crate::files::FileError;
 
 /// A form of annotations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum AnyForm {
     /// WIDER FACE's text.
     Wider,
     /// RetinaFace's `label.txt`.
@@ -33,7 +33,7 @@ pub enum Form {
     Wflw,
 }
 
-impl Form {
+impl AnyForm {
     /// All of them by name.
     pub const ALL: [(&'static str, Self); 9] = [
         ("wider", Self::Wider),
@@ -48,7 +48,7 @@ impl Form {
     ];
 }
 
-impl FromStr for Form {
+impl FromStr for AnyForm {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
@@ -62,7 +62,7 @@ impl FromStr for Form {
 /// # Errors
 ///
 /// [`DataError`] if something cannot be read or is of no form, or for the first fault if `faults` are strict.
-pub fn read(path: &Path, images: &Path, form: Option<Form>, faults: &mut Faults) -> Result<Vec<AnnotatedImage>, DataError> {
+pub fn read(path: &Path, images: &Path, form: Option<AnyForm>, faults: &mut Faults) -> Result<Vec<AnnotatedImage>, DataError> {
     if path.is_dir() {
         return read_folder(path, images, form, faults);
     }
@@ -70,38 +70,38 @@ pub fn read(path: &Path, images: &Path, form: Option<Form>, faults: &mut Faults)
     let form = form.unwrap_or_else(|| form_of(path, &bytes));
     let mut faults = faults.of(path);
     match form {
-        Form::Wider => wider::parse(&bytes, &mut faults),
-        Form::RetinaFace => retinaface::parse(&bytes, &mut faults),
-        Form::Json => json::parse_annotations(&bytes, &mut faults),
-        Form::Coco => coco::parse(&bytes, &mut faults),
-        Form::Labelme => labelme::parse(&bytes, &mut faults),
-        Form::Voc => voc::parse(&bytes, &mut faults),
-        Form::Wflw => points::parse_wflw(&bytes, &mut faults),
-        Form::Pts => {
+        AnyForm::Wider => wider::parse(&bytes, &mut faults),
+        AnyForm::RetinaFace => retinaface::parse(&bytes, &mut faults),
+        AnyForm::Json => json::parse_annotations(&bytes, &mut faults),
+        AnyForm::Coco => coco::parse(&bytes, &mut faults),
+        AnyForm::Labelme => labelme::parse(&bytes, &mut faults),
+        AnyForm::Voc => voc::parse(&bytes, &mut faults),
+        AnyForm::Wflw => points::parse_wflw(&bytes, &mut faults),
+        AnyForm::Pts => {
             let face = points::parse_pts(&bytes, &mut faults)?;
             let stem = Path::new(path.file_stem().unwrap_or_default());
             Ok(vec![AnnotatedImage { path: picture_of(images, stem), faces: vec![face], line: 0 }])
         }
-        Form::Yolo => Err(faults.unusable("is one file of YOLO's labels: give the folder of them")),
+        AnyForm::Yolo => Err(faults.unusable("is one file of YOLO's labels: give the folder of them")),
     }
 }
 
 /// By the name, or else by how it begins.
-fn form_of(path: &Path, bytes: &[u8]) -> Form {
+fn form_of(path: &Path, bytes: &[u8]) -> AnyForm {
     let named = |extension: &str| path.extension().is_some_and(|own| own.eq_ignore_ascii_case(extension));
     let start = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
     match start.first() {
-        Some(b'<') => Form::Voc,
+        Some(b'<') => AnyForm::Voc,
         Some(b'{') => match whole_object(bytes) {
-            Some(object) if object.get("shapes").is_some() => Form::Labelme,
-            Some(object) if object.get("images").is_some() => Form::Coco,
-            _ => Form::Json,
+            Some(object) if object.get("shapes").is_some() => AnyForm::Labelme,
+            Some(object) if object.get("images").is_some() => AnyForm::Coco,
+            _ => AnyForm::Json,
         },
-        Some(b'#') => Form::RetinaFace,
-        None if named("json") || named("ndjson") || named("jsonl") => Form::Json,
-        _ if named("pts") => Form::Pts,
-        _ if points::is_wflw(start) => Form::Wflw,
-        _ => Form::Wider,
+        Some(b'#') => AnyForm::RetinaFace,
+        None if named("json") || named("ndjson") || named("jsonl") => AnyForm::Json,
+        _ if named("pts") => AnyForm::Pts,
+        _ if points::is_wflw(start) => AnyForm::Wflw,
+        _ => AnyForm::Wider,
     }
 }
 
@@ -118,8 +118,9 @@ fn whole_object(bytes: &[u8]) -> Option<serde_json::Map<String, serde_json::Valu
 }
 
 /// All annotation files below `folder`, in the order of their names.
-fn read_folder(folder: &Path, images: &Path, form: Option<Form>, faults: &mut Faults) -> Result<Vec<AnnotatedImage>, DataError> {
-    const EXTENSIONS: [(&str, Form); 4] = [("xml", Form::Voc), ("json", Form::Labelme), ("pts", Form::Pts), ("txt", Form::Yolo)];
+fn read_folder(folder: &Path, images: &Path, form: Option<AnyForm>, faults: &mut Faults) -> Result<Vec<AnnotatedImage>, DataError> {
+    const EXTENSIONS: [(&str, AnyForm); 4] =
+        [("xml", AnyForm::Voc), ("json", AnyForm::Labelme), ("pts", AnyForm::Pts), ("txt", AnyForm::Yolo)];
     let (names, mut found) = (class_names(folder), Vec::new());
     for entry in WalkDir::new(folder).follow_links(true).sort_by_file_name() {
         let entry = entry.map_err(|error| FileError::Read { path: error.path().unwrap_or(folder).into(), source: error.into() })?;
@@ -128,7 +129,7 @@ fn read_folder(folder: &Path, images: &Path, form: Option<Form>, faults: &mut Fa
         let Some(&(_, own)) = own.filter(|(_, own)| form.is_none_or(|form| form == *own) && entry.file_type().is_file()) else { continue };
         let below = path.strip_prefix(folder).unwrap_or(path).with_extension("");
         let parent = below.parent().unwrap_or(Path::new(""));
-        if own == Form::Yolo {
+        if own == AnyForm::Yolo {
             if path.file_name().is_some_and(|name| matches!(&*name.to_string_lossy(), "classes.txt" | "train.txt" | "val.txt" | "test.txt"))
             {
                 continue;
@@ -139,7 +140,7 @@ fn read_folder(folder: &Path, images: &Path, form: Option<Form>, faults: &mut Fa
         // A single file that is none is skipped, as a bad line of a list is.
         match read(path, images, Some(own), faults) {
             Ok(of_file) => found.extend(of_file.into_iter().map(|image| match own {
-                Form::Pts => AnnotatedImage { path: picture_of(images, &below), ..image },
+                AnyForm::Pts => AnnotatedImage { path: picture_of(images, &below), ..image },
                 _ => AnnotatedImage { path: joined(parent, &image.path), ..image },
             })),
             Err(DataError::Unusable { what, .. }) => faults.of(path).skipped(0, format!("{what}: skipped"))?,

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::fault::read_file;
-use super::text::{Line, Seen, box_of_sides, lines, points_of_pairs};
+use super::text::{SeenNames, TextLine, box_of_sides, lines, points_of_pairs};
 use super::{AnnotatedImage, Annotation, DataError, Faults, FileFaults};
 
 /// The faces of the two files in `folder`.
@@ -29,7 +29,7 @@ pub fn read(folder: &Path, faults: &mut Faults) -> Result<Vec<AnnotatedImage>, D
 }
 
 /// The points of an image, and the line they stand in.
-pub type Points = HashMap<String, (crate::geometry::Landmarks, usize)>;
+pub type PointsByImage = HashMap<String, (crate::geometry::Landmarks, usize)>;
 
 /// Gives each face its points. A face without points, and points without a face, are reported as faults of the file `landmarks`.
 ///
@@ -38,7 +38,7 @@ pub type Points = HashMap<String, (crate::geometry::Landmarks, usize)>;
 /// [`DataError::Fault`] for the first of them if `faults` are strict.
 pub fn join(
     mut images: Vec<AnnotatedImage>,
-    mut points: Points,
+    mut points: PointsByImage,
     landmarks: &Path,
     faults: &mut Faults,
 ) -> Result<Vec<AnnotatedImage>, DataError> {
@@ -79,7 +79,7 @@ pub fn parse_boxes(bytes: &[u8], faults: &mut FileFaults) -> Result<Vec<Annotate
 /// # Errors
 ///
 /// [`DataError::Fault`] for the first fault if `faults` are strict.
-pub fn parse_landmarks(bytes: &[u8], faults: &mut FileFaults) -> Result<Points, DataError> {
+pub fn parse_landmarks(bytes: &[u8], faults: &mut FileFaults) -> Result<PointsByImage, DataError> {
     if faults.path().file_name().is_some_and(|name| name.to_string_lossy().contains("align")) {
         return Err(
             faults.unusable("has the points of the aligned pictures, while boxes are of the originals: list_landmarks_celeba is needed")
@@ -89,10 +89,10 @@ pub fn parse_landmarks(bytes: &[u8], faults: &mut FileFaults) -> Result<Points, 
     Ok(rows.into_iter().map(|(name, values, line)| (name, (points_of_pairs(&values), line))).collect())
 }
 
-type Row<const N: usize> = (String, [f64; N], usize);
+type CelebaRow<const N: usize> = (String, [f64; N], usize);
 
 /// The rows of a list after its two lines of heading, which are checked.
-fn rows<const N: usize>(bytes: &[u8], faults: &mut FileFaults, expected: &str) -> Result<Vec<Row<N>>, DataError> {
+fn rows<const N: usize>(bytes: &[u8], faults: &mut FileFaults, expected: &str) -> Result<Vec<CelebaRow<N>>, DataError> {
     let lines = lines(bytes, faults)?;
     let mut rest = &lines[..];
     let mut promised = None;
@@ -107,7 +107,7 @@ fn rows<const N: usize>(bytes: &[u8], faults: &mut FileFaults, expected: &str) -
     {
         rest = after;
     }
-    let mut seen = Seen::default();
+    let mut seen = SeenNames::default();
     let mut found = Vec::new();
     for &line in rest {
         match row::<N>(line) {
@@ -123,13 +123,13 @@ fn rows<const N: usize>(bytes: &[u8], faults: &mut FileFaults, expected: &str) -
 }
 
 /// What stands between blanks, or between commas if there are any.
-fn fields(line: Line<'_>) -> impl Iterator<Item = &str> {
+fn fields(line: TextLine<'_>) -> impl Iterator<Item = &str> {
     let commas = line.text.contains(',');
     let parts = line.text.split(move |c: char| if commas { c == ',' } else { c.is_ascii_whitespace() });
     parts.map(|part| part.trim().trim_matches('"')).filter(|part| !part.is_empty())
 }
 
-fn row<const N: usize>(line: Line) -> Result<(String, [f64; N]), String> {
+fn row<const N: usize>(line: TextLine) -> Result<(String, [f64; N]), String> {
     let mut fields = fields(line);
     let name = fields.next().ok_or("nothing")?.to_owned();
     let values = fields.map(super::text::number).collect::<Result<Vec<f64>, String>>()?;

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::class::{Class, Others, class};
 use super::points::{five, from_pairs};
-use super::text::{Seen, box_of_sides};
+use super::text::{SeenNames, box_of_sides};
 use super::{AnnotatedImage, Annotation, DataError, FileFaults, image_path};
 
 #[derive(Deserialize)]
@@ -56,7 +56,7 @@ pub fn parse(bytes: &[u8], faults: &mut FileFaults) -> Result<Vec<AnnotatedImage
     let coco: Coco = serde_json::from_slice(bytes).map_err(|error| faults.unusable(format!("is not COCO's JSON: {error}")))?;
     let names: HashMap<i64, &str> = coco.categories.iter().map(|category| (category.id, &*category.name)).collect();
     let alone = coco.categories.len() < 2;
-    let (mut seen, mut images, mut places) = (Seen::default(), Vec::new(), HashMap::new());
+    let (mut seen, mut images, mut places) = (SeenNames::default(), Vec::new(), HashMap::new());
     for image in &coco.images {
         let path = image_path(&image.file_name);
         if seen.is_new(&path, 0, faults)? {

@@ -1,7 +1,8 @@
 //! Embeddings of faces: one vector an image, from numpy's `.npy` and `.npz` and from safetensors files.
 //!
 //! The matrix `embeddings`, or the only one in the file, is `[images, elements]`. Names of the images are in `names`: an array of text in an
-//! `.npz`, metadata with one name a line in a safetensors file. Without names an image is called by its number, from 0.
+//! `.npz`, metadata with one name a line in a safetensors file. Without names an image is called by its number, from 0. A file without a matrix
+//! may have a vector for each name instead.
 
 use std::collections::HashMap;
 use std::io::{Cursor, Read as _};
@@ -9,7 +10,7 @@ use std::path::Path;
 
 use super::fault::{MAX_FILE, read_file};
 use super::{DataError, Faults, FileFaults, image_key, image_path};
-use crate::formats::npy::{self, Array, Values};
+use crate::formats::npy::{self, NumpyArray, Values};
 use crate::weights::Weights;
 
 /// Vectors of one length, each of length 1.
@@ -114,7 +115,10 @@ fn new(
 type Matrix = (usize, usize, Vec<f32>, Option<Vec<String>>);
 
 /// Rows, columns, elements and names of `embeddings`, or of the only matrix.
-fn one_matrix(arrays: Vec<(String, Array)>, names: Option<Vec<String>>) -> Result<Matrix, String> {
+fn one_matrix(arrays: Vec<(String, NumpyArray)>, names: Option<Vec<String>>) -> Result<Matrix, String> {
+    if names.is_none() && arrays.iter().all(|(_, array)| array.shape.len() == 1) && arrays.iter().any(|(name, _)| name != "embeddings") {
+        return vectors(arrays);
+    }
     let mut matrices: Vec<_> = arrays.into_iter().filter(|(_, array)| array.shape.len() == 2).collect();
     let chosen = match matrices.iter().position(|(name, _)| name == "embeddings") {
         Some(at) => matrices.swap_remove(at).1,
@@ -125,13 +129,28 @@ fn one_matrix(arrays: Vec<(String, Array)>, names: Option<Vec<String>>) -> Resul
     if columns == 0 { Err("vectors without elements".into()) } else { Ok((rows, columns, values, names)) }
 }
 
+/// A vector for each name.
+fn vectors(arrays: Vec<(String, NumpyArray)>) -> Result<Matrix, String> {
+    let columns = arrays.first().map_or(0, |(_, array)| array.shape[0]);
+    let (rows, mut values, mut names) = (arrays.len(), Vec::with_capacity(arrays.len() * columns), Vec::with_capacity(arrays.len()));
+    for (name, array) in arrays {
+        let Values::Numbers(vector) = array.values else { return Err(format!("text under the name {name:?}, where a vector belongs")) };
+        if vector.len() != columns {
+            return Err(format!("vectors of {columns} and, for {name:?}, of {} elements", vector.len()));
+        }
+        values.extend(vector);
+        names.push(name);
+    }
+    if columns == 0 { Err("vectors without elements".into()) } else { Ok((rows, columns, values, Some(names))) }
+}
+
 fn safetensors(bytes: &[u8]) -> Result<Matrix, String> {
     let weights = Weights::from_bytes(bytes).map_err(|error| error.to_string())?;
     let names = weights.metadata().get("names").map(|names| names.lines().map(str::to_owned).collect());
     let arrays = weights
         .tensors()
         .iter()
-        .map(|(name, tensor)| (name.clone(), Array { shape: tensor.shape.clone(), values: Values::Numbers(tensor.data.clone()) }));
+        .map(|(name, tensor)| (name.clone(), NumpyArray { shape: tensor.shape.clone(), values: Values::Numbers(tensor.data.clone()) }));
     one_matrix(arrays.collect(), names)
 }
 

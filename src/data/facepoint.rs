@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use super::fault::read_file;
-use super::text::{Line, box_of_edges, lines, points_of_pairs};
+use super::text::{TextLine, box_of_edges, lines, points_of_pairs};
 use super::{AnnotatedImage, Annotation, DataError, Faults, FileFaults};
 use crate::geometry::{BoundingBox, Landmarks};
 
@@ -18,7 +18,7 @@ pub const MTFL_BOX_SCALE: f32 = 1.8;
 
 /// Which of the two forms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum FacepointForm {
     /// Box and points.
     CnnFacePoint,
     /// Points and attributes; boxes are made up by [`MTFL_BOX_SCALE`].
@@ -30,7 +30,7 @@ pub enum Form {
 /// # Errors
 ///
 /// [`DataError`] if the file cannot be read, or for the first fault if `faults` are strict.
-pub fn read(path: &Path, form: Form, faults: &mut Faults) -> Result<Vec<AnnotatedImage>, DataError> {
+pub fn read(path: &Path, form: FacepointForm, faults: &mut Faults) -> Result<Vec<AnnotatedImage>, DataError> {
     parse(&read_file(path)?, form, &mut faults.of(path))
 }
 
@@ -39,7 +39,7 @@ pub fn read(path: &Path, form: Form, faults: &mut Faults) -> Result<Vec<Annotate
 /// # Errors
 ///
 /// [`DataError::Fault`] for the first fault if `faults` are strict.
-pub fn parse(bytes: &[u8], form: Form, faults: &mut FileFaults) -> Result<Vec<AnnotatedImage>, DataError> {
+pub fn parse(bytes: &[u8], form: FacepointForm, faults: &mut FileFaults) -> Result<Vec<AnnotatedImage>, DataError> {
     let mut images: Vec<AnnotatedImage> = Vec::new();
     let mut by_path = std::collections::HashMap::new();
     for line in lines(bytes, faults)? {
@@ -65,7 +65,7 @@ pub fn parse(bytes: &[u8], form: Form, faults: &mut FileFaults) -> Result<Vec<An
 }
 
 /// The path, with `/`, and the face of a line. A path may contain blanks: the numbers are the last fields.
-fn face(line: Line, form: Form) -> Result<(String, Annotation), String> {
+fn face(line: TextLine, form: FacepointForm) -> Result<(String, Annotation), String> {
     let fields: Vec<&str> = line.fields().collect();
     let (path, values) = fields.split_last_chunk::<14>().filter(|(path, _)| !path.is_empty()).ok_or("not a path and 14 numbers")?;
     let first = values[0].as_ptr() as usize - line.text.as_ptr() as usize;
@@ -75,12 +75,12 @@ fn face(line: Line, form: Form) -> Result<(String, Annotation), String> {
         *slot = super::text::number(field)?;
     }
     let (bounding_box, landmarks) = match form {
-        Form::CnnFacePoint => {
+        FacepointForm::CnnFacePoint => {
             let (&[left, right, top, bottom], points) = numbers.split_first_chunk().ok_or("too few numbers")?;
             let points = points.first_chunk().ok_or("too few numbers")?;
             (box_of_edges(left, top, right, bottom)?, points_of_pairs(points))
         }
-        Form::Mtfl => {
+        FacepointForm::Mtfl => {
             let points: [f64; 10] = std::array::from_fn(|at| numbers[at / 2 + 5 * (at % 2)]);
             let points = points_of_pairs(&points);
             (box_around(&points)?, points)

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::fault::{read_file, write_file};
-use super::text::{Seen, blocks, box_of_sides, lines};
+use super::text::{SeenNames, blocks, box_of_sides, lines};
 use super::{DataError, Faults, FileFaults};
 use crate::geometry::BoundingBox;
 
@@ -150,7 +150,7 @@ fn parse_images<T>(
     row: impl Fn(&[f64]) -> Result<T, String>,
 ) -> Result<Vec<FddbImage<T>>, DataError> {
     let lines = lines(bytes, faults)?;
-    let mut seen = Seen::default();
+    let mut seen = SeenNames::default();
     let mut images = Vec::new();
     for block in blocks(&lines, 5, false, faults)? {
         if !seen.is_new(block.name.text, block.name.number, faults)? {
@@ -182,7 +182,7 @@ fn ellipse(major_radius: f64, minor_radius: f64, angle: f64, x: f64, y: f64) -> 
 ///
 /// As [`parse_ellipses`].
 pub fn parse_names(bytes: &[u8], faults: &mut FileFaults) -> Result<Vec<String>, DataError> {
-    let mut seen = Seen::default();
+    let mut seen = SeenNames::default();
     let mut names = Vec::new();
     for line in lines(bytes, faults)? {
         if line.count().is_some() {

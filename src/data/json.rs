@@ -17,7 +17,7 @@ use glam::Vec2;
 use serde::{Deserialize, Serialize};
 
 use super::fault::read_file;
-use super::text::{Seen, box_of_edges, lines};
+use super::text::{SeenNames, box_of_edges, lines};
 use super::{AnnotatedImage, Annotation, Attributes, DataError, Detection, Faults, FileFaults, ImageDetections};
 use crate::geometry::{BoundingBox, Landmarks};
 
@@ -102,7 +102,7 @@ pub fn read_detections(path: &Path, faults: &mut Faults) -> Result<Vec<ImageDete
 ///
 /// [`DataError::Fault`] for the first fault if `faults` are strict.
 pub fn parse_annotations(bytes: &[u8], faults: &mut FileFaults) -> Result<Vec<AnnotatedImage>, DataError> {
-    let mut seen = Seen::default();
+    let mut seen = SeenNames::default();
     let mut images = Vec::new();
     for line in lines(bytes, faults)? {
         let record: AnnotatedRecord = match serde_json::from_str(line.text) {
@@ -133,7 +133,7 @@ pub fn parse_annotations(bytes: &[u8], faults: &mut FileFaults) -> Result<Vec<An
 ///
 /// As [`parse_annotations`].
 pub fn parse_detections(bytes: &[u8], faults: &mut FileFaults) -> Result<Vec<ImageDetections>, DataError> {
-    let mut seen = Seen::default();
+    let mut seen = SeenNames::default();
     let mut images = Vec::new();
     for line in lines(bytes, faults)? {
         let record: DetectedRecord = match serde_json::from_str(line.text) {

@@ -12,11 +12,11 @@ use super::{AnnotatedImage, Annotation, DataError, FileFaults, image_path};
 struct Labelme {
     #[serde(rename = "imagePath")]
     image: String,
-    shapes: Vec<Shape>,
+    shapes: Vec<LabelmeShape>,
 }
 
 #[derive(Deserialize)]
-struct Shape {
+struct LabelmeShape {
     label: String,
     points: Vec<[f64; 2]>,
     #[serde(default)]
@@ -49,7 +49,7 @@ pub fn parse(bytes: &[u8], faults: &mut FileFaults) -> Result<Vec<AnnotatedImage
     Ok(vec![AnnotatedImage { path: image_path(&file.image), faces, line: 0 }])
 }
 
-fn bounding_box(shape: &Shape) -> Result<Annotation, String> {
+fn bounding_box(shape: &LabelmeShape) -> Result<Annotation, String> {
     let points = match (&*shape.shape_type, &shape.points[..]) {
         // The centre and a point of the rim.
         ("circle", &[[x, y], [rim_x, rim_y]]) => {

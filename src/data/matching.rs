@@ -34,9 +34,9 @@ pub fn match_names(
     detected: &[(&str, usize)],
     faults: &mut FileFaults,
 ) -> Result<Vec<Option<usize>>, DataError> {
-    let (index, mut used) = Index::new(detected, faults)?;
+    let (index, mut used) = DetectionIndex::new(detected, faults)?;
     let mut candidates: Vec<Vec<usize>> = vec![Vec::new(); annotated.len()];
-    for round in [Index::same_path, Index::end_of_path, Index::same_key, Index::end_of_key] {
+    for round in [DetectionIndex::same_path, DetectionIndex::end_of_path, DetectionIndex::same_key, DetectionIndex::end_of_key] {
         let mut taken = BTreeSet::new();
         for (path, candidates) in annotated.iter().zip(&mut candidates).filter(|(_, candidates)| candidates.is_empty()) {
             *candidates = round(&index, path.as_ref()).into_iter().filter(|at| !used[*at]).collect();
@@ -72,7 +72,7 @@ pub fn match_names(
 }
 
 /// Detected images by what they are called.
-struct Index {
+struct DetectionIndex {
     paths: Vec<String>,
     keys: Vec<String>,
     by_path: HashMap<String, usize>,
@@ -80,7 +80,7 @@ struct Index {
     by_last: HashMap<String, Vec<usize>>,
 }
 
-impl Index {
+impl DetectionIndex {
     /// The index, and which of the images it has no use for: those that were there before.
     fn new(detected: &[(&str, usize)], faults: &mut FileFaults) -> Result<(Self, Vec<bool>), DataError> {
         let paths: Vec<String> = detected.iter().map(|(path, _)| image_path(path)).collect();

@@ -196,16 +196,16 @@ pub fn cacd_vs() -> Vec<Pair> {
 
 #[cfg(feature = "toolkit")]
 fn insightface(bytes: &[u8], faults: &mut FileFaults) -> Result<Vec<Pair>, DataError> {
-    use crate::formats::pickle::{Pickle, Value};
+    use crate::formats::pickle::{Pickle, PickleValue};
     let pickle = Pickle::of(bytes).map_err(|error| faults.unusable(format!("cannot be read: {error}")))?;
     let lists = match pickle.root() {
-        Value::Tuple(members) | Value::List(members) => match members[..] {
+        PickleValue::Tuple(members) | PickleValue::List(members) => match members[..] {
             [images, same] => Some([images, same].map(|id| pickle.get(id))),
             _ => None,
         },
         _ => None,
     };
-    let Some([Value::List(images), Value::List(labels)]) = lists else {
+    let Some([PickleValue::List(images), PickleValue::List(labels)]) = lists else {
         return Err(faults.unusable("is not a pickle of two lists, of images and of labels"));
     };
     if images.len() != 2 * labels.len() {
@@ -214,8 +214,8 @@ fn insightface(bytes: &[u8], faults: &mut FileFaults) -> Result<Vec<Pair>, DataE
     let mut pairs = Vec::with_capacity(labels.len());
     for (place, &label) in labels.iter().enumerate() {
         let same = match pickle.get(label) {
-            Value::Bool(same) => *same,
-            Value::Int(same @ (0 | 1)) => *same == 1,
+            PickleValue::Bool(same) => *same,
+            PickleValue::Int(same @ (0 | 1)) => *same == 1,
             _ => {
                 faults.skipped(0, format!("label {place} is not true or false: pair skipped"))?;
                 continue;

@@ -6,7 +6,7 @@
 
 use glam::Vec2;
 
-use super::text::{Line, box_of_edges, lines, number};
+use super::text::{TextLine, box_of_edges, lines, number};
 use super::{AnnotatedImage, Annotation, DataError, FileFaults, facepoint, image_path};
 use crate::geometry::Landmarks;
 
@@ -93,7 +93,7 @@ pub fn parse_wflw(bytes: &[u8], faults: &mut FileFaults) -> Result<Vec<Annotated
     Ok(images)
 }
 
-fn wflw(line: Line) -> Result<(String, Annotation), String> {
+fn wflw(line: TextLine) -> Result<(String, Annotation), String> {
     let fields: Vec<&str> = line.fields().collect();
     let count = fields.iter().take_while(|field| field.parse::<f64>().is_ok()).count();
     // A name may begin with numbers.

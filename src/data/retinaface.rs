@@ -3,7 +3,7 @@
 //! `# path` names an image; the rows after it are its faces: `x y width height`, then if there are points `x y flag` of each of five, and a
 //! number that says how clear the face is. Points of -1 are not labelled. A face without points is one all the same.
 
-use super::text::{Line, Seen, box_of_sides, lines, points_of_pairs};
+use super::text::{SeenNames, TextLine, box_of_sides, lines, points_of_pairs};
 use super::{AnnotatedImage, Annotation, DataError, FileFaults, image_path};
 
 /// Whether `bytes` are of this form: the first thing in them is a `#`.
@@ -17,7 +17,7 @@ pub fn is(bytes: &[u8]) -> bool {
 ///
 /// [`DataError::Fault`] for the first fault if `faults` are strict.
 pub fn parse(bytes: &[u8], faults: &mut FileFaults) -> Result<Vec<AnnotatedImage>, DataError> {
-    let mut seen = Seen::default();
+    let mut seen = SeenNames::default();
     let mut images: Vec<AnnotatedImage> = Vec::new();
     let mut open = false;
     for line in lines(bytes, faults)? {
@@ -40,7 +40,7 @@ pub fn parse(bytes: &[u8], faults: &mut FileFaults) -> Result<Vec<AnnotatedImage
     Ok(images)
 }
 
-fn face(line: Line) -> Result<Annotation, String> {
+fn face(line: TextLine) -> Result<Annotation, String> {
     let values = line.numbers()?;
     let (&[x, y, width, height], rest) = values.split_first_chunk().ok_or("fewer than the four numbers x y width height")?;
     let mut face = Annotation::new(box_of_sides(x, y, width, height)?);

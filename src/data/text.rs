@@ -11,14 +11,14 @@ const MAX_COORDINATE: f64 = 1e6;
 
 /// A line that says something.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Line<'a> {
+pub(super) struct TextLine<'a> {
     /// From 1.
     pub(super) number: usize,
     /// Without blanks at either end.
     pub(super) text: &'a str,
 }
 
-impl<'a> Line<'a> {
+impl<'a> TextLine<'a> {
     /// What stands between blanks.
     pub(super) fn fields(self) -> impl Iterator<Item = &'a str> {
         self.text.split_ascii_whitespace()
@@ -48,13 +48,13 @@ impl<'a> Line<'a> {
 /// The lines of `bytes` that are not blank. A byte order mark, CRLF and blanks at the ends of lines are taken away.
 ///
 /// Reported: a file without lines, and each line that is not UTF-8.
-pub(super) fn lines<'a>(bytes: &'a [u8], faults: &mut FileFaults) -> Result<Vec<Line<'a>>, DataError> {
+pub(super) fn lines<'a>(bytes: &'a [u8], faults: &mut FileFaults) -> Result<Vec<TextLine<'a>>, DataError> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut lines = Vec::new();
     for (number, line) in (1..).zip(bytes.split(|&byte| byte == b'\n')) {
         match std::str::from_utf8(line).map(str::trim) {
             Ok("") => {}
-            Ok(text) => lines.push(Line { number, text }),
+            Ok(text) => lines.push(TextLine { number, text }),
             Err(_) => faults.skipped(number, "not UTF-8 text: line skipped")?,
         }
     }
@@ -96,11 +96,11 @@ pub(super) fn points_of_pairs(values: &[f64; 10]) -> Landmarks {
 
 /// A name with its rows.
 #[derive(Debug)]
-pub(super) struct Block<'l, 'a> {
+pub(super) struct NamedRows<'l, 'a> {
     /// The line that names the image.
-    pub(super) name: Line<'a>,
+    pub(super) name: TextLine<'a>,
     /// As many rows as the count said.
-    pub(super) rows: &'l [Line<'a>],
+    pub(super) rows: &'l [TextLine<'a>],
 }
 
 /// The blocks of a name, a count and as many rows of at least `fields` numbers. A block whose count is not a number or is not that of the
@@ -108,15 +108,15 @@ pub(super) struct Block<'l, 'a> {
 ///
 /// A count of 0 may be followed by one row of zeros if `zeros`.
 pub(super) fn blocks<'l, 'a>(
-    lines: &'l [Line<'a>],
+    lines: &'l [TextLine<'a>],
     fields: usize,
     zeros: bool,
     faults: &mut FileFaults,
-) -> Result<Vec<Block<'l, 'a>>, DataError> {
+) -> Result<Vec<NamedRows<'l, 'a>>, DataError> {
     let mut found = Vec::new();
     let mut rest = lines;
     // A name may be all numbers, without an extension: then a count follows it, as none follows a row.
-    let is_name = |lines: &[Line], at: usize| lines.get(at + 1).is_some_and(|line| line.count().is_some());
+    let is_name = |lines: &[TextLine], at: usize| lines.get(at + 1).is_some_and(|line| line.count().is_some());
     while let Some((&name, after)) = rest.split_first() {
         if name.is_row(fields) && !is_name(rest, 0) {
             let skipped = (0..after.len()).take_while(|&at| after[at].is_row(fields) && !is_name(after, at)).count();
@@ -145,9 +145,9 @@ pub(super) fn blocks<'l, 'a>(
         rest = behind;
         let placeholder = zeros && count == 0 && there == 1 && rows[0].fields().all(|field| field.parse() == Ok(0.0));
         if placeholder {
-            found.push(Block { name, rows: &[] });
+            found.push(NamedRows { name, rows: &[] });
         } else if there == count {
-            found.push(Block { name, rows });
+            found.push(NamedRows { name, rows });
         } else {
             let what = format!("{count} face(s) promised for {:?}, {there} row(s) follow: image skipped", name.text);
             faults.skipped(count_line.number, what)?;
@@ -158,9 +158,9 @@ pub(super) fn blocks<'l, 'a>(
 
 /// Names that were met, with their lines.
 #[derive(Debug, Default)]
-pub(super) struct Seen(HashMap<String, usize>);
+pub(super) struct SeenNames(HashMap<String, usize>);
 
-impl Seen {
+impl SeenNames {
     /// Whether `name` is new; if not, that is reported.
     pub(super) fn is_new(&mut self, name: &str, line: usize, faults: &mut FileFaults) -> Result<bool, DataError> {
         if let Some(first) = self.0.get(name) {

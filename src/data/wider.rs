@@ -14,7 +14,7 @@ use std::fs;
 use std::path::Path;
 
 use super::fault::{read_file, write_file};
-use super::text::{Line, Seen, blocks, box_of_sides, lines};
+use super::text::{SeenNames, TextLine, blocks, box_of_sides, lines};
 use super::{AnnotatedImage, Annotation, Attributes, DataError, Detection, Faults, FileFaults, ImageDetections, image_path, retinaface};
 use crate::files::FileError;
 
@@ -37,7 +37,7 @@ pub fn parse(bytes: &[u8], faults: &mut FileFaults) -> Result<Vec<AnnotatedImage
         return retinaface::parse(bytes, faults);
     }
     let lines = lines(bytes, faults)?;
-    let mut seen = Seen::default();
+    let mut seen = SeenNames::default();
     let mut images = Vec::new();
     for block in blocks(&lines, 4, true, faults)? {
         if !seen.is_new(block.name.text, block.name.number, faults)? {
@@ -55,7 +55,7 @@ pub fn parse(bytes: &[u8], faults: &mut FileFaults) -> Result<Vec<AnnotatedImage
     Ok(images)
 }
 
-fn annotation(row: Line) -> Result<Annotation, String> {
+fn annotation(row: TextLine) -> Result<Annotation, String> {
     let values = row.numbers()?;
     let (&[x, y, width, height], attributes) = values.split_first_chunk().ok_or("fewer than 4 numbers")?;
     let bounding_box = box_of_sides(x, y, width, height)?;
@@ -167,7 +167,7 @@ pub fn parse_prediction(path: &str, bytes: &[u8], faults: &mut FileFaults) -> Re
     Ok(Some(ImageDetections { path: path.to_owned(), faces, line: block.name.number, ..ImageDetections::default() }))
 }
 
-fn detection(row: Line) -> Result<Detection, String> {
+fn detection(row: TextLine) -> Result<Detection, String> {
     let &[x, y, width, height, score] = &row.numbers()?[..] else { return Err("not the five numbers x y width height score".into()) };
     Ok(Detection { bounding_box: box_of_sides(x, y, width, height)?, score, landmarks: None })
 }

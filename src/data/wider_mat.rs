@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::fault::read_file;
 use super::{AnnotatedImage, Annotation, Attributes, DataError, Faults, FileFaults};
-use crate::formats::matlab::{self, Array};
+use crate::formats::matlab::{self, MatArray};
 use crate::geometry::BoundingBox;
 
 /// The settings of the evaluation, in the order of [`GroundTruth::counted`].
@@ -50,15 +50,15 @@ pub fn parse_images(bytes: &[u8], faults: &mut FileFaults) -> Result<Vec<Annotat
     let labels = LABELS.map(|label| variables.nested(&format!("{label}_label_list")).ok());
     let mut images = Vec::new();
     for (event, (folder, names)) in events.iter().zip(names).enumerate() {
-        let (Array::Text(folder), Array::Cells(names)) = (folder, names) else {
+        let (MatArray::Text(folder), MatArray::Cells(names)) = (folder, names) else {
             return Err(variables.unusable(format!("event {} has no name or no list of images", event + 1)));
         };
         for (image, name) in names.iter().enumerate() {
-            let at = |list: &[&[Array]]| -> Option<(usize, Vec<f64>)> {
-                let Array::Numbers { rows, values } = list.get(event)?.get(image)? else { return None };
+            let at = |list: &[&[MatArray]]| -> Option<(usize, Vec<f64>)> {
+                let MatArray::Numbers { rows, values } = list.get(event)?.get(image)? else { return None };
                 Some((*rows, values.clone()))
             };
-            let (Array::Text(name), Some((rows, values))) = (name, at(&boxes)) else {
+            let (MatArray::Text(name), Some((rows, values))) = (name, at(&boxes)) else {
                 return Err(variables.unusable(format!("image {} of {folder} has no name or no faces", image + 1)));
             };
             let path = format!("{folder}/{name}.jpg");
@@ -99,13 +99,13 @@ fn annotation(face: usize, rows: usize, values: &[f64], labels: &[Option<Vec<f64
 /// [`DataError::Unusable`] if it is not such a file or is of other images, [`DataError::Fault`] for the first fault if `faults` are strict.
 pub fn parse_setting(bytes: &[u8], images: &[AnnotatedImage], faults: &mut FileFaults) -> Result<Vec<Vec<bool>>, DataError> {
     let variables = Variables::read(bytes, faults)?;
-    let lists: Vec<&Array> = variables.nested("gt_list")?.into_iter().flatten().collect();
+    let lists: Vec<&MatArray> = variables.nested("gt_list")?.into_iter().flatten().collect();
     if lists.len() != images.len() {
         return Err(variables.unusable(format!("speaks of {} images, the set has {}", lists.len(), images.len())));
     }
     let mut counted = Vec::with_capacity(images.len());
     for (image, list) in images.iter().zip(lists) {
-        let Array::Numbers { values, .. } = list else {
+        let MatArray::Numbers { values, .. } = list else {
             return Err(variables.unusable(format!("the list of faces of {} is not one of numbers", image.path)));
         };
         let mut counts = vec![false; image.faces.len()];
@@ -123,7 +123,7 @@ pub fn parse_setting(bytes: &[u8], images: &[AnnotatedImage], faults: &mut FileF
 /// The variables of a file.
 struct Variables {
     path: std::path::PathBuf,
-    all: Vec<(String, Array)>,
+    all: Vec<(String, MatArray)>,
 }
 
 impl Variables {
@@ -137,18 +137,18 @@ impl Variables {
     }
 
     /// The list `name`, which has an entry per event.
-    fn cells(&self, name: &str) -> Result<&[Array], DataError> {
+    fn cells(&self, name: &str) -> Result<&[MatArray], DataError> {
         match self.all.iter().find(|(variable, _)| variable == name) {
-            Some((_, Array::Cells(cells))) => Ok(cells),
+            Some((_, MatArray::Cells(cells))) => Ok(cells),
             _ => Err(self.unusable(format!("it has no list {name:?}"))),
         }
     }
 
     /// The list of lists `name`: by event and image.
-    fn nested(&self, name: &str) -> Result<Vec<&[Array]>, DataError> {
+    fn nested(&self, name: &str) -> Result<Vec<&[MatArray]>, DataError> {
         let mut lists = Vec::new();
         for event in self.cells(name)? {
-            let Array::Cells(cells) = event else { return Err(self.unusable(format!("an entry of {name:?} is no list"))) };
+            let MatArray::Cells(cells) = event else { return Err(self.unusable(format!("an entry of {name:?} is no list"))) };
             lists.push(&cells[..]);
         }
         Ok(lists)

@@ -5,7 +5,7 @@
 //! be at hand.
 
 use super::class::{Class, Others, class};
-use super::text::{Line, box_of_sides, lines, points_of_pairs};
+use super::text::{TextLine, box_of_sides, lines, points_of_pairs};
 use super::{Annotation, DataError, FileFaults};
 
 /// The faces in `bytes`, of a picture of `size`; `names` are those of the classes, none if they are not known.
@@ -42,7 +42,7 @@ pub fn parse(bytes: &[u8], size: [u32; 2], names: &[String], faults: &mut FileFa
     Ok(faces)
 }
 
-fn face(line: Line, [width, height]: [u32; 2]) -> Result<(usize, Annotation), String> {
+fn face(line: TextLine, [width, height]: [u32; 2]) -> Result<(usize, Annotation), String> {
     let values = line.numbers()?;
     let (&[class, x, y, w, h], points) = values.split_first_chunk().ok_or("fewer than the five numbers class x y width height")?;
     if class < 0.0 || class.fract() != 0.0 || class > 1e4 {

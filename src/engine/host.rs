@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use crate::record::{Access, Recording, Slot, Step};
+use super::memory::{Layout, Place};
+use crate::record::{Access, Recording, Role, Slot, Step};
 
 /// Which body of a kernel to run.
 #[derive(Debug, Clone)]
@@ -31,13 +32,10 @@ struct Memory {
 }
 
 impl Memory {
-    fn new(len: usize, constant: Option<&[f32]>) -> Self {
+    fn new(len: usize) -> Self {
         let mut data = vec![0.0; len + LINE - 1];
         let start = data.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE - 1);
         data.truncate(start + len);
-        if let Some(constant) = constant {
-            data[start..].copy_from_slice(constant);
-        }
         Self { data, start }
     }
 
@@ -52,7 +50,7 @@ impl Memory {
 
 /// Steps whose items can be computed apart from each other: some items go through all of them before others do.
 #[derive(Debug)]
-struct Run {
+struct StepRun {
     steps: Range<usize>,
     /// Of each step and binding, the elements of an item.
     each: Vec<Vec<usize>>,
@@ -62,14 +60,14 @@ struct Run {
     written: Vec<(usize, usize)>,
 }
 
-impl Run {
-    /// The steps of `recording` from `first` on that are one run; at least that step, if its items can be computed apart.
-    fn from(recording: &Recording, first: usize) -> Option<Self> {
+impl StepRun {
+    /// The steps of `recording` from `first` on and before `end` that are one run; at least the first, if its items can be computed apart.
+    fn from(recording: &Recording, first: usize, end: usize) -> Option<Self> {
         let mut run = Self { steps: first..first, each: Vec::new(), read: Vec::new(), written: Vec::new() };
         let like = &recording.steps()[first];
-        for step in &recording.steps()[first..] {
+        for step in &recording.steps()[first..end] {
             let same = step.kernel.work().items == like.kernel.work().items && step.counted.is_some() == like.counted.is_some();
-            let Some(each) = step.kernel.apart().filter(|each| same && run.allows(step, each)) else { break };
+            let Some(each) = step.kernel.apart().filter(|each| same && run.allows(recording, step, each)) else { break };
             for ((slot, binding), each) in step.bound().zip(&each) {
                 let slots = if binding.access == Access::Read { &mut run.read } else { &mut run.written };
                 if !slots.contains(&(slot.index(), *each)) {
@@ -83,11 +81,33 @@ impl Run {
     }
 
     /// Whether `step` touches what the run writes, and writes what the run touches, item by item only, in the same way.
-    fn allows(&self, step: &Step, each: &[usize]) -> bool {
+    fn allows(&self, recording: &Recording, step: &Step, each: &[usize]) -> bool {
         step.bound().zip(each).all(|((slot, binding), &each)| {
-            let alike = |touched: &[(usize, usize)]| touched.iter().all(|&(touched, size)| touched != slot.index() || size == each);
+            let apart = |other: usize| recording.root(Slot(other)) != recording.root(slot);
+            let alike = |touched: &[(usize, usize)]| {
+                touched.iter().all(|&(touched, size)| apart(touched) || (touched == slot.index() && size == each))
+            };
             alike(&self.written) && (binding.access == Access::Read || each > 0 && alike(&self.read))
         })
+    }
+
+    /// The steps of `recording` cut into runs and single steps, part by part: the run that a step begins, and the steps played as one with
+    /// each.
+    fn all(recording: &Recording) -> (Vec<Option<Self>>, Vec<Range<usize>>) {
+        let count = recording.steps().len();
+        let mut ends: Vec<usize> = recording.parts().iter().flat_map(|part| [part.steps.start, part.steps.end]).chain([count]).collect();
+        ends.sort_unstable();
+        let (mut runs, mut together): (Vec<Option<Self>>, Vec<Range<usize>>) = (Vec::new(), Vec::new());
+        while runs.len() < count {
+            let first = runs.len();
+            let end = ends.iter().copied().find(|end| *end > first).unwrap_or(count);
+            let run = Self::from(recording, first, end);
+            let steps = run.as_ref().map_or(first..first + 1, |run| run.steps.clone());
+            runs.push(run);
+            runs.resize_with(steps.end, || None);
+            together.resize(steps.end, steps);
+        }
+        (runs, together)
     }
 }
 
@@ -95,27 +115,60 @@ impl Run {
 #[derive(Debug)]
 pub struct HostSession {
     body: Body,
+    layout: Layout,
+    /// By buffer.
     memory: Vec<Memory>,
     /// The run that starts with a step.
-    runs: Vec<Option<Run>>,
+    runs: Vec<Option<StepRun>>,
 }
 
 impl HostSession {
-    /// Allocates every slot, zeroed.
+    /// Allocates every buffer, zeroed but for the constants.
     pub fn new(recording: &Recording, body: Body) -> Self {
-        let memory = recording.slots().iter().map(|slot| Memory::new(slot.len, slot.constant.as_deref())).collect();
-        let runs = (0..recording.steps().len()).map(|first| Run::from(recording, first)).collect();
-        Self { body, memory, runs }
+        let (runs, together) = match body {
+            Body::Native(_) => StepRun::all(recording),
+            Body::Reference => Default::default(),
+        };
+        let layout = Layout::of(recording, |step| together.get(step).cloned().unwrap_or(step..step + 1));
+        let memory = layout.buffers.iter().map(|len| Memory::new(*len)).collect();
+        let mut session = Self { body, layout, memory, runs };
+        for (i, info) in recording.slots().iter().enumerate() {
+            if let Role::Constant(data) = &info.role {
+                session.slot_mut(Slot(i)).copy_from_slice(data);
+            }
+        }
+        session
+    }
+
+    /// Elements that all slots take together.
+    pub fn elements(&self) -> usize {
+        self.layout.elements()
     }
 
     /// Elements of `slot`.
     pub fn slot(&self, slot: Slot) -> &[f32] {
-        self.memory[slot.index()].get()
+        let Place { buffer, start, len } = self.layout.place(slot);
+        &self.memory[buffer].get()[start..start + len]
     }
 
     /// Elements of `slot`, to be written.
     pub fn slot_mut(&mut self, slot: Slot) -> &mut [f32] {
-        self.memory[slot.index()].get_mut()
+        let Place { buffer, start, len } = self.layout.place(slot);
+        &mut self.memory[buffer].get_mut()[start..start + len]
+    }
+
+    /// Takes the buffers of `slots` out, each once.
+    fn take(&mut self, slots: impl Iterator<Item = Slot>) -> Vec<(usize, Memory)> {
+        let mut buffers: Vec<usize> = slots.map(|slot| self.layout.place(slot).buffer).collect();
+        buffers.sort_unstable();
+        buffers.dedup();
+        buffers.into_iter().map(|buffer| (buffer, std::mem::take(&mut self.memory[buffer]))).collect()
+    }
+
+    fn put_back(&mut self, taken: Vec<(usize, Memory)>) {
+        for (buffer, memory) in taken {
+            self.memory[buffer] = memory;
+        }
     }
 
     /// Plays the given steps of `recording` in order.
@@ -132,6 +185,7 @@ impl HostSession {
         while next < steps.end {
             let step = &recording.steps()[next];
             let items = self.items(step);
+            // A play that begins inside a run goes step by step.
             match self.runs[next].take() {
                 Some(run) => {
                     let end = run.steps.end.min(steps.end);
@@ -153,28 +207,29 @@ impl HostSession {
     /// One step over all items.
     fn play_whole(&mut self, step: &Step) {
         let items = self.items(step);
-        let written = || step.bound().filter(|(_, binding)| binding.access != Access::Read).map(|(slot, _)| slot.index());
-        let mut taken: Vec<Memory> = written().map(|slot| std::mem::take(&mut self.memory[slot])).collect();
+        let written: Vec<Slot> = step.bound().filter(|(_, binding)| binding.access != Access::Read).map(|(slot, _)| slot).collect();
+        let mut taken = self.take(written.iter().copied());
+        let places: Vec<Place> = written.iter().map(|slot| self.layout.place(*slot)).collect();
+        let mut write = views(&mut taken, &places);
         let reads = step.bound().filter(|(_, binding)| binding.access == Access::Read);
-        let read: Vec<&[f32]> = reads.map(|(slot, _)| self.memory[slot.index()].get()).collect();
-        let mut write: Vec<&mut [f32]> = taken.iter_mut().map(Memory::get_mut).collect();
+        let read: Vec<&[f32]> = reads.map(|(slot, _)| self.slot(slot)).collect();
         match self.body {
             Body::Reference => step.kernel.reference(items, &read, &mut write),
             Body::Native(_) => step.kernel.native(items, &read, &mut write),
         }
-        for (slot, memory) in written().zip(taken) {
-            self.memory[slot] = memory;
-        }
+        self.put_back(taken);
     }
 
     /// Some items at a time through all steps, on all threads.
-    fn play_run(&mut self, steps: &[Step], run: &Run, items: usize) {
+    fn play_run(&mut self, steps: &[Step], run: &StepRun, items: usize) {
         let threads = rayon::current_num_threads();
         let together = if threads > 1 { items.div_ceil(4 * threads).clamp(1, TOGETHER) } else { TOGETHER };
-        let mut taken: Vec<Memory> = run.written.iter().map(|(slot, _)| std::mem::take(&mut self.memory[*slot])).collect();
-        let mut batches: Vec<Vec<&mut [f32]>> = (0..items.div_ceil(together)).map(|_| Vec::with_capacity(taken.len())).collect();
-        for (memory, (_, each)) in taken.iter_mut().zip(&run.written) {
-            batches.iter_mut().zip(memory.get_mut().chunks_mut(each * together)).for_each(|(batch, part)| batch.push(part));
+        let written = || run.written.iter().map(|(slot, _)| Slot(*slot));
+        let mut taken = self.take(written());
+        let places: Vec<Place> = written().map(|slot| self.layout.place(slot)).collect();
+        let mut batches: Vec<Vec<&mut [f32]>> = (0..items.div_ceil(together)).map(|_| Vec::with_capacity(places.len())).collect();
+        for (view, (_, each)) in views(&mut taken, &places).into_iter().zip(&run.written) {
+            batches.iter_mut().zip(view.chunks_mut(each * together)).for_each(|(batch, part)| batch.push(part));
         }
         let play = |(i, mut parts): (usize, Vec<&mut [f32]>)| {
             let first = i * together;
@@ -186,13 +241,11 @@ impl HostSession {
         } else {
             batches.into_iter().enumerate().for_each(play);
         }
-        for ((slot, _), memory) in run.written.iter().zip(taken) {
-            self.memory[*slot] = memory;
-        }
+        self.put_back(taken);
     }
 
     /// One step over some items; `parts` are their elements of the slots that the run writes.
-    fn play_part(&self, step: &Step, each: &[usize], run: &Run, items: Range<usize>, parts: &mut [&mut [f32]]) {
+    fn play_part(&self, step: &Step, each: &[usize], run: &StepRun, items: Range<usize>, parts: &mut [&mut [f32]]) {
         let mut write: [&mut [f32]; BINDINGS] = Default::default();
         let mut read: [&[f32]; BINDINGS] = [&[]; BINDINGS];
         let (mut writes, mut reads) = (0, 0);
@@ -206,7 +259,7 @@ impl HostSession {
         for ((slot, _), each) in step.bound().zip(each).filter(|((_, binding), _)| binding.access == Access::Read) {
             read[reads] = match own(slot) {
                 Some(own) => &*parts[own],
-                None => &self.memory[slot.index()].get()[items.start * each..],
+                None => &self.slot(slot)[items.start * each..],
             };
             reads += 1;
         }
@@ -221,6 +274,24 @@ impl HostSession {
 
     /// Items that `step` works on: counted on the device or fixed.
     pub fn items(&self, step: &Step) -> u32 {
-        step.counted.map_or_else(|| step.kernel.work().most(), |c| self.memory[c.slot.index()].get()[c.index * 4 + 3].to_bits())
+        step.counted.map_or_else(|| step.kernel.work().most(), |c| self.slot(c.slot)[c.index * 4 + 3].to_bits())
     }
+}
+
+/// The elements at `places`, no two of which meet, in buffers that were taken out; in the order of `places`.
+fn views<'m>(taken: &'m mut [(usize, Memory)], places: &[Place]) -> Vec<&'m mut [f32]> {
+    let mut order: Vec<usize> = (0..places.len()).collect();
+    order.sort_by_key(|&i| places[i].start);
+    let mut found: Vec<(usize, &mut [f32])> = Vec::with_capacity(places.len());
+    for (buffer, memory) in taken {
+        let (mut rest, mut at) = (memory.get_mut(), 0);
+        for &i in order.iter().filter(|&&i| places[i].buffer == *buffer) {
+            let (_, behind) = rest.split_at_mut(places[i].start - at);
+            let (own, behind) = behind.split_at_mut(places[i].len);
+            found.push((i, own));
+            (rest, at) = (behind, places[i].start + places[i].len);
+        }
+    }
+    found.sort_by_key(|(i, _)| *i);
+    found.into_iter().map(|(_, view)| view).collect()
 }

@@ -3,9 +3,12 @@
 pub mod compare;
 pub mod gpu;
 mod host;
+mod memory;
 pub mod profile;
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -13,8 +16,9 @@ use gpu::{Gpu, GpuFlight, GpuFrame, GpuSession};
 use host::{Body, HostSession};
 use profile::Tally;
 
-use crate::record::{DeviceFacts, Recording, Slot};
+use crate::record::{DeviceFacts, Part, Recording, Slot, State, StateError};
 pub use crate::simd::Simd;
+use crate::tensor::Tensor;
 
 /// Which device to run on. Parsed from `auto`, `gpu`, `cpu`, `twin`, a backend (`vulkan`, `metal`, `dx12`, `gl`) or part of an adapter's name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -324,14 +328,83 @@ impl Session {
     ///
     /// [`EngineError`] if the device fails.
     pub fn submit(&mut self) -> Result<Flight, EngineError> {
+        let all = 0..self.recording.steps().len();
+        self.submit_steps(&[all])
+    }
+
+    /// As [`Session::submit`], of the steps of `parts` one after the other, in one submission.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError`] if the device fails.
+    pub fn submit_parts(&mut self, parts: &[Part]) -> Result<Flight, EngineError> {
+        let steps: Vec<Range<usize>> = parts.iter().map(|part| self.recording.steps_of(*part)).collect();
+        self.submit_steps(&steps)
+    }
+
+    fn submit_steps(&mut self, ranges: &[Range<usize>]) -> Result<Flight, EngineError> {
         match &mut self.player {
-            Player::Gpu(session) => session.submit(&self.recording, 0..self.recording.steps().len()).map(Flight::Gpu),
+            Player::Gpu(session) => {
+                let steps: Vec<usize> = ranges.iter().cloned().flatten().collect();
+                session.submit(&self.recording, steps.into_iter()).map(Flight::Gpu)
+            }
             Player::Host(session) => {
-                session.play(&self.recording, 0..self.recording.steps().len());
-                let outputs = self.recording.slots().iter().enumerate().filter(|(_, info)| info.output);
-                Ok(Flight::Landed(outputs.map(|(i, _)| (Slot(i), session.slot(Slot(i)).to_vec())).collect()))
+                ranges.iter().for_each(|range| session.play(&self.recording, range.clone()));
+                let outputs = self.recording.outputs().iter();
+                Ok(Flight::Landed(outputs.map(|slot| (*slot, session.slot(*slot).to_vec())).collect()))
             }
         }
+    }
+
+    /// Bytes that the slots of the recording take together; plays in flight have inputs of their own beside them.
+    pub fn memory(&self) -> u64 {
+        4 * match &self.player {
+            Player::Gpu(session) => session.elements(),
+            Player::Host(session) => session.elements(),
+        } as u64
+    }
+
+    /// Every state of the recording by name, as it is after the plays so far: this is what a checkpoint keeps.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError`] if the device fails.
+    pub fn states(&self) -> Result<BTreeMap<String, Tensor>, EngineError> {
+        let states: Vec<(Slot, State)> = self.recording.states().map(|(slot, state)| (slot, state.clone())).collect();
+        self.read_as(&states)
+    }
+
+    /// What slots hold, each as the tensors of a state: of gradients, for example.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError`] if the device fails.
+    pub fn read_as(&self, slots: &[(Slot, State)]) -> Result<BTreeMap<String, Tensor>, EngineError> {
+        // Each arena is read once.
+        let mut roots: BTreeMap<Slot, Vec<f32>> = BTreeMap::new();
+        let mut all = BTreeMap::new();
+        for (slot, state) in slots {
+            let root = self.recording.root(*slot);
+            if !roots.contains_key(&root) {
+                roots.insert(root, self.peek(root)?);
+            }
+            let start = self.recording.slots()[slot.index()].range.map_or(0, |(_, start)| start);
+            all.extend(state.unpack(&roots[&root][start..]));
+        }
+        Ok(all)
+    }
+
+    /// Sets every state of the recording for the plays to come; tensors of other names are of no matter.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`] if one is missing or misshapen; nothing is set then.
+    pub fn set(&mut self, states: &BTreeMap<String, Tensor>) -> Result<(), StateError> {
+        let packed = self.recording.states().map(|(slot, state)| Ok((slot, state.pack(states)?)));
+        for (slot, data) in packed.collect::<Result<Vec<_>, StateError>>()? {
+            self.write(slot, bytemuck::cast_slice(&data));
+        }
+        Ok(())
     }
 
     /// Waits for a play of this session and returns the recording's outputs, by slot.
@@ -355,7 +428,7 @@ impl Session {
     pub fn play_step(&mut self, index: usize) -> Result<(), EngineError> {
         match &mut self.player {
             Player::Gpu(session) => {
-                let flight = session.submit(&self.recording, index..index + 1)?;
+                let flight = session.submit(&self.recording, std::iter::once(index))?;
                 session.collect(flight).map(drop)
             }
             Player::Host(session) => {

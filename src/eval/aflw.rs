@@ -16,7 +16,7 @@ pub const OVERLAP: f64 = 0.3;
 
 /// One annotated face that was looked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Found {
+pub enum ComparedFace {
     /// It has landmarks; distance of each from where it should be, over the distance of the eyes.
     Yes([f64; 5]),
     /// No detection with landmarks overlaps it enough.
@@ -25,7 +25,7 @@ pub enum Found {
     Skipped,
 }
 
-impl Found {
+impl ComparedFace {
     /// Mean over the five points.
     pub fn error(&self) -> Option<f64> {
         match self {
@@ -37,7 +37,7 @@ impl Found {
 
 /// What was measured over all faces.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Score {
+pub struct LandmarkScore {
     /// Faces that were looked for.
     pub faces: usize,
     /// Those that were not found.
@@ -59,13 +59,13 @@ pub struct Score {
 }
 
 /// Compares the landmarks of one annotated face with those of the detection that overlaps it most, by at least `at_least`.
-pub fn compare(face: &Annotation, detections: &[Detection], at_least: f64) -> Found {
+pub fn compare(face: &Annotation, detections: &[Detection], at_least: f64) -> ComparedFace {
     let Some((points, eyes)) = face.landmarks.map(|points| (points, distance(&points, 0, &points, 1))).filter(|(_, eyes)| *eyes > 0.0)
     else {
-        return Found::Skipped;
+        return ComparedFace::Skipped;
     };
     if face.ignore {
-        return Found::Skipped;
+        return ComparedFace::Skipped;
     }
     let mut best: Option<(f64, Landmarks)> = None;
     for detection in detections {
@@ -75,7 +75,7 @@ pub fn compare(face: &Annotation, detections: &[Detection], at_least: f64) -> Fo
             best = Some((overlap, landmarks));
         }
     }
-    best.map_or(Found::No, |(_, landmarks)| Found::Yes(std::array::from_fn(|k| distance(&points, k, &landmarks, k) / eyes)))
+    best.map_or(ComparedFace::No, |(_, landmarks)| ComparedFace::Yes(std::array::from_fn(|k| distance(&points, k, &landmarks, k) / eyes)))
 }
 
 fn distance(a: &Landmarks, i: usize, b: &Landmarks, j: usize) -> f64 {
@@ -83,10 +83,11 @@ fn distance(a: &Landmarks, i: usize, b: &Landmarks, j: usize) -> f64 {
 }
 
 /// The figures over all faces.
-pub fn score(faces: &[Found]) -> Score {
-    let found: Vec<[f64; 5]> = faces.iter().filter_map(|face| if let Found::Yes(errors) = face { Some(*errors) } else { None }).collect();
-    let misses = faces.iter().filter(|face| **face == Found::No).count();
-    let mut errors: Vec<f64> = faces.iter().filter_map(Found::error).collect();
+pub fn score(faces: &[ComparedFace]) -> LandmarkScore {
+    let found: Vec<[f64; 5]> =
+        faces.iter().filter_map(|face| if let ComparedFace::Yes(errors) = face { Some(*errors) } else { None }).collect();
+    let misses = faces.iter().filter(|face| **face == ComparedFace::No).count();
+    let mut errors: Vec<f64> = faces.iter().filter_map(ComparedFace::error).collect();
     errors.sort_by(f64::total_cmp);
     let count = errors.len() as f64;
     let mean = errors.iter().sum::<f64>() / count;
@@ -99,7 +100,7 @@ pub fn score(faces: &[Found]) -> Score {
     };
     let failed = misses + errors.iter().filter(|&&error| error > FAILURE).count();
     let looked_for = errors.len() + misses;
-    Score {
+    LandmarkScore {
         faces: looked_for,
         misses,
         skipped: faces.len() - looked_for,
@@ -112,7 +113,7 @@ pub fn score(faces: &[Found]) -> Score {
     }
 }
 
-impl Score {
+impl LandmarkScore {
     /// The cumulative error curve: `[error, share of all faces with at most this mean error]`, rising. Misses never count.
     pub fn curve(&self) -> Vec<[f64; 2]> {
         let share = |index: usize| (index + 1) as f64 / self.faces as f64;
@@ -142,16 +143,17 @@ mod tests {
     #[test]
     fn the_detection_that_overlaps_most_is_compared() {
         let near = [found(4.0, 8.0), found(1.0, 2.0), Detection { landmarks: None, ..found(0.0, 0.0) }];
-        assert_eq!(compare(&face(), &near, 0.5), Found::Yes([0.1; 5]));
-        assert_eq!(compare(&face(), &[found(30.0, 0.0)], 0.5), Found::No);
-        assert_eq!(compare(&Annotation { landmarks: None, ..face() }, &near, 0.5), Found::Skipped);
-        assert_eq!(compare(&Annotation { ignore: true, ..face() }, &near, 0.5), Found::Skipped);
-        assert_eq!(compare(&Annotation { landmarks: Some([Vec2::ONE; 5]), ..face() }, &near, 0.5), Found::Skipped);
+        assert_eq!(compare(&face(), &near, 0.5), ComparedFace::Yes([0.1; 5]));
+        assert_eq!(compare(&face(), &[found(30.0, 0.0)], 0.5), ComparedFace::No);
+        assert_eq!(compare(&Annotation { landmarks: None, ..face() }, &near, 0.5), ComparedFace::Skipped);
+        assert_eq!(compare(&Annotation { ignore: true, ..face() }, &near, 0.5), ComparedFace::Skipped);
+        assert_eq!(compare(&Annotation { landmarks: Some([Vec2::ONE; 5]), ..face() }, &near, 0.5), ComparedFace::Skipped);
     }
 
     #[test]
     fn figures_over_faces() {
-        let score = score(&[Found::Yes([0.05; 5]), Found::Yes([0.0, 0.0, 0.25, 0.5, 0.0]), Found::No, Found::Skipped]);
+        let score =
+            score(&[ComparedFace::Yes([0.05; 5]), ComparedFace::Yes([0.0, 0.0, 0.25, 0.5, 0.0]), ComparedFace::No, ComparedFace::Skipped]);
         assert_eq!((score.faces, score.misses, score.skipped), (3, 1, 1));
         assert!((score.mean - 0.1).abs() < 1e-15 && (score.median - 0.1).abs() < 1e-15);
         assert!((score.standard_error - 0.05).abs() < 1e-15, "{}", score.standard_error);

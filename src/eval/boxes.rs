@@ -5,14 +5,14 @@
 
 use rayon::prelude::*;
 
-use super::curve::{Tally, average_precision, precision_recall, tallies};
-use super::matching::{Truth, Verdict, greedy};
+use super::curve::{CurveTally, average_precision, precision_recall, tallies};
+use super::matching::{MatchVerdict, Truth, greedy};
 use crate::data::{Annotation, Detection};
 use crate::geometry::BoundingBox;
 
 /// One image with what is in it and what was found.
 #[derive(Debug, Clone, Copy)]
-pub struct Image<'a> {
+pub struct BoxesCase<'a> {
     /// What is in it.
     pub faces: &'a [Annotation],
     /// What was found, best first.
@@ -21,7 +21,7 @@ pub struct Image<'a> {
 
 /// The faces that are asked for; others count neither for nor against.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub enum Part {
+pub enum FacePart {
     /// All that are not flagged.
     #[default]
     All,
@@ -31,7 +31,7 @@ pub enum Part {
     Occlusion(u8),
 }
 
-impl Part {
+impl FacePart {
     fn wants(self, face: &Annotation) -> bool {
         !face.ignore
             && match self {
@@ -52,14 +52,14 @@ impl Part {
 
 /// Faces that were asked for, and what a detector made of them.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Score {
+pub struct BoxesScore {
     /// How many faces were asked for.
     pub faces: usize,
     /// After each distinct score, from the highest down.
-    pub tallies: Vec<Tally>,
+    pub tallies: Vec<CurveTally>,
 }
 
-impl Score {
+impl BoxesScore {
     /// Area under the precision-recall curve; not a number without faces.
     pub fn average_precision(&self) -> f64 {
         if self.faces == 0 { f64::NAN } else { average_precision(&precision_recall(&self.tallies, self.faces)) }
@@ -67,15 +67,15 @@ impl Score {
 }
 
 /// What became of each detection, by image.
-pub fn verdicts(images: &[Image], part: Part, at_least: f64) -> Vec<Vec<Verdict>> {
-    let judge = |image: &Image| {
+pub fn verdicts(images: &[BoxesCase], part: FacePart, at_least: f64) -> Vec<Vec<MatchVerdict>> {
+    let judge = |image: &BoxesCase| {
         let faces: Vec<Truth> =
             image.faces.iter().map(|face| Truth { bounding_box: face.bounding_box, ignore: !part.wants(face) }).collect();
         let found: Vec<BoundingBox> = image.detections.iter().map(|detection| detection.bounding_box).collect();
         let mut verdicts = greedy(&found, &faces, at_least);
         for (verdict, found) in verdicts.iter_mut().zip(&found) {
-            if *verdict == Verdict::Wrong && !part.fits(found) {
-                *verdict = Verdict::Ignored;
+            if *verdict == MatchVerdict::Wrong && !part.fits(found) {
+                *verdict = MatchVerdict::Ignored;
             }
         }
         verdicts
@@ -84,24 +84,24 @@ pub fn verdicts(images: &[Image], part: Part, at_least: f64) -> Vec<Vec<Verdict>
 }
 
 /// Scores `images` at overlaps of `at_least`.
-pub fn score(images: &[Image], part: Part, at_least: f64) -> Score {
+pub fn score(images: &[BoxesCase], part: FacePart, at_least: f64) -> BoxesScore {
     let verdicts = verdicts(images, part, at_least);
     let outcomes = images.iter().zip(&verdicts).flat_map(|(image, verdicts)| {
         image.detections.iter().zip(verdicts).filter_map(|(detection, verdict)| match verdict {
-            Verdict::Right(_) => Some((detection.score, true)),
-            Verdict::Wrong => Some((detection.score, false)),
-            Verdict::Ignored => None,
+            MatchVerdict::Right(_) => Some((detection.score, true)),
+            MatchVerdict::Wrong => Some((detection.score, false)),
+            MatchVerdict::Ignored => None,
         })
     });
     let faces = images.iter().flat_map(|image| image.faces).filter(|face| part.wants(face)).count();
-    Score { faces, tallies: tallies(outcomes) }
+    BoxesScore { faces, tallies: tallies(outcomes) }
 }
 
 /// Overlaps from 0.5 to 0.95 in steps of 0.05, over which COCO takes the mean of the average precisions.
 pub const COCO_IOUS: [f64; 10] = [0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95];
 
 /// Mean of the average precisions over [`COCO_IOUS`].
-pub fn coco_average_precision(images: &[Image], part: Part) -> f64 {
+pub fn coco_average_precision(images: &[BoxesCase], part: FacePart) -> f64 {
     COCO_IOUS.iter().map(|&iou| score(images, part, iou).average_precision()).sum::<f64>() / COCO_IOUS.len() as f64
 }
 
@@ -122,12 +122,12 @@ mod tests {
     fn a_perfect_detector_has_1_and_a_blind_one_0() {
         let faces = [Annotation::new(area(0.0, 10.0)), Annotation::new(area(50.0, 40.0))];
         let detections = [found(0.0, 10.0, 0.9), found(50.0, 40.0, 0.8)];
-        let perfect = [Image { faces: &faces, detections: &detections }];
-        assert_eq!(score(&perfect, Part::All, 0.5).average_precision(), 1.0);
-        assert_eq!(coco_average_precision(&perfect, Part::All), 1.0);
-        let blind = [Image { faces: &faces, detections: &[] }];
-        assert_eq!(score(&blind, Part::All, 0.5).average_precision(), 0.0);
-        assert!(score(&[], Part::All, 0.5).average_precision().is_nan());
+        let perfect = [BoxesCase { faces: &faces, detections: &detections }];
+        assert_eq!(score(&perfect, FacePart::All, 0.5).average_precision(), 1.0);
+        assert_eq!(coco_average_precision(&perfect, FacePart::All), 1.0);
+        let blind = [BoxesCase { faces: &faces, detections: &[] }];
+        assert_eq!(score(&blind, FacePart::All, 0.5).average_precision(), 0.0);
+        assert!(score(&[], FacePart::All, 0.5).average_precision().is_nan());
     }
 
     #[test]
@@ -135,14 +135,14 @@ mod tests {
         let mut faces = [Annotation::new(area(0.0, 10.0)), Annotation::new(area(50.0, 40.0)), Annotation::new(area(200.0, 40.0))];
         faces[2].attributes.occlusion = 2;
         let detections = [found(300.0, 10.0, 0.95), found(300.0, 50.0, 0.94), found(50.0, 40.0, 0.9), found(0.0, 10.0, 0.8)];
-        let images = [Image { faces: &faces, detections: &detections }];
-        let tall = score(&images, Part::Height(32.0, 96.0), 0.5);
+        let images = [BoxesCase { faces: &faces, detections: &detections }];
+        let tall = score(&images, FacePart::Height(32.0, 96.0), 0.5);
         assert_eq!(tall.faces, 2);
         assert_eq!(tall.tallies.iter().map(|t| (t.found, t.wrong)).collect::<Vec<_>>(), [(0, 1), (1, 1)]);
         assert_eq!(tall.average_precision(), 0.25);
-        let hidden = score(&images, Part::Occlusion(2), 0.5);
+        let hidden = score(&images, FacePart::Occlusion(2), 0.5);
         assert_eq!((hidden.faces, hidden.tallies.last().map(|t| (t.found, t.wrong))), (1, Some((0, 2))));
-        assert_eq!(recall_at(&score(&images, Part::All, 0.5).tallies, 1, 3), 0.0);
-        assert_eq!(recall_at(&score(&images, Part::All, 0.5).tallies, 2, 3), 2.0 / 3.0);
+        assert_eq!(recall_at(&score(&images, FacePart::All, 0.5).tallies, 1, 3), 0.0);
+        assert_eq!(recall_at(&score(&images, FacePart::All, 0.5).tallies, 2, 3), 2.0 / 3.0);
     }
 }

@@ -17,7 +17,7 @@ pub fn average_precision(points: &[[f64; 2]]) -> f64 {
 
 /// A curve of a detector over all its scores: after each distinct score, from the highest down, what is found and what is wrong.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Tally {
+pub struct CurveTally {
     /// Detections with at least this score are counted.
     pub threshold: f64,
     /// Faces found.
@@ -27,10 +27,10 @@ pub struct Tally {
 }
 
 /// Tallies of `(score, right)` in any order, one per distinct score.
-pub fn tallies(outcomes: impl IntoIterator<Item = (f64, bool)>) -> Vec<Tally> {
+pub fn tallies(outcomes: impl IntoIterator<Item = (f64, bool)>) -> Vec<CurveTally> {
     let mut outcomes: Vec<(f64, bool)> = outcomes.into_iter().collect();
     outcomes.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let mut tallies: Vec<Tally> = Vec::new();
+    let mut tallies: Vec<CurveTally> = Vec::new();
     let (mut found, mut wrong) = (0, 0);
     for (threshold, right) in outcomes {
         if right {
@@ -39,16 +39,16 @@ pub fn tallies(outcomes: impl IntoIterator<Item = (f64, bool)>) -> Vec<Tally> {
             wrong += 1;
         }
         match tallies.last_mut() {
-            Some(last) if last.threshold == threshold => *last = Tally { threshold, found, wrong },
-            _ => tallies.push(Tally { threshold, found, wrong }),
+            Some(last) if last.threshold == threshold => *last = CurveTally { threshold, found, wrong },
+            _ => tallies.push(CurveTally { threshold, found, wrong }),
         }
     }
     tallies
 }
 
 /// `[recall, precision]` of `tallies`, of `faces` in all.
-pub fn precision_recall(tallies: &[Tally], faces: usize) -> Vec<[f64; 2]> {
-    let point = |tally: &Tally| {
+pub fn precision_recall(tallies: &[CurveTally], faces: usize) -> Vec<[f64; 2]> {
+    let point = |tally: &CurveTally| {
         let found = tally.found as f64;
         [found / faces.max(1) as f64, found / (tally.found + tally.wrong) as f64]
     };
@@ -56,7 +56,7 @@ pub fn precision_recall(tallies: &[Tally], faces: usize) -> Vec<[f64; 2]> {
 }
 
 /// Share of `faces` found before there are more than `wrong` false positives.
-pub fn recall_at(tallies: &[Tally], wrong: usize, faces: usize) -> f64 {
+pub fn recall_at(tallies: &[CurveTally], wrong: usize, faces: usize) -> f64 {
     let found = tallies.iter().take_while(|tally| tally.wrong <= wrong).map(|tally| tally.found).last().unwrap_or(0);
     found as f64 / faces.max(1) as f64
 }
@@ -95,7 +95,7 @@ mod tests {
         let forward = tallies([(0.9, true), (0.5, true), (0.5, false), (0.1, false)]);
         let backward = tallies([(0.1, false), (0.5, false), (0.5, true), (0.9, true)]);
         assert_eq!(forward, backward);
-        assert_eq!(forward[1], Tally { threshold: 0.5, found: 2, wrong: 1 });
+        assert_eq!(forward[1], CurveTally { threshold: 0.5, found: 2, wrong: 1 });
         assert_eq!([0, 1, 2].map(|wrong| recall_at(&forward, wrong, 4)), [0.25, 0.5, 0.5]);
         assert_eq!(precision_recall(&forward, 4), [[0.25, 1.0], [0.5, 2.0 / 3.0], [0.5, 0.5]]);
     }

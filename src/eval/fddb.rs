@@ -12,7 +12,7 @@ use crate::data::fddb::{Ellipse, Region, RocPoint, ScoredRegion};
 
 /// One image.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Image {
+pub struct FddbCase {
     /// Columns and rows, px, beyond which regions are cut off; `None` where that is not known, and nothing is cut.
     pub size: Option<[u32; 2]>,
     /// What is in it.
@@ -23,7 +23,7 @@ pub struct Image {
 
 /// What was measured.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Score {
+pub struct FddbScore {
     /// How many faces there are.
     pub faces: usize,
     /// A face counts 1 if it overlaps its detection by more than half.
@@ -139,7 +139,7 @@ struct Share {
 }
 
 /// The shares of `image` at each of its distinct scores, from the highest down, and its detections outside.
-fn shares(image: &Image) -> (Vec<(f64, Share)>, usize) {
+fn shares(image: &FddbCase) -> (Vec<(f64, Share)>, usize) {
     let faces: Vec<Pixels> = image.faces.iter().map(|face| Pixels::new(&Region::Ellipse(*face), image.size)).collect();
     let mut found: Vec<(f64, Vec<f64>)> = Vec::new();
     for detection in &image.detections {
@@ -166,7 +166,7 @@ fn shares(image: &Image) -> (Vec<(f64, Share)>, usize) {
 }
 
 /// The pairs of detection and face, by index, that overlap by more than half when all detections of `image` count.
-pub fn matched(image: &Image) -> Vec<(usize, usize)> {
+pub fn matched(image: &FddbCase) -> Vec<(usize, usize)> {
     let faces: Vec<Pixels> = image.faces.iter().map(|face| Pixels::new(&Region::Ellipse(*face), image.size)).collect();
     let overlaps = |found: &ScoredRegion| {
         let pixels = Pixels::new(&found.region, image.size);
@@ -177,7 +177,7 @@ pub fn matched(image: &Image) -> Vec<(usize, usize)> {
 }
 
 /// Scores all images together: at each threshold, every image counts with its share at its least score that is not below.
-pub fn score(images: &[Image]) -> Score {
+pub fn score(images: &[FddbCase]) -> FddbScore {
     let by_image: Vec<_> = images.par_iter().map(shares).collect();
     let faces = images.iter().map(|image| image.faces.len()).sum();
     let outside = by_image.iter().map(|(_, outside)| outside).sum();
@@ -202,7 +202,7 @@ pub fn score(images: &[Image]) -> Score {
             }
         }
     }
-    Score { faces, discrete, continuous, outside }
+    FddbScore { faces, discrete, continuous, outside }
 }
 
 /// The greatest rate of `curve` with at most `false_positives`; `None` if its first point has more. Of a curve that ends before it is the last
@@ -287,12 +287,12 @@ mod tests {
         let face = ellipse(10.0, 10.0, 0.0, 50.0, 50.0);
         let scored = |region, score| ScoredRegion { region, score };
         let images = [
-            Image {
+            FddbCase {
                 size: Some([100, 100]),
                 faces: vec![face],
                 detections: vec![scored(Region::Ellipse(face), 0.9), scored(rectangle(0.0, 0.0, 9.0, 9.0), 0.5)],
             },
-            Image { size: None, faces: vec![face], detections: vec![scored(rectangle(41.0, 41.0, 50.0, 50.0), 0.95)] },
+            FddbCase { size: None, faces: vec![face], detections: vec![scored(rectangle(41.0, 41.0, 50.0, 50.0), 0.95)] },
         ];
         let score = score(&images);
         assert_eq!(score.faces, 2);
@@ -308,7 +308,7 @@ mod tests {
     #[test]
     fn a_detection_outside_its_image_is_told_and_does_not_count() {
         let detections = vec![ScoredRegion { region: rectangle(200.0, 0.0, 220.0, 20.0), score: 1.0 }];
-        let image = Image { size: Some([100, 100]), faces: vec![ellipse(9.0, 9.0, 0.0, 50.0, 50.0)], detections };
+        let image = FddbCase { size: Some([100, 100]), faces: vec![ellipse(9.0, 9.0, 0.0, 50.0, 50.0)], detections };
         let score = score(&[image]);
         assert_eq!((score.outside, score.discrete.len()), (1, 0));
     }

@@ -28,7 +28,7 @@ pub struct Truth {
 
 /// What became of a detection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum MatchVerdict {
     /// It is the first of this face, by index.
     Right(usize),
     /// It is no face, or one that was found already.
@@ -39,7 +39,7 @@ pub enum Verdict {
 
 /// Matches detections, best first, each to the face of highest overlap of at least `at_least` that no better detection has; if there is none, to
 /// a face to be ignored, of which any number may be found. Of equal overlaps the first face counts. These are COCO's rules.
-pub fn greedy(detections: &[BoundingBox], faces: &[Truth], at_least: f64) -> Vec<Verdict> {
+pub fn greedy(detections: &[BoundingBox], faces: &[Truth], at_least: f64) -> Vec<MatchVerdict> {
     let mut free = vec![true; faces.len()];
     let judge = |found: &BoundingBox| {
         let mut best: Option<(usize, f64)> = None;
@@ -58,10 +58,10 @@ pub fn greedy(detections: &[BoundingBox], faces: &[Truth], at_least: f64) -> Vec
         match best {
             Some((index, _)) => {
                 free[index] = false;
-                Verdict::Right(index)
+                MatchVerdict::Right(index)
             }
-            None if ignored => Verdict::Ignored,
-            None => Verdict::Wrong,
+            None if ignored => MatchVerdict::Ignored,
+            None => MatchVerdict::Wrong,
         }
     };
     detections.iter().map(judge).collect()
@@ -117,9 +117,9 @@ mod tests {
             [square(1.8, 0.0, 10.0), square(2.0, 0.0, 10.0), square(0.0, 0.0, 10.0), square(50.0, 1.0, 10.0), square(50.0, 0.0, 10.0)];
         assert_eq!(
             greedy(&found, &faces, 0.5),
-            [Verdict::Right(1), Verdict::Right(0), Verdict::Ignored, Verdict::Ignored, Verdict::Ignored]
+            [MatchVerdict::Right(1), MatchVerdict::Right(0), MatchVerdict::Ignored, MatchVerdict::Ignored, MatchVerdict::Ignored]
         );
-        assert_eq!(greedy(&found[..1], &faces[..1], 0.8), [Verdict::Wrong]);
+        assert_eq!(greedy(&found[..1], &faces[..1], 0.8), [MatchVerdict::Wrong]);
         assert_eq!(greedy(&[], &faces, 0.5), []);
     }
 

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::curve::{Tally, tallies};
+use super::curve::{CurveTally, tallies};
 
 /// A pair of images by what an embedding says of it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -145,7 +145,7 @@ fn spread(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
 pub fn roc(pairs: &[Compared]) -> (Vec<[f64; 2]>, f64) {
     let count = |wanted: bool| pairs.iter().filter(|pair| pair.same == wanted).count() as f64;
     let (same, other) = (count(true), count(false));
-    let place = |tally: &Tally| [tally.wrong as f64 / other, tally.found as f64 / same];
+    let place = |tally: &CurveTally| [tally.wrong as f64 / other, tally.found as f64 / same];
     let steps = tallies(pairs.iter().map(|pair| (-pair.distance, pair.same)));
     let curve: Vec<[f64; 2]> = std::iter::once([0.0; 2]).chain(steps.iter().map(place)).collect();
     let area = curve.windows(2).map(|two| (two[1][0] - two[0][0]) * (two[0][1] + two[1][1]) / 2.0).sum();

@@ -9,7 +9,7 @@ use crate::geometry::BoundingBox;
 
 /// One image.
 #[derive(Debug, Clone, Copy)]
-pub struct Image<'a> {
+pub struct WiderCase<'a> {
     /// All its faces, also those that do not count.
     pub faces: &'a [BoundingBox],
     /// Whether each face counts in the setting; finding one that does not is neither right nor wrong.
@@ -36,7 +36,7 @@ impl Default for Rules {
 
 /// What was measured.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Score {
+pub struct WiderScore {
     /// How many faces count.
     pub faces: usize,
     /// Area under the curve.
@@ -58,16 +58,17 @@ pub fn score_range<'a>(detections: impl IntoIterator<Item = &'a [Detection]>) ->
 }
 
 /// What became of an image's detections, best first.
-struct Judged {
+struct JudgedImage {
     /// Whether each counts as a proposal: not if it is the match of a face that does not count.
     proposal: Vec<bool>,
     /// Faces that count found up to and with each.
     found: Vec<usize>,
 }
 
-fn judge(image: &Image, rules: Rules) -> Judged {
+fn judge(image: &WiderCase, rules: Rules) -> JudgedImage {
     let mut taken = vec![false; image.faces.len()];
-    let mut judged = Judged { proposal: Vec::with_capacity(image.detections.len()), found: Vec::with_capacity(image.detections.len()) };
+    let mut judged =
+        JudgedImage { proposal: Vec::with_capacity(image.detections.len()), found: Vec::with_capacity(image.detections.len()) };
     let mut found = 0;
     for detection in image.detections {
         let mut best = (0, -1.0);
@@ -95,10 +96,10 @@ fn judge(image: &Image, rules: Rules) -> Judged {
 }
 
 /// Scores `images`. `range` is that of the scores of the whole set, by [`score_range`].
-pub fn score(images: &[Image], range: Option<[f64; 2]>, rules: Rules) -> Score {
+pub fn score(images: &[WiderCase], range: Option<[f64; 2]>, rules: Rules) -> WiderScore {
     let [low, high] = range.unwrap_or([0.0, 1.0]);
     let normal = |score: f64| if high > low { (score - low) / (high - low) } else { 1.0 };
-    let add = |mut sums: Vec<[usize; 2]>, image: &Image| {
+    let add = |mut sums: Vec<[usize; 2]>, image: &WiderCase| {
         if image.detections.is_empty() || image.faces.is_empty() {
             return sums;
         }
@@ -126,7 +127,7 @@ pub fn score(images: &[Image], range: Option<[f64; 2]>, rules: Rules) -> Score {
     let faces = images.iter().flat_map(|image| image.counted).filter(|&&counted| counted).count();
     let ratio = |part: usize, whole: usize| if whole > 0 { part as f64 / whole as f64 } else { 0.0 };
     let curve: Vec<[f64; 2]> = sums.into_iter().map(|[proposals, found]| [ratio(found, faces), ratio(found, proposals)]).collect();
-    Score { faces, average_precision: average_precision(&curve), curve }
+    WiderScore { faces, average_precision: average_precision(&curve), curve }
 }
 
 #[cfg(test)]
@@ -145,7 +146,7 @@ mod tests {
     fn ignored_faces_are_neither_right_nor_wrong_and_a_second_detection_is_wrong() {
         let (faces, counted) = ([area(0.0), area(100.0)], [true, false]);
         let detections = [found(0.0, 0.9), found(1.0, 0.8), found(100.0, 0.7), found(300.0, 0.0)];
-        let image = Image { faces: &faces, counted: &counted, detections: &detections };
+        let image = WiderCase { faces: &faces, counted: &counted, detections: &detections };
         let score = score(&[image], score_range([&detections[..]]), Rules::default());
         assert_eq!(score.faces, 1);
         assert_eq!(score.average_precision, 1.0);
@@ -160,12 +161,12 @@ mod tests {
     fn rounded_overlaps_give_the_first_face_and_not_the_best() {
         let (faces, counted) = ([area(0.0), area(4.0)], [true, true]);
         let detections = [found(4.0, 1.0), found(3.0, 0.5)];
-        let image = Image { faces: &faces, counted: &counted, detections: &detections };
+        let image = WiderCase { faces: &faces, counted: &counted, detections: &detections };
         let recall = |rounded| score(&[image], Some([0.0, 1.0]), Rules { rounded, ..Rules::default() }).curve[999][0];
         // By best overlap both detections are of the second face; rounded, both are of the first.
         assert_eq!((recall(false), recall(true)), (0.5, 0.5));
         let detections = [found(4.0, 1.0), found(0.0, 0.5)];
-        let image = Image { detections: &detections, ..image };
+        let image = WiderCase { detections: &detections, ..image };
         let recall = |rounded| score(&[image], Some([0.0, 1.0]), Rules { rounded, ..Rules::default() }).curve[999][0];
         assert_eq!((recall(false), recall(true)), (1.0, 0.5));
     }
@@ -173,11 +174,11 @@ mod tests {
     #[test]
     fn nothing_found_and_nothing_there() {
         let (faces, counted) = ([area(0.0)], [true]);
-        let blind = Image { faces: &faces, counted: &counted, detections: &[] };
+        let blind = WiderCase { faces: &faces, counted: &counted, detections: &[] };
         assert_eq!(score(&[blind], None, Rules::default()).average_precision, 0.0);
         assert_eq!(score(&[], None, Rules::default()).faces, 0);
         let one = [found(0.0, 0.3)];
-        let image = Image { detections: &one, ..blind };
+        let image = WiderCase { detections: &one, ..blind };
         assert_eq!(score(&[image], score_range([&one[..]]), Rules::default()).average_precision, 1.0);
     }
 }

@@ -1,7 +1,7 @@
 //! MATLAB's level 5 MAT-files, as far as cells, numbers and text go.
 //!
 //! A file is a header of 128 bytes and elements, each a tag (type, length) and data; compressed elements hold one more of them. An array is an
-//! element of elements: flags, dimensions, name, contents. Objects, structs, sparse and complex arrays are passed over as [`Array::Other`].
+//! element of elements: flags, dimensions, name, contents. Objects, structs, sparse and complex arrays are passed over as [`MatArray::Other`].
 
 use std::io::Read as _;
 
@@ -30,9 +30,9 @@ const UTF16: u32 = 17;
 
 /// An array. Dimensions beyond the first two are multiplied into the second; contents are column by column.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Array {
+pub(crate) enum MatArray {
     /// Cells.
-    Cells(Vec<Array>),
+    Cells(Vec<MatArray>),
     /// Numbers of any type.
     Numbers {
         /// Length of a column.
@@ -47,7 +47,7 @@ pub(crate) enum Array {
 }
 
 /// All variables of the file `bytes`, by name.
-pub(crate) fn variables(bytes: &[u8]) -> Result<Vec<(String, Array)>, String> {
+pub(crate) fn variables(bytes: &[u8]) -> Result<Vec<(String, MatArray)>, String> {
     let (header, mut rest) = bytes.split_at_checked(128).ok_or("shorter than the header of a MAT-file")?;
     if header[124..] != *b"\x00\x01IM" {
         return Err("not a little-endian MAT-file of level 5; save it in MATLAB with the flag -v7".into());
@@ -95,9 +95,9 @@ fn element(bytes: &[u8]) -> Result<(u32, &[u8], &[u8]), String> {
 }
 
 /// Name and contents of the array with these elements.
-fn matrix(bytes: &[u8], depth: usize) -> Result<(String, Array), String> {
+fn matrix(bytes: &[u8], depth: usize) -> Result<(String, MatArray), String> {
     if bytes.is_empty() {
-        return Ok((String::new(), Array::Numbers { rows: 0, values: vec![] }));
+        return Ok((String::new(), MatArray::Numbers { rows: 0, values: vec![] }));
     }
     if depth > MAX_DEPTH {
         return Err(format!("cells nested more than {MAX_DEPTH} deep"));
@@ -125,11 +125,11 @@ fn matrix(bytes: &[u8], depth: usize) -> Result<(String, Array), String> {
                 cells.push(matrix(data, depth + 1)?.1);
                 rest = after;
             }
-            Array::Cells(cells)
+            MatArray::Cells(cells)
         }
         4 => {
             let (kind, data, _) = element(rest)?;
-            Array::Text(text(kind, data)?)
+            MatArray::Text(text(kind, data)?)
         }
         6..=15 if !complex => {
             let (kind, data, _) = element(rest)?;
@@ -137,9 +137,9 @@ fn matrix(bytes: &[u8], depth: usize) -> Result<(String, Array), String> {
             if values.len() != count {
                 return Err(format!("{} numbers where dimensions promise {count}", values.len()));
             }
-            Array::Numbers { rows: dims[0] as usize, values }
+            MatArray::Numbers { rows: dims[0] as usize, values }
         }
-        _ => Array::Other,
+        _ => MatArray::Other,
     };
     Ok((name, array))
 }

@@ -3,7 +3,7 @@
 const MAGIC: &[u8] = b"\x93NUMPY";
 
 /// An array.
-pub(crate) struct Array {
+pub(crate) struct NumpyArray {
     /// Its sizes, slowest first.
     pub shape: Vec<usize>,
     /// Its elements, row-major.
@@ -61,7 +61,7 @@ pub(crate) fn is(bytes: &[u8]) -> bool {
 const CUT: &str = "a numpy array that is cut off";
 
 /// The array in a `.npy` file: `f2`, `f4`, `f8`, or text, little-endian, in C order.
-pub(crate) fn read(bytes: &[u8]) -> Result<Array, String> {
+pub(crate) fn read(bytes: &[u8]) -> Result<NumpyArray, String> {
     let header = Header::read(bytes)?;
     if !header.entry("fortran_order")?.starts_with("False") {
         return Err("a numpy array in Fortran order; save numpy.ascontiguousarray of it".into());
@@ -91,7 +91,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Array, String> {
         ("U", _) => Values::Text(elements.map(text).collect()),
         _ => return Err(format!("a numpy array of type {kind}{size}; save it as float32")),
     };
-    Ok(Array { shape, values })
+    Ok(NumpyArray { shape, values })
 }
 
 /// Text of four bytes a character, filled up with zeros.

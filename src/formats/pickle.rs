@@ -1,6 +1,6 @@
 //! What a pickle describes, without doing what it says.
 //!
-//! A pickle is a program for a stack machine that may call any Python function. Here calls are only noted: [`Value::Call`] holds the
+//! A pickle is a program for a stack machine that may call any Python function. Here calls are only noted: [`PickleValue::Call`] holds the
 //! function's name and arguments, and the readers of torch and numpy files look for the few that they know. Values live in one arena
 //! and refer to each other by index, so shared and even cyclic ones cost nothing. Opcodes are those of protocols 2 to 4 that
 //! `torch.save` and `numpy.save` write.
@@ -13,11 +13,11 @@ use super::bytes::{Cursor, FormatError};
 const MAX_VALUES: usize = 1 << 20;
 
 /// Index of a value in its pickle.
-pub(crate) type Id = usize;
+pub(crate) type ValueId = usize;
 
 /// What the stack machine would have made.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Value<'a> {
+pub(crate) enum PickleValue<'a> {
     /// `None`.
     None,
     /// `True` or `False`.
@@ -33,31 +33,31 @@ pub(crate) enum Value<'a> {
     /// A class or function: module and name.
     Global(&'a str, &'a str),
     /// A list.
-    List(Vec<Id>),
+    List(Vec<ValueId>),
     /// A tuple.
-    Tuple(Vec<Id>),
+    Tuple(Vec<ValueId>),
     /// A dictionary: keys and values.
-    Dict(Vec<(Id, Id)>),
+    Dict(Vec<(ValueId, ValueId)>),
     /// What a function or class makes of its arguments, with what was set on it afterwards.
     Call {
         /// Function or class.
-        function: Id,
+        function: ValueId,
         /// Its arguments, a tuple.
-        arguments: Id,
+        arguments: ValueId,
         /// Passed to `__setstate__`.
-        state: Option<Id>,
+        state: Option<ValueId>,
         /// Set by `object[key] = value`.
-        items: Vec<(Id, Id)>,
+        items: Vec<(ValueId, ValueId)>,
     },
     /// An object kept outside the pickle, and how it is found.
-    Persistent(Id),
+    Persistent(ValueId),
 }
 
 /// A pickle that was read.
 #[derive(Debug)]
 pub(crate) struct Pickle<'a> {
-    values: Vec<Value<'a>>,
-    root: Id,
+    values: Vec<PickleValue<'a>>,
+    root: ValueId,
 }
 
 impl<'a> Pickle<'a> {
@@ -76,60 +76,60 @@ impl<'a> Pickle<'a> {
     }
 
     /// What it describes.
-    pub(crate) fn root(&self) -> &Value<'a> {
+    pub(crate) fn root(&self) -> &PickleValue<'a> {
         &self.values[self.root]
     }
 
     /// The value of `id`.
-    pub(crate) fn get(&self, id: Id) -> &Value<'a> {
+    pub(crate) fn get(&self, id: ValueId) -> &PickleValue<'a> {
         &self.values[id]
     }
 
     /// All values in it.
-    pub(crate) fn values(&self) -> impl Iterator<Item = &Value<'a>> {
+    pub(crate) fn values(&self) -> impl Iterator<Item = &PickleValue<'a>> {
         self.values.iter()
     }
 
     /// The text of `id`, if it is text.
-    pub(crate) fn text(&self, id: Id) -> Option<&'a str> {
+    pub(crate) fn text(&self, id: ValueId) -> Option<&'a str> {
         match self.values[id] {
-            Value::Text(text) => Some(text),
-            Value::Bytes(bytes) => std::str::from_utf8(bytes).ok(),
+            PickleValue::Text(text) => Some(text),
+            PickleValue::Bytes(bytes) => std::str::from_utf8(bytes).ok(),
             _ => None,
         }
     }
 
     /// The size `id`, if it is an integer that is not negative.
-    pub(crate) fn size(&self, id: Id) -> Option<usize> {
+    pub(crate) fn size(&self, id: ValueId) -> Option<usize> {
         match self.values[id] {
-            Value::Int(value) => value.try_into().ok(),
+            PickleValue::Int(value) => value.try_into().ok(),
             _ => None,
         }
     }
 
     /// The sizes in the tuple `id`.
-    pub(crate) fn sizes(&self, id: Id) -> Option<Vec<usize>> {
+    pub(crate) fn sizes(&self, id: ValueId) -> Option<Vec<usize>> {
         self.tuple(id)?.iter().map(|&id| self.size(id)).collect()
     }
 
     /// The members of the tuple `id`.
-    pub(crate) fn tuple(&self, id: Id) -> Option<&[Id]> {
+    pub(crate) fn tuple(&self, id: ValueId) -> Option<&[ValueId]> {
         match &self.values[id] {
-            Value::Tuple(members) => Some(members),
+            PickleValue::Tuple(members) => Some(members),
             _ => None,
         }
     }
 
     /// Keys and values of a dictionary or of an object filled like one.
-    pub(crate) fn items(&self, value: &Value<'a>) -> Option<Vec<(&'a str, Id)>> {
-        let (Value::Dict(items) | Value::Call { items, .. }) = value else { return None };
+    pub(crate) fn items(&self, value: &PickleValue<'a>) -> Option<Vec<(&'a str, ValueId)>> {
+        let (PickleValue::Dict(items) | PickleValue::Call { items, .. }) = value else { return None };
         items.iter().map(|&(key, value)| Some((self.text(key)?, value))).collect()
     }
 
     /// Module, name and arguments of the call `value`.
-    pub(crate) fn call(&self, value: &Value<'a>) -> Option<(&'a str, &'a str, &[Id])> {
-        let &Value::Call { function, arguments, .. } = value else { return None };
-        let Value::Global(module, name) = self.values[function] else { return None };
+    pub(crate) fn call(&self, value: &PickleValue<'a>) -> Option<(&'a str, &'a str, &[ValueId])> {
+        let &PickleValue::Call { function, arguments, .. } = value else { return None };
+        let PickleValue::Global(module, name) = self.values[function] else { return None };
         Some((module, name, self.tuple(arguments)?))
     }
 }
@@ -137,10 +137,10 @@ impl<'a> Pickle<'a> {
 /// The stack machine, at some opcode.
 struct Machine<'a> {
     cursor: Cursor<'a>,
-    values: Vec<Value<'a>>,
-    stack: Vec<Id>,
+    values: Vec<PickleValue<'a>>,
+    stack: Vec<ValueId>,
     marks: Vec<usize>,
-    memo: BTreeMap<usize, Id>,
+    memo: BTreeMap<usize, ValueId>,
 }
 
 impl<'a> Machine<'a> {
@@ -164,22 +164,22 @@ impl<'a> Machine<'a> {
     }
 
     /// Opcodes that stand for a value of their own.
-    fn literal(&mut self, opcode: u8) -> Result<Value<'a>, FormatError> {
+    fn literal(&mut self, opcode: u8) -> Result<PickleValue<'a>, FormatError> {
         let cursor = &mut self.cursor;
         Ok(match opcode {
-            b'N' => Value::None,
-            0x88 => Value::Bool(true),
-            0x89 => Value::Bool(false),
-            b'K' => Value::Int(cursor.byte()?.into()),
-            b'M' => Value::Int(u16::from_le_bytes(cursor.array()?).into()),
-            b'J' => Value::Int(i32::from_le_bytes(cursor.array()?).into()),
+            b'N' => PickleValue::None,
+            0x88 => PickleValue::Bool(true),
+            0x89 => PickleValue::Bool(false),
+            b'K' => PickleValue::Int(cursor.byte()?.into()),
+            b'M' => PickleValue::Int(u16::from_le_bytes(cursor.array()?).into()),
+            b'J' => PickleValue::Int(i32::from_le_bytes(cursor.array()?).into()),
             0x8a => integer(cursor.sized::<1>()?),
-            b'X' => Value::Text(cursor.sized_text::<4>()?),
-            0x8c => Value::Text(cursor.sized_text::<1>()?),
-            b'U' | b'C' => Value::Bytes(cursor.sized::<1>()?),
-            b'T' | b'B' => Value::Bytes(cursor.sized::<4>()?),
-            0x8e => Value::Bytes(cursor.sized::<8>()?),
-            b'c' => Value::Global(cursor.line()?, cursor.line()?),
+            b'X' => PickleValue::Text(cursor.sized_text::<4>()?),
+            0x8c => PickleValue::Text(cursor.sized_text::<1>()?),
+            b'U' | b'C' => PickleValue::Bytes(cursor.sized::<1>()?),
+            b'T' | b'B' => PickleValue::Bytes(cursor.sized::<4>()?),
+            0x8e => PickleValue::Bytes(cursor.sized::<8>()?),
+            b'c' => PickleValue::Global(cursor.line()?, cursor.line()?),
             _ => return Err(cursor.fail(format!("opcode {opcode:#04x} before it is none that is understood here"))),
         })
     }
@@ -205,26 +205,26 @@ impl<'a> Machine<'a> {
     /// Opcodes that make a value of others.
     fn compose(&mut self, opcode: u8) -> Result<(), FormatError> {
         let value = match opcode {
-            b']' => Value::List(vec![]),
-            b'}' => Value::Dict(vec![]),
-            b')' => Value::Tuple(vec![]),
-            b't' => Value::Tuple(self.pop_to_mark()?),
+            b']' => PickleValue::List(vec![]),
+            b'}' => PickleValue::Dict(vec![]),
+            b')' => PickleValue::Tuple(vec![]),
+            b't' => PickleValue::Tuple(self.pop_to_mark()?),
             0x85..=0x87 => {
                 let mut members = (0x85..=opcode).map(|_| self.pop()).collect::<Result<Vec<_>, _>>()?;
                 members.reverse();
-                Value::Tuple(members)
+                PickleValue::Tuple(members)
             }
-            b'Q' => Value::Persistent(self.pop()?),
+            b'Q' => PickleValue::Persistent(self.pop()?),
             0x93 => {
                 let [name, module] = [self.pop()?, self.pop()?].map(|id| &self.values[id]);
-                let (&Value::Text(module), &Value::Text(name)) = (module, name) else {
+                let (&PickleValue::Text(module), &PickleValue::Text(name)) = (module, name) else {
                     return Err(self.cursor.fail("name of a class is not text"));
                 };
-                Value::Global(module, name)
+                PickleValue::Global(module, name)
             }
             _ => {
                 let arguments = self.pop()?;
-                Value::Call { function: self.pop()?, arguments, state: None, items: vec![] }
+                PickleValue::Call { function: self.pop()?, arguments, state: None, items: vec![] }
             }
         };
         self.push(value)
@@ -243,17 +243,17 @@ impl<'a> Machine<'a> {
         let target = self.pop()?;
         self.stack.push(target);
         match (opcode, &mut self.values[target]) {
-            (b'a' | b'e', Value::List(members)) => members.extend(operands),
-            (b's' | b'u', Value::Dict(items) | Value::Call { items, .. }) if operands.len().is_multiple_of(2) => {
+            (b'a' | b'e', PickleValue::List(members)) => members.extend(operands),
+            (b's' | b'u', PickleValue::Dict(items) | PickleValue::Call { items, .. }) if operands.len().is_multiple_of(2) => {
                 items.extend(operands.chunks_exact(2).map(|pair| (pair[0], pair[1])));
             }
-            (b'b', Value::Call { state, .. }) => *state = operands.first().copied(),
+            (b'b', PickleValue::Call { state, .. }) => *state = operands.first().copied(),
             _ => return Err(self.cursor.fail("contents for a value that holds none")),
         }
         Ok(())
     }
 
-    fn push(&mut self, value: Value<'a>) -> Result<(), FormatError> {
+    fn push(&mut self, value: PickleValue<'a>) -> Result<(), FormatError> {
         if self.values.len() == MAX_VALUES {
             return Err(self.cursor.fail(format!("more than {MAX_VALUES} values")));
         }
@@ -262,7 +262,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn pop(&mut self) -> Result<Id, FormatError> {
+    fn pop(&mut self) -> Result<ValueId, FormatError> {
         let floor = self.marks.last().copied().unwrap_or(0);
         match self.stack.pop() {
             Some(id) if self.stack.len() >= floor => Ok(id),
@@ -270,18 +270,18 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn pop_to_mark(&mut self) -> Result<Vec<Id>, FormatError> {
+    fn pop_to_mark(&mut self) -> Result<Vec<ValueId>, FormatError> {
         let mark = self.marks.pop().ok_or_else(|| self.cursor.fail("no mark on the stack"))?;
         Ok(self.stack.split_off(mark))
     }
 }
 
 /// The integer of these little-endian two's complement bytes.
-fn integer(bytes: &[u8]) -> Value<'_> {
+fn integer(bytes: &[u8]) -> PickleValue<'_> {
     if bytes.len() > 8 {
-        return Value::Long(bytes);
+        return PickleValue::Long(bytes);
     }
     let mut wide = [if bytes.last().is_some_and(|&byte| byte > 127) { 0xff } else { 0 }; 8];
     wide[..bytes.len()].copy_from_slice(bytes);
-    Value::Int(i64::from_le_bytes(wide))
+    PickleValue::Int(i64::from_le_bytes(wide))
 }

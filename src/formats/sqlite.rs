@@ -12,7 +12,7 @@ const MAX_DEPTH: usize = 40;
 
 /// A value in a row.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Value {
+pub(crate) enum SqlValue {
     /// Nothing.
     Null,
     /// A whole number.
@@ -39,11 +39,11 @@ pub(crate) struct Database<'a> {
 struct Table {
     name: String,
     root: u64,
-    columns: Vec<Column>,
+    columns: Vec<SqlColumn>,
 }
 
 #[derive(Debug)]
-struct Column {
+struct SqlColumn {
     name: String,
     /// Whether it stands for the number of the row, and is stored as null.
     is_row_number: bool,
@@ -78,7 +78,7 @@ impl<'a> Database<'a> {
         let schema = Table { name: "sqlite_schema".into(), root: 1, columns: vec![] };
         let mut tables = Vec::new();
         database.scan(&schema, &mut |_, row| {
-            if let [Value::Text(kind), Value::Text(name), _, Value::Integer(root), Value::Text(sql), ..] = row
+            if let [SqlValue::Text(kind), SqlValue::Text(name), _, SqlValue::Integer(root), SqlValue::Text(sql), ..] = row
                 && kind == "table"
                 && let Ok(root) = u64::try_from(*root)
             {
@@ -90,7 +90,7 @@ impl<'a> Database<'a> {
     }
 
     /// Calls `each` with the values of `columns` of every row of the table `name`, in the order of row numbers. Names are compared without case.
-    pub(crate) fn rows(&self, name: &str, columns: &[&str], each: &mut dyn FnMut(&[Value])) -> Result<(), String> {
+    pub(crate) fn rows(&self, name: &str, columns: &[&str], each: &mut dyn FnMut(&[SqlValue])) -> Result<(), String> {
         let table =
             self.tables.iter().find(|table| table.name.eq_ignore_ascii_case(name)).ok_or_else(|| format!("without a table {name}"))?;
         let place = |wanted: &&str| table.columns.iter().position(|column| column.name.eq_ignore_ascii_case(wanted));
@@ -101,19 +101,19 @@ impl<'a> Database<'a> {
         self.scan(table, &mut |number, row| {
             // A row may be shorter than the table, where columns were added to it.
             let value = |at: &usize| match row.get(*at) {
-                Some(Value::Null) | None if table.columns[*at].is_row_number => Value::Integer(number),
+                Some(SqlValue::Null) | None if table.columns[*at].is_row_number => SqlValue::Integer(number),
                 Some(value) => value.clone(),
-                None => Value::Null,
+                None => SqlValue::Null,
             };
             each(&places.iter().map(value).collect::<Vec<_>>());
         })
     }
 
-    fn scan(&self, table: &Table, each: &mut dyn FnMut(i64, &[Value])) -> Result<(), String> {
+    fn scan(&self, table: &Table, each: &mut dyn FnMut(i64, &[SqlValue])) -> Result<(), String> {
         self.scan_page(table.root, 0, &mut HashSet::new(), each)
     }
 
-    fn scan_page(&self, number: u64, depth: usize, seen: &mut HashSet<u64>, each: &mut dyn FnMut(i64, &[Value])) -> Result<(), String> {
+    fn scan_page(&self, number: u64, depth: usize, seen: &mut HashSet<u64>, each: &mut dyn FnMut(i64, &[SqlValue])) -> Result<(), String> {
         if !seen.insert(number) || depth > MAX_DEPTH {
             return Err("damaged: a table that leads in circles".into());
         }
@@ -177,7 +177,7 @@ impl<'a> Database<'a> {
 }
 
 /// The values in a record: a header of types, then the contents.
-fn record(payload: &[u8]) -> Result<Vec<Value>, String> {
+fn record(payload: &[u8]) -> Result<Vec<SqlValue>, String> {
     let mut at = 0;
     let header = usize::try_from(varint(payload, &mut at)?).map_err(|_| CUT)?;
     if header > payload.len() {
@@ -198,13 +198,13 @@ fn record(payload: &[u8]) -> Result<Vec<Value>, String> {
         let bytes = payload.get(contents..).and_then(|rest| rest.get(..length)).ok_or(CUT)?;
         contents += length;
         values.push(match kind {
-            0 => Value::Null,
-            1..=6 => Value::Integer(bytes.iter().fold(i64::from(bytes[0] as i8) >> 7, |value, &byte| value << 8 | i64::from(byte))),
-            7 => Value::Real(bytes.first_chunk().map_or(f64::NAN, |bytes| f64::from_be_bytes(*bytes))),
-            8 => Value::Integer(0),
-            9 => Value::Integer(1),
-            kind if kind % 2 == 1 => Value::Text(String::from_utf8_lossy(bytes).into_owned()),
-            _ => Value::Blob,
+            0 => SqlValue::Null,
+            1..=6 => SqlValue::Integer(bytes.iter().fold(i64::from(bytes[0] as i8) >> 7, |value, &byte| value << 8 | i64::from(byte))),
+            7 => SqlValue::Real(bytes.first_chunk().map_or(f64::NAN, |bytes| f64::from_be_bytes(*bytes))),
+            8 => SqlValue::Integer(0),
+            9 => SqlValue::Integer(1),
+            kind if kind % 2 == 1 => SqlValue::Text(String::from_utf8_lossy(bytes).into_owned()),
+            _ => SqlValue::Blob,
         });
     }
     Ok(values)
@@ -233,7 +233,7 @@ fn big_endian<const N: usize>(bytes: &[u8], at: usize) -> Result<u64, String> {
 }
 
 /// The columns of a `CREATE TABLE` statement.
-fn columns(sql: &str) -> Vec<Column> {
+fn columns(sql: &str) -> Vec<SqlColumn> {
     let Some((_, body)) = sql.split_once('(') else { return vec![] };
     let (mut depth, mut quote, mut parts) = (0, None, vec![String::new()]);
     for character in body.chars() {
@@ -267,13 +267,13 @@ fn columns(sql: &str) -> Vec<Column> {
 }
 
 /// The column of `definition`, in a table whose constraints name `keys` as primary.
-fn column(definition: &str, keys: &[&str]) -> Column {
+fn column(definition: &str, keys: &[&str]) -> SqlColumn {
     let upper = definition.to_ascii_uppercase();
     let words: Vec<&str> = upper.split_whitespace().collect();
     let bare = |name: &str| name.trim_matches(['"', '\'', '`', '[', ']']).to_owned();
     let name = bare(first_word(definition));
     let is_key = words.windows(2).any(|pair| pair == ["PRIMARY", "KEY"]) || keys.iter().any(|key| bare(key).eq_ignore_ascii_case(&name));
-    Column { name, is_row_number: is_key && words.get(1) == Some(&"INTEGER") }
+    SqlColumn { name, is_row_number: is_key && words.get(1) == Some(&"INTEGER") }
 }
 
 fn first_word(text: &str) -> &str {

@@ -4,6 +4,7 @@ pub mod canary;
 pub mod ceiling;
 pub mod image;
 pub mod nn;
+mod probability;
 pub mod select;
 pub mod train;
 
@@ -44,6 +45,31 @@ macro_rules! for_each_kernel {
         $visit!($crate::kernels::nn::LrnBackward);
         $visit!($crate::kernels::nn::Halve);
         $visit!($crate::kernels::nn::Join);
+        $visit!($crate::kernels::nn::BatchStatistics);
+        $visit!($crate::kernels::nn::BatchMoments);
+        $visit!($crate::kernels::nn::ChannelAffine);
+        $visit!($crate::kernels::nn::BatchNorm);
+        $visit!($crate::kernels::nn::BatchNormSums);
+        $visit!($crate::kernels::nn::BatchNormGradients);
+        $visit!($crate::kernels::nn::BatchNormBackward);
+        $visit!($crate::kernels::nn::Add);
+        $visit!($crate::kernels::nn::Axpy);
+        $visit!($crate::kernels::nn::JoinBackward);
+        $visit!($crate::kernels::nn::Multiply);
+        $visit!($crate::kernels::nn::MultiplyAdd);
+        $visit!($crate::kernels::nn::MultiplySum);
+        $visit!($crate::kernels::nn::Activation);
+        $visit!($crate::kernels::nn::ActivationBackward);
+        $visit!($crate::kernels::nn::MeanPool);
+        $visit!($crate::kernels::nn::MeanPoolBackward);
+        $visit!($crate::kernels::nn::ArgMaxPool);
+        $visit!($crate::kernels::nn::ArgMaxPoolBackward);
+        $visit!($crate::kernels::nn::ChannelPool);
+        $visit!($crate::kernels::nn::ChannelPoolBackward);
+        $visit!($crate::kernels::nn::Upsample);
+        $visit!($crate::kernels::nn::UpsampleBackward);
+        $visit!($crate::kernels::nn::UnitRows);
+        $visit!($crate::kernels::nn::UnitRowsBackward);
         $visit!($crate::kernels::nn::ConvPool);
         $visit!($crate::kernels::nn::ConvUniform);
         $visit!($crate::kernels::nn::Propose);
@@ -59,6 +85,8 @@ macro_rules! for_each_kernel {
         $visit!($crate::kernels::train::CrossEntropy);
         $visit!($crate::kernels::train::SquaredError);
         $visit!($crate::kernels::train::Mine);
+        $visit!($crate::kernels::train::PlaceItems);
+        $visit!($crate::kernels::train::TakeItems);
         $visit!($crate::kernels::train::CrossEntropyBackward);
         $visit!($crate::kernels::train::SquaredErrorBackward);
         $visit!($crate::kernels::train::Reduce);
@@ -66,6 +94,7 @@ macro_rules! for_each_kernel {
         $visit!($crate::kernels::train::Summary);
         $visit!($crate::kernels::train::Adam);
         $visit!($crate::kernels::train::Sgd);
+        $visit!($crate::kernels::train::RunningStatistics);
     };
 }
 

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::layer::{Net, NetError};
-use crate::record::Recording;
+use super::fuse::Fused;
+use super::net::{Net, NetError};
+use crate::record::{DeviceFacts, Named, Recording};
 use crate::tensor::{Shape, Tensor, noise};
 use crate::weights::Weights;
 
@@ -23,11 +24,12 @@ impl Net {
     ///
     /// [`NetError::Shape`] if the net's side is too small for its layers.
     pub fn cost(self) -> Result<Cost, NetError> {
-        let parameters = self.tensors()?.iter().map(|(_, shape)| shape.iter().map(|&size| u64::from(size)).product::<u64>()).sum();
+        let elements = |shape: &[usize]| shape.iter().map(|&size| size as u64).product::<u64>();
+        let parameters = self.tensors()?.iter().map(|tensor| elements(&tensor.shape)).sum();
         let mut recording = Recording::new();
-        let forward = self.forward(&mut recording, &self.noise_weights()?)?;
+        let fused = Fused::whole(self, &mut recording, &self.noise_weights()?, DeviceFacts::HOST)?;
         let x = recording.slot("input", (3 * self.side * self.side) as usize);
-        forward.record(&mut recording, x, &Shape::new([1, 3, self.side, self.side])?)?;
+        fused.record(&mut recording, x, &Shape::new([1, 3, self.side, self.side])?)?;
         let multiply_adds = recording.steps().iter().map(|step| step.kernel.multiply_adds(1)).sum();
         Ok(Cost { parameters, multiply_adds })
     }
@@ -38,10 +40,9 @@ impl Net {
     ///
     /// [`NetError`] if the net's side is too small for its layers.
     pub fn noise_weights(self) -> Result<Weights, NetError> {
-        let tensor = |((name, shape), seed): ((String, Vec<u32>), u64)| {
-            let inputs: u32 = shape[1..].iter().product();
-            let scale = if shape.len() > 1 { (3.0 / f64::from(inputs)).sqrt() as f32 } else { 0.25 };
-            let shape: Vec<usize> = shape.iter().map(|&size| size as usize).collect();
+        let tensor = |(Named { name, shape }, seed): (Named, u64)| {
+            let inputs: usize = shape[1..].iter().product();
+            let scale = if shape.len() > 1 { (3.0 / inputs as f64).sqrt() as f32 } else { 0.25 };
             let data = noise(shape.iter().product(), seed).iter().map(|x| x * scale).collect();
             (name, Tensor { shape, data })
         };

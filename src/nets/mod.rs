@@ -1,19 +1,22 @@
-//! The three nets, each one list of layers (spec section 2), and those they are compared with.
+//! Nets as graphs: their layers, forward and backward, and the nets of the cascade with those that they are compared with.
 
+mod cascade;
 mod cost;
-mod fused;
-mod layer;
-mod onet;
-mod packed;
-mod pnet;
+mod fuse;
+mod graph;
+pub mod layer;
+mod net;
+mod parameter;
+mod parameters;
+mod pass;
 pub mod rivals;
-mod rnet;
-mod training;
 
+pub use cascade::{ONET, PNET, PNET_WITH_LANDMARKS, RNET, RNET_WITH_LANDMARKS};
 pub use cost::Cost;
-pub use fused::{Fused, Scratch, Tail};
-pub use layer::{Activation, Forward, Layer, Net, NetError};
-pub use onet::ONET;
-pub use pnet::{PNET, PNET_WITH_LANDMARKS};
-pub use rnet::{RNET, RNET_WITH_LANDMARKS};
-pub use training::{Parameter, Training};
+pub use fuse::{Activations, Fused, Tail};
+pub use graph::{Graph, Node, NodeId};
+pub use layer::Layer;
+pub use net::{Blocks, Net, NetError, NetGraph, Nonlinearity};
+pub use parameter::{Initial, Parameter};
+pub use parameters::{Learned, Parameters};
+pub use pass::Pass;

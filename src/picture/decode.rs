@@ -3,7 +3,9 @@
 //! Grey, CMYK, palette, 16-bit and floating-point images are converted; alpha is ignored, not blended, so a transparent pixel has the colour
 //! that is stored under it. Of animations and TIFF files the first picture is taken, or all of them; how many there are is told.
 
+#[cfg(feature = "avif")]
 mod avif;
+#[cfg(feature = "avif")]
 mod boxes;
 #[cfg(feature = "heic")]
 mod heic;
@@ -24,7 +26,7 @@ use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Li
 
 use crate::cascade::Frame;
 
-use kind::{Kind, kind};
+use kind::{FileKind, kind};
 pub use kind::{is_picture, is_picture_name, is_readable};
 
 /// More than this is not read from one file: it may be a device or a pipe without an end.
@@ -116,11 +118,13 @@ fn read_bytes(file: impl Read) -> Result<Vec<u8>> {
 }
 
 /// What `bytes` are, if that is read here.
-fn readable(bytes: &[u8]) -> Result<Kind> {
+fn readable(bytes: &[u8]) -> Result<FileKind> {
     match kind(bytes) {
-        Some(Kind::Foreign(name)) => bail!("{name}, which is not read here: convert it to JPEG, PNG or AVIF"),
+        Some(FileKind::Foreign(name)) => bail!("{name}, which is not read here: convert it to JPEG, PNG or AVIF"),
+        #[cfg(not(feature = "avif"))]
+        Some(FileKind::Avif) => bail!("an AVIF picture, which this build does not read: build mtcmcn with `--features avif`"),
         #[cfg(not(feature = "heic"))]
-        Some(Kind::Heic) => bail!(
+        Some(FileKind::Heic) => bail!(
             "a HEIC picture, which this build does not read: convert it to JPEG (`heif-convert a.heic a.jpg`), or build mtcmcn with \
              `--features heic`"
         ),
@@ -131,12 +135,13 @@ fn readable(bytes: &[u8]) -> Result<Kind> {
 
 fn decode(bytes: &[u8], reading: &Reading) -> Result<Picture> {
     match readable(bytes)? {
-        Kind::Image(ImageFormat::Jpeg) => jpeg_picture(bytes, reading),
-        Kind::Image(ImageFormat::Tiff) => tiff::picture(bytes, reading),
-        Kind::Image(format) => pages::picture(bytes, format, reading),
-        Kind::Avif => Ok(one(avif::frame(bytes, reading.max_pixels)?)),
+        FileKind::Image(ImageFormat::Jpeg) => jpeg_picture(bytes, reading),
+        FileKind::Image(ImageFormat::Tiff) => tiff::picture(bytes, reading),
+        FileKind::Image(format) => pages::picture(bytes, format, reading),
+        #[cfg(feature = "avif")]
+        FileKind::Avif => Ok(one(avif::frame(bytes, reading.max_pixels)?)),
         #[cfg(feature = "heic")]
-        Kind::Heic => Ok(one(heic::frame(bytes, reading.max_pixels)?)),
+        FileKind::Heic => Ok(one(heic::frame(bytes, reading.max_pixels)?)),
         _ => bail!("not an image"),
     }
 }

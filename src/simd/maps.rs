@@ -3,12 +3,11 @@
 use super::scratch::Scratch;
 use super::sink::{Form, Sink};
 use super::tile::{GROUP, Lanes, Window, tile};
-use super::winograd::{Transformed, Winograd};
-use super::{PlanesMut, Task, Vector};
+use super::{PlanesMut, Vector};
 
 /// One convolution over one level of one item, without its result.
 #[derive(Clone, Copy)]
-pub(crate) struct Layer<'a> {
+pub(crate) struct MapLayer<'a> {
     /// From the first input element on, `c` planes `plane` apart.
     pub x: &'a [f32],
     /// Input channels.
@@ -29,33 +28,6 @@ pub(crate) struct Layer<'a> {
     pub slope: &'a [f32],
     /// Side of the pooled windows, at most 3, and the step between them; `[1, 1]` without pooling.
     pub pool: [usize; 2],
-}
-
-/// A valid convolution with bias and PReLU, then max pooling in ceil mode.
-pub(crate) struct ConvMap<'a> {
-    /// What to compute.
-    pub layer: Layer<'a>,
-    /// The same weights transformed, where that is faster.
-    pub transformed: Option<&'a Transformed>,
-    /// One plane an output channel.
-    pub y: PlanesMut<'a>,
-}
-
-impl Task for ConvMap<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<V: Vector>(mut self) {
-        let Layer { x, c, plane, width, height, k, weight, bias, slope, pool } = self.layer;
-        let padded = self.y.planes().next_multiple_of(GROUP);
-        assert!(c > 0 && width >= k && height >= k && k > 0 && (1..=3).contains(&pool[0]) && pool[1] > 0, "the window fits");
-        assert!(x.len() >= (c - 1) * plane + width * height, "the input is whole");
-        assert!(weight.len() >= padded * c * k * k && bias.len() >= padded && slope.len() >= padded, "weights are whole");
-        match self.transformed {
-            Some(transformed) => Winograd::new(self.layer, transformed, self.y.planes()).run::<V>(&mut self.y),
-            None => direct::<V>(self.layer, padded, &mut self.y),
-        }
-    }
 }
 
 /// Vectors of output channels in a register tile, for `padded` channels of which `first` are done.
@@ -127,8 +99,9 @@ macro_rules! with_tile {
 }
 pub(super) use with_tile;
 
+/// The layer without transforming anything, for `padded` output channels.
 #[inline(always)]
-fn direct<V: Vector>(layer: Layer, padded: usize, y: &mut PlanesMut) {
+pub(super) fn direct<V: Vector>(layer: MapLayer, padded: usize, y: &mut PlanesMut) {
     let (rows, width) = (layer.height + 1 - layer.k, layer.width + 1 - layer.k);
     let mut memory = Scratch::take();
     let mut first = 0;
@@ -142,8 +115,8 @@ fn direct<V: Vector>(layer: Layer, padded: usize, y: &mut PlanesMut) {
 
 /// The channels of `sink`, `n` vectors of them.
 #[inline(always)]
-fn block<V: Vector>(layer: Layer, mut sink: Sink, n: usize) {
-    let Layer { c, plane, width, k, .. } = layer;
+fn block<V: Vector>(layer: MapLayer, mut sink: Sink, n: usize) {
+    let MapLayer { c, plane, width, k, .. } = layer;
     let window = Window { c, plane, rows: k, width, columns: k };
     let (form, first) = (sink.form, sink.first);
     let p = pixels::<V>(n, form.width);

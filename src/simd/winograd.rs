@@ -3,7 +3,7 @@
 //! `Y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A` for tiles `d` of 4 x 4 inputs and 2 x 2 outputs; the products over all input channels are one small
 //! matrix product for each of the 16 places of the transformed tile.
 
-use super::maps::{Layer, pixels, vectors, with_tile};
+use super::maps::{MapLayer, pixels, vectors, with_tile};
 use super::scratch::Scratch;
 use super::sink::{Form, Sink};
 use super::tile::{GROUP, Lanes, Window, tile};
@@ -156,7 +156,7 @@ unsafe fn output<V: Vector>(from: *const f32, step: usize) -> [[V; 2]; 2] {
 
 /// One map on its way through the three steps.
 pub(super) struct Winograd<'a> {
-    layer: Layer<'a>,
+    layer: MapLayer<'a>,
     weight: &'a Transformed,
     /// Columns and rows of the result.
     out: [usize; 2],
@@ -166,7 +166,7 @@ pub(super) struct Winograd<'a> {
 
 impl<'a> Winograd<'a> {
     /// The layer over its input, which [`Transform::pays`] for.
-    pub fn new(layer: Layer<'a>, weight: &'a Transformed, planes: usize) -> Self {
+    pub fn new(layer: MapLayer<'a>, weight: &'a Transformed, planes: usize) -> Self {
         let out = [layer.width - 2, layer.height - 2];
         let whole = planes.next_multiple_of(GROUP) * layer.c * PLACES <= weight.data.len();
         assert!(layer.k == 3 && layer.c <= STEP && weight.c == layer.c && whole, "weights of this layer");
@@ -191,7 +191,7 @@ impl<'a> Winograd<'a> {
         let lengths = [turned, PLACES * across * down * STEP, PLACES * across * chunk * most, ring, pixels];
         let mut memory = Scratch::take();
         let [turned, tiles, products, ring, pixels] = memory.parts(lengths);
-        let Layer { x, c, plane, width, height, .. } = self.layer;
+        let MapLayer { x, c, plane, width, height, .. } = self.layer;
         turn::<V>(x, [c, plane, width * height], turned, self.padded::<V>());
         self.inputs::<V>(turned, tiles);
         let mut first = 0;

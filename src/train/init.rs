@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::nets::{Activation, Layer, Net, NetError, ONET, PNET_WITH_LANDMARKS, RNET_WITH_LANDMARKS};
-use crate::tensor::{Shape, Tensor, noise};
+use crate::nets::{Initial, Net, NetError, ONET, PNET_WITH_LANDMARKS, RNET_WITH_LANDMARKS};
+use crate::record::Named;
+use crate::tensor::{Tensor, noise};
 use crate::weights::Weights;
 
 /// Where weights start. Both draw evenly from `±√(3 · variance)`.
@@ -16,9 +17,6 @@ pub enum Initialization {
     /// layer to layer, and `1 / inputs` in the heads, which have none.
     He,
 }
-
-/// Slope of every PReLU at the start.
-const SLOPE: f32 = 0.25;
 
 impl Initialization {
     /// Largest weight of a tensor `[outputs, inputs, window...]`, before a PReLU of `slope` or none.
@@ -65,43 +63,21 @@ pub fn initial_weights(seed: u64) -> Result<Weights, NetError> {
 /// Weights of `nets` as `initialization` says.
 fn draw(nets: &[Net], seed: u64, initialization: Initialization) -> Result<Weights, NetError> {
     let mut tensors = BTreeMap::new();
-    let mut insert = |name: String, shape: Vec<usize>, data: Vec<f32>| {
-        tensors.insert(name, Tensor { shape, data });
-    };
     let mut stream = seed.wrapping_mul(1_000_003);
-    let mut drawn = |shape: &[usize], slope: Option<f32>| {
-        stream = stream.wrapping_add(1);
-        let bound = initialization.bound(shape, slope) as f32;
-        noise(shape.iter().product(), stream).into_iter().map(|v| v * bound).collect::<Vec<f32>>()
-    };
     for net in nets {
-        let mut x = Shape::new([1, 3, net.side, net.side])?;
-        let mut dense = false;
-        let prelu = net.activation == Activation::PRelu;
-        let activation = Some(if prelu { SLOPE } else { 0.0 });
-        for layer in net.layers {
-            let name = |layer: &str, part: &str| format!("{}.{layer}.{part}", net.name);
-            let tensors: Vec<(&str, Vec<usize>, Option<f32>)> = match *layer {
-                Layer::Conv { name, k, out } => vec![(name, vec![out as usize, x.c() as usize, k as usize, k as usize], activation)],
-                Layer::Dense { name, out } => vec![(name, vec![out as usize, x.item() as usize], activation)],
-                Layer::Heads(heads) => {
-                    let window: &[usize] = if dense { &[] } else { &[1, 1] };
-                    let shape = |out: u32| [&[out as usize, x.c() as usize], window].concat();
-                    heads.iter().map(|&(name, out)| (name, shape(out), None)).collect()
-                }
-                Layer::MaxPool { .. } | Layer::Lrn => Vec::new(),
-            };
-            for (layer, shape, slope) in tensors {
-                let out = shape[0];
-                let data = drawn(&shape, slope);
-                insert(name(layer, "weight"), shape, data);
-                insert(name(layer, "bias"), vec![out], vec![0.0; out]);
-                if prelu && slope.is_some() {
-                    insert(name(layer, "slope"), vec![out], vec![SLOPE; out]);
-                }
+        for (_, parameter) in net.graph(1, 0.0)?.graph.parameters() {
+            for Named { name, shape } in &parameter.state.tensors {
+                let len = shape.iter().product();
+                let data = match parameter.start {
+                    Initial::Constant(value) => vec![value; len],
+                    Initial::Weight { slope } => {
+                        stream = stream.wrapping_add(1);
+                        let bound = initialization.bound(shape, slope) as f32;
+                        noise(len, stream).into_iter().map(|v| v * bound).collect()
+                    }
+                };
+                tensors.insert(name.clone(), Tensor { shape: shape.clone(), data });
             }
-            dense |= matches!(layer, Layer::Dense { .. });
-            x = layer.output(&x)?;
         }
     }
     Ok(Weights::new(tensors, BTreeMap::new())?)
@@ -127,7 +103,7 @@ mod tests {
     fn a_rival_has_its_own_and_relu_no_slope_to_learn() {
         let weights = Initialization::He.weights_of(NET48, 3).unwrap();
         let names: Vec<&str> = weights.tensors().keys().map(String::as_str).collect();
-        let mut want: Vec<String> = NET48.tensors().unwrap().into_iter().map(|(name, _)| name).collect();
+        let mut want: Vec<String> = NET48.tensors().unwrap().into_iter().map(|tensor| tensor.name).collect();
         want.sort();
         assert_eq!(names, want);
         has_variance(&weights, "net48.conv2.weight", 2.0 / (25.0 * 64.0));

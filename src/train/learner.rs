@@ -1,17 +1,14 @@
-//! A [`Trainer`] and an [`Evaluator`] of one net as the run loop knows them.
+//! A [`Trainer`] of one net as the run loop knows it.
 
 use std::collections::BTreeMap;
 
 use super::config::{NetConfig, OptimizerKind, TrainConfig};
-use super::run::{Cause, Kept, Learner, RunError, Tally};
-use super::{Batch, Evaluator, Objective, Optimizer, TrainError, Trainer};
+use super::run::{Cause, Kept, Learner, RunError};
+use super::{Batch, Meters, NetRecipe, Objective, Optimizer, TrainError, Trainer};
 use crate::engine::Engine;
-use crate::kernels::train::Entry;
 use crate::nets::rivals::{NET12, NET24, NET48};
-use crate::nets::{Activation, Net, ONET, PNET_WITH_LANDMARKS, RNET_WITH_LANDMARKS};
+use crate::nets::{Net, Nonlinearity, ONET, PNET_WITH_LANDMARKS, RNET_WITH_LANDMARKS};
 use crate::tensor::Tensor;
-use crate::train::checkpoint::OPTIMIZER;
-use crate::weights::Weights;
 
 /// Steps whose losses the device holds; asked for in time, none is missed.
 const UNREAD: u64 = 200;
@@ -21,18 +18,10 @@ const NETS: [Net; 6] = [PNET_WITH_LANDMARKS, RNET_WITH_LANDMARKS, ONET, NET12, N
 
 /// One net that learns on an engine.
 pub struct NetLearner {
-    engine: Engine,
     net: Net,
-    batch: u32,
-    objective: Objective,
-    optimizer: Optimizer,
-    seed: u32,
-    trainer: Trainer,
-    evaluator: Option<Evaluator>,
-    /// The evaluator has the trainer's weights.
-    current: bool,
+    trainer: Trainer<NetRecipe>,
     unread: u64,
-    tally: Tally,
+    meters: Meters,
 }
 
 impl NetLearner {
@@ -41,22 +30,21 @@ impl NetLearner {
     /// # Errors
     ///
     /// [`RunError::Learner`] if there is no such net, or the device cannot hold it.
-    pub fn new(engine: Engine, name: &str, config: &TrainConfig, batch: u32) -> Result<Self, RunError> {
+    pub fn new(engine: &Engine, name: &str, config: &TrainConfig, batch: u32) -> Result<Self, RunError> {
         let unknown = || RunError::Learner { net: name.into(), source: "no net of that name can be trained".into() };
         let net = NETS.into_iter().find(|net| net.name == name).ok_or_else(unknown)?;
         let own = config.net(name).ok_or_else(unknown)?;
-        let (objective, optimizer) = (objective(own), optimizer(own));
         let (seed, rules) = (u64::from(config.seed), own.initialization);
-        let weights = if net.activation == Activation::PRelu { rules.weights(seed) } else { rules.weights_of(net, seed) };
+        let weights = if net.activation == Nonlinearity::PRelu { rules.weights(seed) } else { rules.weights_of(net, seed) };
         let weights = weights.map_err(|error| failed(net, error))?;
-        let trainer = Trainer::new(&engine, net, &weights, batch, &objective, optimizer, config.seed).map_err(|error| named(net, error))?;
-        let (evaluator, current, unread, tally) = (None, false, 0, Tally::default());
-        Ok(Self { engine, net, batch, objective, optimizer, seed: config.seed, trainer, evaluator, current, unread, tally })
+        let recipe = NetRecipe::new(net, batch, objective(own), optimizer(own));
+        let trainer = Trainer::new(engine, recipe, weights.tensors(), config.seed).map_err(|error| named(net, error))?;
+        Ok(Self { net, trainer, unread: 0, meters: Meters::default() })
     }
 
     fn read(&mut self) -> Result<(), RunError> {
-        let entries = self.trainer.entries().map_err(|error| named(self.net, error))?;
-        entries.iter().for_each(|entry| self.tally.add(&tally(entry)));
+        let reports = self.trainer.reports().map_err(|error| named(self.net, error))?;
+        reports.iter().for_each(|report| self.meters.add(&report.meters));
         self.unread = 0;
         Ok(())
     }
@@ -71,55 +59,30 @@ impl Learner for NetLearner {
         }
         self.trainer.step(batch, rate).map_err(|error| named(self.net, error))?;
         self.unread += 1;
-        self.current = false;
         Ok(())
     }
 
-    fn losses(&mut self) -> Result<Tally, RunError> {
+    fn losses(&mut self) -> Result<Meters, RunError> {
         self.read()?;
-        Ok(std::mem::take(&mut self.tally))
+        Ok(std::mem::take(&mut self.meters))
     }
 
-    fn evaluate(&mut self, batch: &Batch) -> Result<Tally, RunError> {
-        let net = self.net;
-        if !self.current {
-            let tensors = self.trainer.tensors().map_err(|error| named(net, error))?;
-            let weights = Weights::new(tensors, BTreeMap::new())?;
-            match &mut self.evaluator {
-                Some(evaluator) => evaluator.set(&weights).map_err(|error| named(net, error))?,
-                none => {
-                    let made = Evaluator::new(&self.engine, net, &weights, self.batch, &self.objective);
-                    *none = Some(made.map_err(|error| named(net, error))?);
-                }
-            }
-            self.current = true;
-        }
-        let evaluator = self.evaluator.as_mut().expect("made above");
+    fn evaluate(&mut self, batch: &Batch) -> Result<Meters, RunError> {
         let step = u64::from(self.trainer.steps());
-        let entry = evaluator.evaluate(std::iter::once(batch)).map_err(|error| match named(net, error) {
-            // Of a validation the step at which it is made is worth knowing, not which batch of it.
-            RunError::NotFinite { net, what, kept, .. } => RunError::NotFinite { net, step, what: format!("validation {what}"), kept },
+        self.trainer.evaluate(batch).map_err(|error| match named(self.net, error) {
+            RunError::NotFinite { net, what, kept, .. } => RunError::NotFinite { net, step, what, kept },
             other => other,
-        })?;
-        Ok(tally(&entry))
+        })
     }
 
     fn export(&mut self) -> Result<BTreeMap<String, Tensor>, RunError> {
-        let mut tensors = self.trainer.tensors().map_err(|error| named(self.net, error))?;
-        let moments = self.trainer.moments().map_err(|error| named(self.net, error))?;
-        tensors.extend(moments.into_iter().map(|(name, tensor)| (format!("{OPTIMIZER}{name}"), tensor)));
-        Ok(tensors)
+        self.trainer.states().map_err(|error| named(self.net, error))
     }
 
     fn import(&mut self, tensors: &BTreeMap<String, Tensor>, step: u64) -> Result<(), RunError> {
-        let net = self.net;
-        let weights = Weights::new(tensors.clone(), BTreeMap::new())?;
-        let made = Trainer::new(&self.engine, net, &weights, self.batch, &self.objective, self.optimizer, self.seed);
-        self.trainer = made.map_err(|error| named(net, error))?;
-        let moments = tensors.iter().filter_map(|(name, tensor)| Some((name.strip_prefix(OPTIMIZER)?.to_owned(), tensor.clone())));
-        let step = u32::try_from(step).map_err(|error| failed(net, error))?;
-        self.trainer.restore(step, &moments.collect()).map_err(|error| named(net, error))?;
-        (self.current, self.unread, self.tally) = (false, 0, Tally::default());
+        let step = u32::try_from(step).map_err(|error| failed(self.net, error))?;
+        self.trainer.restore(step, tensors).map_err(|error| named(self.net, error))?;
+        (self.unread, self.meters) = (0, Meters::default());
         Ok(())
     }
 }
@@ -144,15 +107,6 @@ fn optimizer(config: &NetConfig) -> Optimizer {
             decoupled: kind == OptimizerKind::AdamW,
         },
     }
-}
-
-fn tally(entry: &Entry) -> Tally {
-    let mut tally = Tally { right: entry.right as u64, pool: entry.pool as u64, ..Tally::default() };
-    for task in 0..3 {
-        tally.losses[task] = f64::from(entry.losses[task]) * f64::from(entry.kept[task]);
-        tally.samples[task] = entry.kept[task] as u64;
-    }
-    tally
 }
 
 fn failed(net: Net, source: impl Into<Cause>) -> RunError {

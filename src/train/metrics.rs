@@ -5,6 +5,7 @@
 
 mod events;
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
@@ -35,16 +36,12 @@ pub struct Record {
     pub step: u64,
     /// Epochs done so far, with a fraction.
     pub epoch: f64,
-    /// Sum of the three losses by their weights.
+    /// Sum of the losses by their weights.
     pub loss: Option<f64>,
-    /// Cross entropy of face and non-face.
-    pub class: Option<f64>,
-    /// Squared error of the four box offsets.
-    pub r#box: Option<f64>,
-    /// Squared error of the ten landmark coordinates.
-    pub landmarks: Option<f64>,
-    /// Share of faces and non-faces told apart at a probability of 0.5.
-    pub accuracy: Option<f64>,
+    /// Means by name: `class`, cross entropy of face and non-face; `box`, squared error of the four offsets; `landmarks`, of the ten
+    /// coordinates; `accuracy`, share of faces and non-faces told apart at a probability of 0.5.
+    #[serde(flatten)]
+    pub figures: BTreeMap<String, Option<f64>>,
     /// Learning rate of the last step.
     pub learning_rate: f64,
     /// Samples a second since the record before.
@@ -54,6 +51,11 @@ pub struct Record {
 }
 
 impl Record {
+    /// Mean of the figure `name`, or the whole `loss`; `None` where no sample had it.
+    pub fn get(&self, name: &str) -> Option<f64> {
+        if name == "loss" { self.loss } else { self.figures.get(name).copied().flatten() }
+    }
+
     /// Names and values of the curves that the record is a point of.
     fn scalars(&self) -> impl Iterator<Item = (String, f64)> {
         let kind = match self.kind {
@@ -61,8 +63,9 @@ impl Record {
             Kind::Validation => "validation",
         };
         let always = [("learning_rate", self.learning_rate), ("samples_per_second", self.samples_per_second)].map(|(n, v)| (n, Some(v)));
-        [("loss", self.loss), ("class", self.class), ("box", self.r#box), ("landmarks", self.landmarks), ("accuracy", self.accuracy)]
-            .into_iter()
+        let figures = self.figures.iter().map(|(name, value)| (name.as_str(), *value));
+        std::iter::once(("loss", self.loss))
+            .chain(figures)
             .chain(always.into_iter().filter(move |_| kind == "train"))
             .filter_map(move |(name, value)| Some((format!("{kind}/{name}"), value?)))
     }

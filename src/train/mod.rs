@@ -1,24 +1,28 @@
 //! Training of the nets: one step is one recording, and one submission on a GPU (spec section 4).
 
+mod cascade;
 #[cfg(feature = "toolkit")]
 pub mod checkpoint;
 #[cfg(feature = "toolkit")]
 pub mod config;
 #[cfg(feature = "toolkit")]
 pub mod crops;
-mod evaluator;
 mod init;
 #[cfg(feature = "toolkit")]
 pub mod learner;
+mod meters;
 #[cfg(feature = "toolkit")]
 pub mod metrics;
 mod optimizer;
+mod recipe;
 #[cfg(feature = "toolkit")]
 pub mod run;
 pub mod schedule;
-mod step;
+mod trainer;
 
-pub use evaluator::Evaluator;
+pub use cascade::{Batch, NetRecipe, Objective};
 pub use init::{Initialization, initial_weights};
+pub use meters::Meters;
 pub use optimizer::Optimizer;
-pub use step::{Batch, Objective, TrainError, Trainer};
+pub use recipe::{Beat, Program, Recipe, ReportSlots};
+pub use trainer::{OPTIMIZER, StepReport, TrainError, Trainer};

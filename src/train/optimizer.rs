@@ -1,8 +1,9 @@
 //! Optimizers (spec section 4.8).
 
+use super::trainer::prefix;
 use crate::kernels::train::{Adam, Sgd};
-use crate::nets::Parameter;
-use crate::record::{Recording, Slot};
+use crate::nets::Parameters;
+use crate::record::{DeviceFacts, Recording, Slot};
 
 /// How parameters follow their gradient. Weight decay applies to kernels and matrices, not to biases and slopes.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -50,15 +51,46 @@ impl Optimizer {
         }
     }
 
-    /// Appends the update of `parameter`; its moments are in `moments`.
-    pub(super) fn record(&self, recording: &mut Recording, parameter: &Parameter, schedule: Slot, status: Slot, moments: &[Slot]) {
-        let slots = [&[parameter.gradient, schedule, status, parameter.value], moments].concat();
-        let decays = |decay: f64| if parameter.is_weight { decay } else { 0.0 };
-        match *self {
-            Self::Adam { betas, epsilon, decay, decoupled } => {
-                recording.push(Adam::new(parameter.len, betas, epsilon, decays(decay), decoupled), &slots);
+    /// Appends the update of all that `parameters` has learning, by the arena `gradients`, with a state for each moment.
+    pub(super) fn record(
+        &self,
+        recording: &mut Recording,
+        parameters: &Parameters,
+        gradients: Slot,
+        device: DeviceFacts,
+        [schedule, status]: [Slot; 2],
+    ) {
+        let Some([values, _]) = parameters.arenas() else { return };
+        let moments: Vec<Slot> = self
+            .moments()
+            .iter()
+            .map(|moment| {
+                let arena = recording.slot(format!("moments {moment}"), 0);
+                for learned in parameters.all_learned() {
+                    recording.carve_state(arena, learned.state.prefixed(&prefix(moment)));
+                }
+                arena
+            })
+            .collect();
+        for (range, is_weight) in parameters.ranges(recording, device, self.decays()) {
+            let len = range.len() as u32;
+            let mut of = |arena: Slot| recording.range(arena, range.clone());
+            let slots = [&[of(gradients), schedule, status, of(values)], &moments.iter().map(|moment| of(*moment)).collect::<Vec<_>>()[..]]
+                .concat();
+            let decays = |decay: f64| if is_weight { decay } else { 0.0 };
+            match *self {
+                Self::Adam { betas, epsilon, decay, decoupled } => {
+                    recording.push(Adam::new(len, betas, epsilon, decays(decay), decoupled), &slots);
+                }
+                Self::Sgd { momentum, decay } => recording.push(Sgd::new(len, momentum, decays(decay)), &slots),
             }
-            Self::Sgd { momentum, decay } => recording.push(Sgd::new(parameter.len, momentum, decays(decay)), &slots),
+        }
+    }
+
+    /// Whether weight decay is anything.
+    fn decays(&self) -> bool {
+        match *self {
+            Self::Adam { decay, .. } | Self::Sgd { decay, .. } => decay != 0.0,
         }
     }
 }

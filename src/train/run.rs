@@ -11,6 +11,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
+use super::Meters;
 use super::checkpoint::CheckpointError;
 use super::config::TrainConfig;
 use super::metrics::{MetricsError, Record};
@@ -19,52 +20,8 @@ use crate::weights::{Weights, WeightsError};
 
 pub use folder::Folder;
 
-/// Names of the three tasks, in the order that their numbers come in everywhere.
-pub const TASKS: [&str; 3] = ["class", "box", "landmarks"];
-
 /// Any other crate's or module's error.
 pub type Cause = Box<dyn Error + Send + Sync>;
-
-/// Losses and hits summed up over samples.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Tally {
-    /// Sum of the losses of each task.
-    pub losses: [f64; 3],
-    /// Samples in each sum.
-    pub samples: [u64; 3],
-    /// Faces and non-faces told right at a probability of 0.5.
-    pub right: u64,
-    /// Faces and non-faces.
-    pub pool: u64,
-}
-
-impl Tally {
-    /// Adds what `other` counted.
-    pub fn add(&mut self, other: &Self) {
-        for task in 0..3 {
-            self.losses[task] += other.losses[task];
-            self.samples[task] += other.samples[task];
-        }
-        self.right += other.right;
-        self.pool += other.pool;
-    }
-
-    /// Mean loss of each task; `None` without a sample.
-    pub fn means(&self) -> [Option<f64>; 3] {
-        std::array::from_fn(|task| (self.samples[task] > 0).then(|| self.losses[task] / self.samples[task] as f64))
-    }
-
-    /// Sum of the mean losses by `weights`; a task without a sample adds nothing (spec section 4.3). `None` if no task has one.
-    pub fn total(&self, weights: [f64; 3]) -> Option<f64> {
-        let terms = self.means().into_iter().zip(weights).filter_map(|(mean, weight)| Some(mean? * weight));
-        terms.fold(None, |sum, term| Some(sum.unwrap_or(0.0) + term))
-    }
-
-    /// Share of faces and non-faces told right.
-    pub fn accuracy(&self) -> Option<f64> {
-        (self.pool > 0).then(|| self.right as f64 / self.pool as f64)
-    }
-}
 
 /// A net that learns.
 pub trait Learner {
@@ -84,14 +41,14 @@ pub trait Learner {
     ///
     /// [`RunError::NotFinite`] if any step since the start had a loss or gradient that is NaN or infinite, [`RunError::Learner`] if the
     /// device fails.
-    fn losses(&mut self) -> Result<Tally, RunError>;
+    fn losses(&mut self) -> Result<Meters, RunError>;
 
     /// Losses of all samples of `batch`, mined or not, and hits, without learning.
     ///
     /// # Errors
     ///
     /// [`RunError::Learner`] if the device fails.
-    fn evaluate(&mut self, batch: &Self::Batch) -> Result<Tally, RunError>;
+    fn evaluate(&mut self, batch: &Self::Batch) -> Result<Meters, RunError>;
 
     /// All weights by their names, and the optimizer's state as `optimizer.<what>.<weight>`.
     ///

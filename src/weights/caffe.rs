@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::WeightsError;
-use super::layout::{Layout, NetTensors, assemble};
-use super::names::{Net, Part};
+use super::layout::{NetTensors, WeightLayout, assemble};
+use super::names::{CascadeNet, TensorPart};
 use crate::formats::bytes::{Cursor, elements, f32s};
 use crate::formats::protobuf::{Field, next, varint};
 use crate::tensor::Tensor;
@@ -12,7 +12,7 @@ use crate::tensor::Tensor;
 const FORMAT: &str = "Caffe";
 
 /// Blobs by the name of their layer, in lower case: releases differ in it.
-type Layers = BTreeMap<String, Vec<Tensor>>;
+type CaffeLayers = BTreeMap<String, Vec<Tensor>>;
 
 /// Whether `bytes` could be a net: it starts with a name or a layer, and all of it is fields.
 pub(super) fn is(bytes: &[u8]) -> bool {
@@ -25,8 +25,8 @@ pub(super) fn is(bytes: &[u8]) -> bool {
 }
 
 /// The net in `bytes`, if it is one of ours.
-pub(super) fn read(bytes: &[u8], order: usize) -> Result<Option<(Net, NetTensors)>, WeightsError> {
-    let mut layers = Layers::new();
+pub(super) fn read(bytes: &[u8], order: usize) -> Result<Option<(CascadeNet, NetTensors)>, WeightsError> {
+    let mut layers = CaffeLayers::new();
     let mut cursor = Cursor::new(FORMAT, bytes);
     while let Some((number, field)) = next(&mut cursor)? {
         let (name, blobs) = match (number, field) {
@@ -39,12 +39,12 @@ pub(super) fn read(bytes: &[u8], order: usize) -> Result<Option<(Net, NetTensors
         }
     }
     let first = layers.get("conv1").and_then(|blobs| blobs.first());
-    let Some(net) = first.and_then(|kernel| Net::with_first_outputs(*kernel.shape.first()?)) else { return Ok(None) };
-    let tensors = assemble(net, Layout::Caffe.alternative(order), |entry, part| {
+    let Some(net) = first.and_then(|kernel| CascadeNet::with_first_outputs(*kernel.shape.first()?)) else { return Ok(None) };
+    let tensors = assemble(net, WeightLayout::Caffe.alternative(order), |entry, part| {
         let (name, index) = match part {
-            Part::Weight => (entry.caffe.to_owned(), 0),
-            Part::Bias => (entry.caffe.to_owned(), 1),
-            Part::Slope => (entry.prelu(), 0),
+            TensorPart::Weight => (entry.caffe.to_owned(), 0),
+            TensorPart::Bias => (entry.caffe.to_owned(), 1),
+            TensorPart::Slope => (entry.prelu(), 0),
         };
         layers.get_mut(&name)?.get_mut(index).map(|blob| std::mem::replace(blob, Tensor { shape: vec![], data: vec![] }))
     })?;

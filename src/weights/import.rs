@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{Cursor, Read as _};
 use std::path::{Path, PathBuf};
 
-use zip::ZipArchive;
-
+use super::archive::{Archive, MAX_FILE};
 use super::layout::NetTensors;
-use super::names::Net;
+use super::names::CascadeNet;
 use super::{Weights, WeightsError, caffe, numpy, pytorch};
 use crate::files::{self, FileError};
 use crate::formats::npy;
@@ -50,51 +48,17 @@ impl Format {
     }
 }
 
-/// A zip archive in memory.
-pub(super) struct Archive<'a> {
-    zip: ZipArchive<Cursor<&'a [u8]>>,
-    members: Vec<String>,
-}
-
-impl<'a> Archive<'a> {
-    fn open(bytes: &'a [u8]) -> Result<Self, WeightsError> {
-        let failed = |source| WeightsError::Zip { member: String::new(), source };
-        let zip = ZipArchive::new(Cursor::new(bytes)).map_err(failed)?;
-        let names = zip.file_names().map(|name| name.map(std::borrow::Cow::into_owned));
-        let mut members = names.collect::<Result<Vec<_>, _>>().map_err(failed)?;
-        members.sort();
-        Ok(Self { zip, members })
-    }
-
-    /// Name of the first member whose name ends in `suffix`.
-    pub(super) fn find(&self, suffix: &str) -> Option<String> {
-        self.members.iter().find(|name| name.ends_with(suffix)).cloned()
-    }
-
-    /// Contents of `member`, at most 256 MiB.
-    pub(super) fn read(&mut self, member: &str) -> Result<Vec<u8>, WeightsError> {
-        let failed = |source| WeightsError::Zip { member: member.into(), source };
-        let mut bytes = Vec::new();
-        let file = self.zip.by_name(member).map_err(failed)?;
-        file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|error| failed(error.into()))?;
-        if bytes.len() as u64 > MAX_FILE {
-            return Err(FileError::TooLarge { path: member.into(), limit: MAX_FILE }.into());
-        }
-        Ok(bytes)
-    }
-}
-
 /// Nets found so far, and where.
 #[derive(Default)]
-struct Found {
+struct FoundNets {
     /// Which of the orders that names and shapes leave open.
     order: usize,
-    nets: BTreeMap<Net, (String, &'static str, NetTensors)>,
+    nets: BTreeMap<CascadeNet, (String, &'static str, NetTensors)>,
     looked: Vec<String>,
 }
 
-impl Found {
-    fn add(&mut self, place: &str, format: Format, (net, tensors): (Net, NetTensors)) -> Result<(), WeightsError> {
+impl FoundNets {
+    fn add(&mut self, place: &str, format: Format, (net, tensors): (CascadeNet, NetTensors)) -> Result<(), WeightsError> {
         if let Some((first, ..)) = self.nets.get(&net) {
             return Err(WeightsError::Twice { net: net.name(), first: first.clone(), second: place.into() });
         }
@@ -131,7 +95,7 @@ impl Found {
     fn finish(self) -> Result<Weights, WeightsError> {
         let (mut tensors, mut formats) = (BTreeMap::new(), vec![]);
         let Self { mut nets, looked, .. } = self;
-        for net in Net::ALL {
+        for net in CascadeNet::ALL {
             let Some((_, format, found)) = nets.remove(&net) else {
                 return Err(WeightsError::NoNet { net: net.name(), looked });
             };
@@ -144,9 +108,6 @@ impl Found {
         Ok(weights)
     }
 }
-
-/// Most bytes of a file or of a member of an archive that are read: all weights of the three nets are 2 MB.
-const MAX_FILE: u64 = 256 << 20;
 
 /// How many orders of elements files may have that look the same: kernels by rows or by columns, maps flattened in one way or another.
 pub const ORDERS: usize = 3;
@@ -172,7 +133,7 @@ pub fn import<P: AsRef<Path>>(sources: &[P]) -> Result<Weights, WeightsError> {
 ///
 /// As [`import`].
 pub fn import_in_order<P: AsRef<Path>>(sources: &[P], order: usize) -> Result<Weights, WeightsError> {
-    let mut found = Found { order, ..Found::default() };
+    let mut found = FoundNets { order, ..FoundNets::default() };
     for source in sources {
         for path in files(source.as_ref())? {
             let place = path.display().to_string();
@@ -192,7 +153,7 @@ pub fn import_in_order<P: AsRef<Path>>(sources: &[P], order: usize) -> Result<We
 ///
 /// As [`import`].
 pub fn import_bytes(name: &str, bytes: &[u8]) -> Result<Weights, WeightsError> {
-    let mut found = Found::default();
+    let mut found = FoundNets::default();
     found.look(name, bytes, false)?;
     found.finish()
 }

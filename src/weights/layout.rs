@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::WeightsError;
-use super::names::{Entry, Net, Part};
+use super::names::{CascadeNet, NamedLayer, TensorPart};
 use crate::tensor::Tensor;
 
 /// Tensors of one net: canonical names, shapes and orders.
@@ -11,7 +11,7 @@ pub(super) type NetTensors = BTreeMap<String, Tensor>;
 
 /// How a family of files lays out a weight. Here it is `[o, c, y, x]`, for kernels and flattened maps alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Layout {
+pub(super) enum WeightLayout {
     /// Kernels `[o, c, y, x]`, matrices `[o, x, y, c]`: nets of upright images that flatten as the TensorFlow ones did.
     PyTorch,
     /// `[o, c, x, y]`: nets of images with rows and columns swapped.
@@ -26,7 +26,7 @@ pub(super) enum Layout {
     UprightNumpy,
 }
 
-impl Layout {
+impl WeightLayout {
     /// Another layout that files of this family may have, which their names and shapes do not tell: number 0 is the layout itself.
     pub(super) fn alternative(self, number: usize) -> Self {
         let others: &[Self] = match self {
@@ -40,19 +40,19 @@ impl Layout {
     }
 
     /// Shape of a part of `entry` in such files, leading ones left out.
-    fn shape(self, entry: &Entry, part: Part) -> Vec<usize> {
-        let &Entry { outputs, inputs, side, dense, .. } = entry;
+    fn shape(self, entry: &NamedLayer, part: TensorPart) -> Vec<usize> {
+        let &NamedLayer { outputs, inputs, side, dense, .. } = entry;
         let shape = match (self, part) {
-            (Self::Numpy | Self::UprightNumpy, Part::Weight) if dense => vec![inputs * side * side, outputs],
-            (Self::Numpy | Self::UprightNumpy, Part::Weight) => vec![side, side, inputs, outputs],
+            (Self::Numpy | Self::UprightNumpy, TensorPart::Weight) if dense => vec![inputs * side * side, outputs],
+            (Self::Numpy | Self::UprightNumpy, TensorPart::Weight) => vec![side, side, inputs, outputs],
             _ => entry.shape(part),
         };
         without_leading_ones(&shape).to_vec()
     }
 
     /// Where the files have what is at `[o, c, y, x]` here.
-    fn index(self, entry: &Entry, [o, c, y, x]: [usize; 4]) -> usize {
-        let &Entry { outputs, inputs, side, dense, .. } = entry;
+    fn index(self, entry: &NamedLayer, [o, c, y, x]: [usize; 4]) -> usize {
+        let &NamedLayer { outputs, inputs, side, dense, .. } = entry;
         match self {
             Self::PyTorch if dense => ((o * side + x) * side + y) * inputs + c,
             Self::Transposed if dense => ((o * inputs + c) * side + x) * side + y,
@@ -64,13 +64,13 @@ impl Layout {
     }
 
     /// `theirs` in our order and shape.
-    fn restore(self, entry: &Entry, part: Part, theirs: Tensor) -> Result<Tensor, WeightsError> {
+    fn restore(self, entry: &NamedLayer, part: TensorPart, theirs: Tensor) -> Result<Tensor, WeightsError> {
         let want = self.shape(entry, part);
         if without_leading_ones(&theirs.shape) != want || theirs.data.len() != want.iter().product::<usize>() {
             return Err(WeightsError::Shape { name: entry.tensor(part), got: theirs.shape, want });
         }
         let shape = entry.shape(part);
-        if part != Part::Weight {
+        if part != TensorPart::Weight {
             return Ok(Tensor { shape, data: theirs.data });
         }
         let mut data = Vec::with_capacity(theirs.data.len());
@@ -91,7 +91,11 @@ fn without_leading_ones(shape: &[usize]) -> &[usize] {
 }
 
 /// All tensors of `net`, each taken out of a file of the given layout by `take`.
-pub(super) fn assemble(net: Net, layout: Layout, mut take: impl FnMut(&Entry, Part) -> Option<Tensor>) -> Result<NetTensors, WeightsError> {
+pub(super) fn assemble(
+    net: CascadeNet,
+    layout: WeightLayout,
+    mut take: impl FnMut(&NamedLayer, TensorPart) -> Option<Tensor>,
+) -> Result<NetTensors, WeightsError> {
     let mut tensors = NetTensors::new();
     for entry in net.layers() {
         for &part in entry.parts() {

@@ -10,6 +10,8 @@ pub mod names;
 mod store;
 
 #[cfg(feature = "toolkit")]
+mod archive;
+#[cfg(feature = "toolkit")]
 mod caffe;
 #[cfg(feature = "toolkit")]
 pub mod import;

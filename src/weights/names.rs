@@ -2,7 +2,7 @@
 
 /// One of the three nets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Net {
+pub enum CascadeNet {
     /// Proposes windows.
     P,
     /// Refines them.
@@ -11,7 +11,7 @@ pub enum Net {
     O,
 }
 
-impl Net {
+impl CascadeNet {
     /// The nets in the order they run.
     pub const ALL: [Self; 3] = [Self::P, Self::R, Self::O];
 
@@ -25,7 +25,7 @@ impl Net {
     }
 
     /// Its layers, first to last.
-    pub fn layers(self) -> impl Iterator<Item = &'static Entry> {
+    pub fn layers(self) -> impl Iterator<Item = &'static NamedLayer> {
         LAYERS.iter().filter(move |entry| entry.net == self)
     }
 
@@ -37,7 +37,7 @@ impl Net {
 
 /// What a layer's tensor is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Part {
+pub enum TensorPart {
     /// Kernel or matrix.
     Weight,
     /// Added to each output.
@@ -50,9 +50,9 @@ pub enum Part {
 ///
 /// A dense layer is a convolution whose kernel covers its whole input map, so both are `outputs x inputs x side x side` here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Entry {
+pub struct NamedLayer {
     /// Net it belongs to.
-    pub net: Net,
+    pub net: CascadeNet,
     /// Its name here.
     pub name: &'static str,
     /// Output channels or neurons.
@@ -65,53 +65,53 @@ pub struct Entry {
     pub dense: bool,
     /// A `PReLU` follows.
     pub slope: bool,
-    /// Its name in the Caffe models; torch's differ as [`Entry::torch`] says.
+    /// Its name in the Caffe models; torch's differ as [`NamedLayer::torch`] says.
     pub caffe: &'static str,
 }
 
-impl Entry {
+impl NamedLayer {
     /// Parts it has, in the order the numpy file lists them.
-    pub fn parts(&self) -> &'static [Part] {
-        if self.slope { &[Part::Weight, Part::Bias, Part::Slope] } else { &[Part::Weight, Part::Bias] }
+    pub fn parts(&self) -> &'static [TensorPart] {
+        if self.slope { &[TensorPart::Weight, TensorPart::Bias, TensorPart::Slope] } else { &[TensorPart::Weight, TensorPart::Bias] }
     }
 
     /// Name of one of its tensors, such as `pnet.conv1.weight`.
-    pub fn tensor(&self, part: Part) -> String {
+    pub fn tensor(&self, part: TensorPart) -> String {
         let part = match part {
-            Part::Weight => "weight",
-            Part::Bias => "bias",
-            Part::Slope => "slope",
+            TensorPart::Weight => "weight",
+            TensorPart::Bias => "bias",
+            TensorPart::Slope => "slope",
         };
         format!("{}.{}.{part}", self.net.name(), self.name)
     }
 
     /// Shape of one of its tensors.
-    pub fn shape(&self, part: Part) -> Vec<usize> {
+    pub fn shape(&self, part: TensorPart) -> Vec<usize> {
         match part {
-            Part::Weight if self.dense => vec![self.outputs, self.inputs * self.side * self.side],
-            Part::Weight => vec![self.outputs, self.inputs, self.side, self.side],
-            Part::Bias | Part::Slope => vec![self.outputs],
+            TensorPart::Weight if self.dense => vec![self.outputs, self.inputs * self.side * self.side],
+            TensorPart::Weight => vec![self.outputs, self.inputs, self.side, self.side],
+            TensorPart::Bias | TensorPart::Slope => vec![self.outputs],
         }
     }
 
     /// Name of one of its tensors in facenet-pytorch's files, such as `dense5_1.weight`.
-    pub fn torch(&self, part: Part) -> String {
+    pub fn torch(&self, part: TensorPart) -> String {
         let layer = self.caffe.replace('-', "_");
         let layer = if self.dense { layer.replace("conv", "dense") } else { layer };
         match part {
-            Part::Weight => format!("{layer}.weight"),
-            Part::Bias => format!("{layer}.bias"),
-            Part::Slope => format!("{}.weight", self.prelu()),
+            TensorPart::Weight => format!("{layer}.weight"),
+            TensorPart::Bias => format!("{layer}.bias"),
+            TensorPart::Slope => format!("{}.weight", self.prelu()),
         }
     }
 
     /// The same without a word on which layers are dense, as others write it: `conv5_1.weight`.
-    pub fn torch_plain(&self, part: Part) -> String {
+    pub fn torch_plain(&self, part: TensorPart) -> String {
         let layer = self.caffe.replace('-', "_");
         match part {
-            Part::Weight => format!("{layer}.weight"),
-            Part::Bias => format!("{layer}.bias"),
-            Part::Slope => format!("{}.weight", self.prelu()),
+            TensorPart::Weight => format!("{layer}.weight"),
+            TensorPart::Bias => format!("{layer}.bias"),
+            TensorPart::Slope => format!("{}.weight", self.prelu()),
         }
     }
 
@@ -121,37 +121,37 @@ impl Entry {
     }
 }
 
-const fn conv(net: Net, name: &'static str, outputs: usize, inputs: usize, side: usize) -> Entry {
-    Entry { net, name, outputs, inputs, side, dense: false, slope: true, caffe: name }
+const fn conv(net: CascadeNet, name: &'static str, outputs: usize, inputs: usize, side: usize) -> NamedLayer {
+    NamedLayer { net, name, outputs, inputs, side, dense: false, slope: true, caffe: name }
 }
 
-const fn dense(net: Net, name: &'static str, [outputs, inputs, side]: [usize; 3], caffe: &'static str) -> Entry {
-    Entry { net, name, outputs, inputs, side, dense: true, slope: true, caffe }
+const fn dense(net: CascadeNet, name: &'static str, [outputs, inputs, side]: [usize; 3], caffe: &'static str) -> NamedLayer {
+    NamedLayer { net, name, outputs, inputs, side, dense: true, slope: true, caffe }
 }
 
-const fn head(net: Net, name: &'static str, outputs: usize, inputs: usize, caffe: &'static str) -> Entry {
-    Entry { net, name, outputs, inputs, side: 1, dense: !matches!(net, Net::P), slope: false, caffe }
+const fn head(net: CascadeNet, name: &'static str, outputs: usize, inputs: usize, caffe: &'static str) -> NamedLayer {
+    NamedLayer { net, name, outputs, inputs, side: 1, dense: !matches!(net, CascadeNet::P), slope: false, caffe }
 }
 
 /// Every layer with weights, in the order of the nets.
-pub const LAYERS: [Entry; 19] = [
-    conv(Net::P, "conv1", 10, 3, 3),
-    conv(Net::P, "conv2", 16, 10, 3),
-    conv(Net::P, "conv3", 32, 16, 3),
-    head(Net::P, "class", 2, 32, "conv4-1"),
-    head(Net::P, "box", 4, 32, "conv4-2"),
-    conv(Net::R, "conv1", 28, 3, 3),
-    conv(Net::R, "conv2", 48, 28, 3),
-    conv(Net::R, "conv3", 64, 48, 2),
-    dense(Net::R, "fc4", [128, 64, 3], "conv4"),
-    head(Net::R, "class", 2, 128, "conv5-1"),
-    head(Net::R, "box", 4, 128, "conv5-2"),
-    conv(Net::O, "conv1", 32, 3, 3),
-    conv(Net::O, "conv2", 64, 32, 3),
-    conv(Net::O, "conv3", 64, 64, 3),
-    conv(Net::O, "conv4", 128, 64, 2),
-    dense(Net::O, "fc5", [256, 128, 3], "conv5"),
-    head(Net::O, "class", 2, 256, "conv6-1"),
-    head(Net::O, "box", 4, 256, "conv6-2"),
-    head(Net::O, "landmarks", 10, 256, "conv6-3"),
+pub const LAYERS: [NamedLayer; 19] = [
+    conv(CascadeNet::P, "conv1", 10, 3, 3),
+    conv(CascadeNet::P, "conv2", 16, 10, 3),
+    conv(CascadeNet::P, "conv3", 32, 16, 3),
+    head(CascadeNet::P, "class", 2, 32, "conv4-1"),
+    head(CascadeNet::P, "box", 4, 32, "conv4-2"),
+    conv(CascadeNet::R, "conv1", 28, 3, 3),
+    conv(CascadeNet::R, "conv2", 48, 28, 3),
+    conv(CascadeNet::R, "conv3", 64, 48, 2),
+    dense(CascadeNet::R, "fc4", [128, 64, 3], "conv4"),
+    head(CascadeNet::R, "class", 2, 128, "conv5-1"),
+    head(CascadeNet::R, "box", 4, 128, "conv5-2"),
+    conv(CascadeNet::O, "conv1", 32, 3, 3),
+    conv(CascadeNet::O, "conv2", 64, 32, 3),
+    conv(CascadeNet::O, "conv3", 64, 64, 3),
+    conv(CascadeNet::O, "conv4", 128, 64, 2),
+    dense(CascadeNet::O, "fc5", [256, 128, 3], "conv5"),
+    head(CascadeNet::O, "class", 2, 256, "conv6-1"),
+    head(CascadeNet::O, "box", 4, 256, "conv6-2"),
+    head(CascadeNet::O, "landmarks", 10, 256, "conv6-3"),
 ];

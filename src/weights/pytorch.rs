@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 
 use super::WeightsError;
-use super::import::Archive;
-use super::layout::{Layout, NetTensors, assemble};
-use super::names::{Entry, Net, Part};
+use super::archive::Archive;
+use super::layout::{NetTensors, WeightLayout, assemble};
+use super::names::{CascadeNet, NamedLayer, TensorPart};
 use crate::formats::bytes::{Cursor, elements, f16s, f32s};
-use crate::formats::pickle::{Id, Pickle, Value};
+use crate::formats::pickle::{Pickle, PickleValue, ValueId};
 use crate::tensor::Tensor;
 
 const FORMAT: &str = "PyTorch";
@@ -27,20 +27,20 @@ pub(super) fn is_old(bytes: &[u8]) -> bool {
 }
 
 /// The nets in a file of the older format that are ours.
-pub(super) fn read_old(bytes: &[u8], order: usize) -> Result<Vec<(Net, NetTensors)>, WeightsError> {
+pub(super) fn read_old(bytes: &[u8], order: usize) -> Result<Vec<(CascadeNet, NetTensors)>, WeightsError> {
     let mut cursor = Cursor::new(FORMAT, bytes);
     cursor.take(MAGIC.len())?;
-    if *Pickle::read(&mut cursor)?.root() != Value::Int(1001) {
+    if *Pickle::read(&mut cursor)?.root() != PickleValue::Int(1001) {
         return Err(cursor.fail("version of the format is not 1001").into());
     }
     let system = Pickle::read(&mut cursor)?;
     let items = system.items(system.root()).unwrap_or_default();
-    if !items.iter().any(|&(key, id)| key == "little_endian" && *system.get(id) == Value::Bool(true)) {
+    if !items.iter().any(|&(key, id)| key == "little_endian" && *system.get(id) == PickleValue::Bool(true)) {
         return Err(cursor.fail("not written by a little-endian machine").into());
     }
     let state = Pickle::read(&mut cursor)?;
     let keys = Pickle::read(&mut cursor)?;
-    let Value::List(keys_in_order) = keys.root() else { return Err(cursor.fail("no list of storages").into()) };
+    let PickleValue::List(keys_in_order) = keys.root() else { return Err(cursor.fail("no list of storages").into()) };
     let kinds: BTreeMap<_, _> = state.values().filter_map(|value| Storage::of(&state, value)).map(|it| (it.key, it.kind)).collect();
     let mut storages = BTreeMap::new();
     for &id in keys_in_order {
@@ -60,7 +60,7 @@ pub(super) fn is_new(archive: &Archive<'_>) -> bool {
 }
 
 /// The nets in a file of the newer format that are ours.
-pub(super) fn read_new(archive: &mut Archive<'_>, order: usize) -> Result<Vec<(Net, NetTensors)>, WeightsError> {
+pub(super) fn read_new(archive: &mut Archive<'_>, order: usize) -> Result<Vec<(CascadeNet, NetTensors)>, WeightsError> {
     let member = archive.find("/data.pkl").unwrap_or_default();
     let pickle = archive.read(&member)?;
     let folder = member.trim_end_matches("data.pkl");
@@ -81,14 +81,14 @@ pub(super) fn read_new(archive: &mut Archive<'_>, order: usize) -> Result<Vec<(N
 const WRAPPERS: [&str; 6] = ["state_dict", "model_state_dict", "model", "net", "network", "weights"];
 
 /// The entries of the state in `value`, out of whatever it is wrapped in. A dictionary in itself would go on for ever, so depth is limited.
-fn entries<'a>(state: &Pickle<'a>, value: &Value<'a>, depth: usize) -> Option<Vec<(&'a str, Id)>> {
-    let (Value::Dict(items) | Value::Call { items, .. }) = value else { return None };
-    let entries: Vec<(&str, Id)> = items.iter().filter_map(|&(key, value)| Some((state.text(key)?, value))).collect();
+fn entries<'a>(state: &Pickle<'a>, value: &PickleValue<'a>, depth: usize) -> Option<Vec<(&'a str, ValueId)>> {
+    let (PickleValue::Dict(items) | PickleValue::Call { items, .. }) = value else { return None };
+    let entries: Vec<(&str, ValueId)> = items.iter().filter_map(|&(key, value)| Some((state.text(key)?, value))).collect();
     let wrapped = entries.iter().find(|(key, _)| WRAPPERS.contains(key)).filter(|_| depth < 4);
     wrapped.and_then(|(_, id)| entries_of(state, *id, depth)).or(Some(entries))
 }
 
-fn entries_of<'a>(state: &Pickle<'a>, id: Id, depth: usize) -> Option<Vec<(&'a str, Id)>> {
+fn entries_of<'a>(state: &Pickle<'a>, id: ValueId, depth: usize) -> Option<Vec<(&'a str, ValueId)>> {
     entries(state, state.get(id), depth + 1)
 }
 
@@ -98,25 +98,26 @@ fn read_state<'a>(
     state: &Pickle<'a>,
     order: usize,
     mut bytes: impl FnMut(&'a str) -> Result<Option<Vec<u8>>, WeightsError>,
-) -> Result<Vec<(Net, NetTensors)>, WeightsError> {
+) -> Result<Vec<(CascadeNet, NetTensors)>, WeightsError> {
     let Some(items) = entries(state, state.root(), 0) else { return Ok(vec![]) };
     // By net, if names begin with it.
-    let mut groups: BTreeMap<&str, BTreeMap<&str, Id>> = BTreeMap::new();
+    let mut groups: BTreeMap<&str, BTreeMap<&str, ValueId>> = BTreeMap::new();
     for (name, id) in items {
         let mut name = name;
         while let Some(rest) = name.strip_prefix("module.") {
             name = rest;
         }
-        let net =
-            Net::ALL.into_iter().find(|net| name.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(&format!("{}.", net.name()))));
+        let net = CascadeNet::ALL
+            .into_iter()
+            .find(|net| name.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(&format!("{}.", net.name()))));
         let (group, name) = net.map_or(("", name), |net| (net.name(), &name[5..]));
         let name = name.strip_prefix("module.").unwrap_or(name);
         groups.entry(group).or_default().insert(name.strip_prefix("features.").unwrap_or(name), id);
     }
     let mut found = vec![];
     for ids in groups.values() {
-        let first = ids.get("conv1.weight").and_then(|&id| View::of(state, id));
-        let Some(net) = first.and_then(|view| Net::with_first_outputs(*view.shape.first()?)) else { continue };
+        let first = ids.get("conv1.weight").and_then(|&id| TensorView::of(state, id));
+        let Some(net) = first.and_then(|view| CascadeNet::with_first_outputs(*view.shape.first()?)) else { continue };
         found.push((net, read_net(end, state, order, net, ids, &mut bytes)?));
     }
     Ok(found)
@@ -127,20 +128,21 @@ fn read_net<'a>(
     end: &Cursor<'_>,
     state: &Pickle<'a>,
     order: usize,
-    net: Net,
-    ids: &BTreeMap<&str, Id>,
+    net: CascadeNet,
+    ids: &BTreeMap<&str, ValueId>,
     bytes: &mut impl FnMut(&'a str) -> Result<Option<Vec<u8>>, WeightsError>,
 ) -> Result<NetTensors, WeightsError> {
-    let is_plain = net
-        .layers()
-        .any(|entry| entry.torch(Part::Weight) != entry.torch_plain(Part::Weight) && ids.contains_key(&*entry.torch_plain(Part::Weight)));
-    let called = |entry: &Entry, kind: Part| if is_plain { entry.torch_plain(kind) } else { entry.torch(kind) };
-    let layout = if is_plain { Layout::Transposed } else { Layout::PyTorch };
+    let is_plain = net.layers().any(|entry| {
+        entry.torch(TensorPart::Weight) != entry.torch_plain(TensorPart::Weight)
+            && ids.contains_key(&*entry.torch_plain(TensorPart::Weight))
+    });
+    let called = |entry: &NamedLayer, kind: TensorPart| if is_plain { entry.torch_plain(kind) } else { entry.torch(kind) };
+    let layout = if is_plain { WeightLayout::Transposed } else { WeightLayout::PyTorch };
     let mut tensors = BTreeMap::new();
     for (entry, kind) in net.layers().flat_map(|entry| entry.parts().iter().map(move |&kind| (entry, kind))) {
         let part = called(entry, kind);
         let Some(&id) = ids.get(part.as_str()) else { continue };
-        let view = View::of(state, id).ok_or_else(|| end.fail(format!("{part:?} is no tensor that is understood")))?;
+        let view = TensorView::of(state, id).ok_or_else(|| end.fail(format!("{part:?} is no tensor that is understood")))?;
         let want = entry.shape(kind);
         if elements(&view.shape) != elements(&want) {
             return Err(WeightsError::Shape { name: entry.tensor(kind), got: view.shape, want });
@@ -166,26 +168,26 @@ struct Storage<'a> {
 
 impl<'a> Storage<'a> {
     /// The storage that `value` refers to: `("storage", kind, key, location, elements)`, and once a sixth, `None`.
-    fn of(pickle: &Pickle<'a>, value: &Value<'a>) -> Option<Self> {
-        let &Value::Persistent(id) = value else { return None };
+    fn of(pickle: &Pickle<'a>, value: &PickleValue<'a>) -> Option<Self> {
+        let &PickleValue::Persistent(id) = value else { return None };
         let (&[tag, kind, key, _, _], rest) = pickle.tuple(id)?.split_first_chunk()?;
-        let Value::Global("torch", kind) = *pickle.get(kind) else { return None };
-        let whole = rest.iter().all(|&id| *pickle.get(id) == Value::None);
+        let PickleValue::Global("torch", kind) = *pickle.get(kind) else { return None };
+        let whole = rest.iter().all(|&id| *pickle.get(id) == PickleValue::None);
         (whole && pickle.text(tag)? == "storage").then_some(Self { kind, key: pickle.text(key)? })
     }
 }
 
 /// A tensor: some elements of a storage.
 #[derive(Debug)]
-struct View<'a> {
+struct TensorView<'a> {
     storage: Storage<'a>,
     start: usize,
     shape: Vec<usize>,
     strides: Vec<usize>,
 }
 
-impl<'a> View<'a> {
-    fn of(pickle: &Pickle<'a>, id: Id) -> Option<Self> {
+impl<'a> TensorView<'a> {
+    fn of(pickle: &Pickle<'a>, id: ValueId) -> Option<Self> {
         let (module, mut name, mut arguments) = pickle.call(pickle.get(id))?;
         if (module, name) == ("torch._utils", "_rebuild_parameter") {
             (_, name, arguments) = pickle.call(pickle.get(*arguments.first()?))?;

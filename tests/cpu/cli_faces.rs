@@ -8,7 +8,7 @@ use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder as _, RgbImage};
 use mtcmcn::Weights;
 use mtcmcn::tensor::{Tensor, noise};
-use mtcmcn::weights::names::Net;
+use mtcmcn::weights::names::CascadeNet;
 use serde_json::Value;
 
 use crate::cli::{Ended, Scratch};
@@ -20,7 +20,7 @@ const NOISE: f32 = 0.05;
 pub fn scratch() -> Scratch {
     let scratch = Scratch::new();
     let mut tensors = BTreeMap::new();
-    for layer in Net::ALL.into_iter().flat_map(Net::layers) {
+    for layer in CascadeNet::ALL.into_iter().flat_map(CascadeNet::layers) {
         for &part in layer.parts() {
             let shape = layer.shape(part);
             let data = noise(shape.iter().product(), tensors.len() as u64).into_iter().map(|value| value * NOISE).collect();

@@ -9,7 +9,9 @@ use mtcmcn::cascade::{Depth, Proposer};
 use mtcmcn::data::Faults;
 use mtcmcn::tensor::noise;
 use mtcmcn::train::config::TrainConfig;
-use mtcmcn::train::crops::{CropsError, Earlier, Job, Part, Photo, Report, Sample, Shard, ShardBatches, label, photos, prepare};
+use mtcmcn::train::crops::{
+    CropJob, CropReport, CropsError, DataPart, Earlier, Photo, SampleKind, Shard, ShardBatches, label, photos, prepare,
+};
 use mtcmcn::train::initial_weights;
 use mtcmcn::train::run::{Batches as _, Cause};
 use mtcmcn::{Config, Detector, Engine, Frame, Weights};
@@ -49,7 +51,7 @@ impl Scratch {
         TrainConfig::from_toml(&format!("{settings}\n{sources}{less}{crops}"), "test").unwrap()
     }
 
-    fn prepare(&self, config: &TrainConfig, net: &str, weights: Option<&Weights>, out: &str) -> Result<Option<Report>, CropsError> {
+    fn prepare(&self, config: &TrainConfig, net: &str, weights: Option<&Weights>, out: &str) -> Result<Option<CropReport>, CropsError> {
         self.prepare_with(config, net, weights, out, &picture, &AtomicBool::new(false))
     }
 
@@ -61,10 +63,10 @@ impl Scratch {
         out: &str,
         read: &(dyn Fn(&Path) -> Result<Frame, Cause> + Sync),
         stop: &AtomicBool,
-    ) -> Result<Option<Report>, CropsError> {
+    ) -> Result<Option<CropReport>, CropsError> {
         let engine = Engine::cpu();
         let earlier = weights.map(|weights| Earlier { engine: &engine, weights });
-        prepare(&Job { net, config, earlier, teacher: None, read, stop }, &self.path(out), &mut |_| {})
+        prepare(&CropJob { net, config, earlier, teacher: None, read, stop }, &self.path(out), &mut |_| {})
     }
 
     /// Files that a listing shows, hidden ones too.
@@ -136,7 +138,7 @@ fn no_image_is_in_two_parts_and_the_report_counts_what_is_there() {
     let scratch = Scratch::with_list(40);
     let report = scratch.prepare(&scratch.config(""), "pnet", None, "p.shard").unwrap().unwrap();
     let shard = Shard::open(&scratch.path("p.shard")).unwrap();
-    let mut parts: HashMap<u32, Part> = HashMap::new();
+    let mut parts: HashMap<u32, DataPart> = HashMap::new();
     let mut counts = [[0; 4]; 3];
     for record in shard.records() {
         assert_eq!(*parts.entry(record.image).or_insert(record.part), record.part, "image {}", record.image);
@@ -159,11 +161,11 @@ fn pixels_belong_to_their_labels() {
         let bright = pixels.chunks_exact(3).filter(|pixel| pixel[0] > 205 && pixel[2] < 205).count() as f64 / 144.0;
         match record.sample {
             // An overlap of 0.3 of the union is at most so much of a window of the same or a larger size; a smaller one may lie in a face.
-            Sample::Negative => assert!(bright <= 1.0),
-            Sample::Positive | Sample::Landmarks => assert!(bright > 0.45, "crop {i}: {bright}"),
-            Sample::Part => assert!(bright > 0.3, "crop {i}: {bright}"),
+            SampleKind::Negative => assert!(bright <= 1.0),
+            SampleKind::Positive | SampleKind::Landmarks => assert!(bright > 0.45, "crop {i}: {bright}"),
+            SampleKind::Part => assert!(bright > 0.3, "crop {i}: {bright}"),
         }
-        if record.sample == Sample::Positive {
+        if record.sample == SampleKind::Positive {
             let [x1, y1, x2, y2] = [0, 1, 2, 3].map(|k| f64::from(record.targets.values[k]));
             let inside = (x2 + 1.0).min(1.0) - x1.max(0.0);
             let share = inside * ((y2 + 1.0).min(1.0) - y1.max(0.0));
@@ -276,9 +278,9 @@ fn a_kind_that_the_data_lacks_is_named_when_batches_are_made() {
     fs::write(scratch.path("list.ndjson"), list).unwrap();
     let config = scratch.config("");
     let report = scratch.prepare(&config, "pnet", None, "p.shard").unwrap().unwrap();
-    assert_eq!(report.crops[0][Sample::Landmarks as usize], 0);
+    assert_eq!(report.crops[0][SampleKind::Landmarks as usize], 0);
     let error = ShardBatches::open(&scratch.path("p.shard"), "pnet", &config).err().unwrap();
-    assert!(matches!(error, CropsError::Missing { sample: Sample::Landmarks, .. }), "{error}");
+    assert!(matches!(error, CropsError::Missing { sample: SampleKind::Landmarks, .. }), "{error}");
     let without = scratch.config("net.ratio = [3, 1, 1, 0]");
     let batches = ShardBatches::open(&scratch.path("p.shard"), "pnet", &without).unwrap();
     assert!(batches.validation_batches() > 0);
@@ -292,7 +294,7 @@ fn labelled(scratch: &Scratch, settings: &str, engine: &Engine) -> Result<Option
     let (config, folder) = (scratch.config(settings), scratch.path("labels"));
     fs::create_dir_all(&folder).unwrap();
     let teacher = Some(Earlier { engine, weights: &weights });
-    let job = Job { net: "", config: &config, earlier: None, teacher, read: &picture, stop: &AtomicBool::new(false) };
+    let job = CropJob { net: "", config: &config, earlier: None, teacher, read: &picture, stop: &AtomicBool::new(false) };
     label(&job, &folder, &mut Faults::strict(), &mut |_| {})
 }
 
@@ -336,7 +338,7 @@ fn crops_carry_what_the_teacher_says_of_them() {
     let (config, engine, weights) = (scratch.config(""), Engine::cpu(), initial_weights(4).unwrap());
     let without = scratch.prepare(&config, "pnet", None, "without.shard").unwrap().unwrap();
     let teacher = Some(Earlier { engine: &engine, weights: &weights });
-    let job = Job { net: "pnet", config: &config, earlier: None, teacher, read: &picture, stop: &AtomicBool::new(false) };
+    let job = CropJob { net: "pnet", config: &config, earlier: None, teacher, read: &picture, stop: &AtomicBool::new(false) };
     let with = prepare(&job, &scratch.path("with.shard"), &mut |_| {}).unwrap().unwrap();
     assert_eq!(without.crops, with.crops);
     let [without, with] = ["without.shard", "with.shard"].map(|name| Shard::open(&scratch.path(name)).unwrap());
@@ -354,7 +356,7 @@ fn a_teacher_of_other_nets_and_a_folder_without_one_are_refused() {
     let empty = Weights::new(std::collections::BTreeMap::new(), std::collections::BTreeMap::new()).unwrap();
     let (config, engine) = (scratch.config(""), Engine::cpu());
     let teacher = Some(Earlier { engine: &engine, weights: &empty });
-    let job = Job { net: "pnet", config: &config, earlier: None, teacher, read: &picture, stop: &AtomicBool::new(false) };
+    let job = CropJob { net: "pnet", config: &config, earlier: None, teacher, read: &picture, stop: &AtomicBool::new(false) };
     let error = prepare(&job, &scratch.path("out.shard"), &mut |_| {}).unwrap_err();
     assert!(matches!(error, CropsError::NoTeacher { .. }), "{error}");
     assert!(matches!(label(&job, &scratch.path(""), &mut Faults::strict(), &mut |_| {}), Err(CropsError::NoTeacher { .. })));

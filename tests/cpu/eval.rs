@@ -3,7 +3,7 @@
 use glam::Vec2;
 use mtcmcn::data::fddb::{Ellipse, Region, ScoredRegion};
 use mtcmcn::data::{Annotation, Detection};
-use mtcmcn::eval::boxes::{self, Part};
+use mtcmcn::eval::boxes::{self, FacePart};
 use mtcmcn::eval::curve::recall_at;
 use mtcmcn::eval::verify::{Compared, accepts, accuracy, distance, roc};
 use mtcmcn::eval::{aflw, fddb, wider};
@@ -42,8 +42,8 @@ fn found(kind: &str, seed: u64, boxes: &[Vec<Sides>]) -> Vec<Vec<Detection>> {
 
 /// Average precision of one golden case of WIDER FACE.
 fn wider_case(case: &Value, areas: &[Vec<BoundingBox>], counted: &[Vec<bool>], found: &[Vec<Detection>]) {
-    let images: Vec<wider::Image> =
-        (0..areas.len()).map(|at| wider::Image { faces: &areas[at], counted: &counted[at], detections: &found[at] }).collect();
+    let images: Vec<wider::WiderCase> =
+        (0..areas.len()).map(|at| wider::WiderCase { faces: &areas[at], counted: &counted[at], detections: &found[at] }).collect();
     let range = wider::score_range(found.iter().map(Vec::as_slice));
     let rules = wider::Rules { rounded: case["rounded"].as_bool().unwrap(), ..wider::Rules::default() };
     let score = wider::score(&images, range, rules);
@@ -69,12 +69,13 @@ fn boxes_by_size_and_occlusion_on_made_up_detections() {
     for case in list(&golden()["boxes"]) {
         let found = found(case["kind"].as_str().unwrap(), 77, &sides(&images));
         let part = match case["part"].as_str().unwrap() {
-            "all" => Part::All,
-            "height 32 96" => Part::Height(32.0, 96.0),
-            "occlusion 2" => Part::Occlusion(2),
+            "all" => FacePart::All,
+            "height 32 96" => FacePart::Height(32.0, 96.0),
+            "occlusion 2" => FacePart::Occlusion(2),
             other => panic!("no part {other:?}"),
         };
-        let images: Vec<boxes::Image> = truth.iter().zip(&found).map(|(faces, detections)| boxes::Image { faces, detections }).collect();
+        let images: Vec<boxes::BoxesCase> =
+            truth.iter().zip(&found).map(|(faces, detections)| boxes::BoxesCase { faces, detections }).collect();
         let score = boxes::score(&images, part, 0.5);
         assert_eq!(score.faces as u64, case["faces"].as_u64().unwrap(), "{case}");
         assert_close(score.average_precision(), &case["ap_50"], &case.to_string());
@@ -86,7 +87,7 @@ fn boxes_by_size_and_occlusion_on_made_up_detections() {
     }
 }
 
-fn fddb_image(stream: &mut Stream, size: Option<[u32; 2]>) -> fddb::Image {
+fn fddb_image(stream: &mut Stream, size: Option<[u32; 2]>) -> fddb::FddbCase {
     let (mut faces, mut detections) = (Vec::new(), Vec::new());
     let rectangle = |sides, score: i64| ScoredRegion { region: Region::Rectangle(bounding_box(sides)), score: score as f64 / 64.0 };
     for _ in 0..stream.pick(5) {
@@ -112,13 +113,13 @@ fn fddb_image(stream: &mut Stream, size: Option<[u32; 2]>) -> fddb::Image {
     if !faces.is_empty() && stream.pick(2) > 0 {
         detections.push(ScoredRegion { region: Region::Ellipse(faces[0]), score: (1 + stream.pick(64)) as f64 / 64.0 });
     }
-    fddb::Image { size, faces, detections }
+    fddb::FddbCase { size, faces, detections }
 }
 
 #[test]
 fn fddb_on_made_up_regions() {
     let mut stream = Stream(5);
-    let images: Vec<fddb::Image> = (0..24).map(|number| fddb_image(&mut stream, (number % 2 == 1).then_some([400, 300]))).collect();
+    let images: Vec<fddb::FddbCase> = (0..24).map(|number| fddb_image(&mut stream, (number % 2 == 1).then_some([400, 300]))).collect();
     let golden = &golden()["fddb"];
     let score = fddb::score(&images);
     assert_eq!(score.faces as u64, golden["faces"].as_u64().unwrap());

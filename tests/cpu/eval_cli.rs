@@ -335,7 +335,7 @@ fn one_command_makes_the_table() {
     let table = run(&[]);
     assert_eq!((table.code, table.stderr.as_str()), (Some(0), ""));
     for part in
-        ["| set | measure | mtcmcn (", " | noise (", "| cmu_mit, 1 faces | AP at IoU 0.3 |", "| facepoint/val | faces missed | 1 |", "CPU"]
+        ["| set | measure | mtcmcn (", " | noise (", "| cmu_mit, 1 face | AP at IoU 0.3 |", "| facepoint/val | faces missed | 1 |", "CPU"]
     {
         assert!(table.stdout.contains(part), "no {part:?} in {}", table.stdout);
     }

@@ -3,11 +3,19 @@
 //! With `L = Σ r_i y_i` for random `r`, the gradient for `dy = r` is `dL/dx`, which `(L(x + h) - L(x - h)) / 2h` approaches. Where `y` is
 //! linear in what is varied, this is exact but for rounding, however large `h` is.
 
+mod elementwise;
+mod norm;
+mod pools;
+
+use mtcmcn::kernels::Samples;
 use mtcmcn::kernels::nn::{
-    Conv, ConvBackwardInput, ConvBackwardWeight, ConvFlip, Dense, DenseBackwardInput, DenseBackwardWeight, Lrn, LrnBackward, Prelu,
-    PreluBackward, PreluPool, PreluPoolBackward,
+    ActivationBackward, ArgMaxPoolBackward, Axpy, BatchNormBackward, BatchNormGradients, ChannelPoolBackward, Conv, ConvBackwardInput,
+    ConvBackwardWeight, ConvFlip, Dense, DenseBackwardInput, DenseBackwardWeight, JoinBackward, Lrn, LrnBackward, MeanPoolBackward,
+    MultiplyAdd, MultiplySum, Prelu, PreluBackward, PreluPool, PreluPoolBackward, UnitRowsBackward, UpsampleBackward,
 };
-use mtcmcn::kernels::train::{CrossEntropy, CrossEntropyBackward, Kind, Mine, Reduce, SquaredError, SquaredErrorBackward, TARGETS, Task};
+use mtcmcn::kernels::train::{
+    CrossEntropy, CrossEntropyBackward, LossTask, Mine, MiningRule, Reduce, SampleBits, SquaredError, SquaredErrorBackward, TARGETS,
+};
 use mtcmcn::record::{Access, Kernel};
 use mtcmcn::tensor::{Shape, Tensor, noise};
 
@@ -45,6 +53,24 @@ fn compare(name: &str, x: &[f32], gradient: &[f32], h: f32, tolerance: f64, loss
             (loss(&moved), f64::from(moved[i]))
         });
         let want = (more.0 - less.0) / (more.1 - less.1);
+        let within = (f64::from(gradient[i]) - want).abs() <= tolerance;
+        assert!(within, "{name}: element {i} of {} is {}, differences say {want} within {tolerance:e}", x.len(), gradient[i]);
+    }
+}
+
+/// As [`compare`], with differences of fourth order, which err by h⁴/30 of the fifth derivative: for what is
+/// curved.
+fn compare_curved(name: &str, x: &[f32], gradient: &[f32], h: f32, tolerance: f64, loss: impl Fn(&[f32]) -> f64) {
+    for i in places(x.len()) {
+        let difference = |h: f32| {
+            let [more, less] = [h, -h].map(|h| {
+                let mut moved = x.to_vec();
+                moved[i] += h;
+                (loss(&moved), f64::from(moved[i]))
+            });
+            (more.0 - less.0) / (more.1 - less.1)
+        };
+        let want = (4.0 * difference(h) - difference(2.0 * h)) / 3.0;
         let within = (f64::from(gradient[i]) - want).abs() <= tolerance;
         assert!(within, "{name}: element {i} of {} is {}, differences say {want} within {tolerance:e}", x.len(), gradient[i]);
     }
@@ -188,31 +214,61 @@ fn gradients_accumulate() {
     assert_eq!(twin(&Reduce::slabs_first(2, 1), &[&[1.0, 1.0]], 3.0)[0], [5.0]);
 }
 
+/// Every kernel whose updated slots are gradients, at its samples: whatever was there before stays in the
+/// sum.
+#[test]
+fn gradients_of_general_layers_accumulate() {
+    fn check<K: Samples>() {
+        for sample in K::samples().into_iter().take(3) {
+            let reads = K::BINDINGS.iter().filter(|binding| binding.access == Access::Read).count();
+            let read: Vec<&[f32]> = sample.read.iter().take(reads).map(Vec::as_slice).collect();
+            let [from_zero, from_three] = [0.0, 3.0].map(|before| twin(&sample.kernel, &read, before));
+            let written = K::BINDINGS.iter().filter(|binding| binding.access != Access::Read);
+            for (binding, (zero, three)) in written.zip(from_zero.iter().zip(&from_three)) {
+                let more = if binding.access == Access::Update { 3.0 } else { 0.0 };
+                let fits = |(zero, three): (&f32, &f32)| (three - zero - more).abs() <= 4.0 * f32::EPSILON * (3.0 + zero.abs());
+                assert!(zero.iter().zip(three).all(fits), "{:?}", sample.kernel);
+            }
+        }
+    }
+    macro_rules! all {
+        ($($kernel:ty),+) => { $(check::<$kernel>();)+ };
+    }
+    all!(Axpy, JoinBackward, MultiplyAdd, MultiplySum, ActivationBackward, BatchNormBackward, BatchNormGradients, MeanPoolBackward);
+    all!(ArgMaxPoolBackward, ChannelPoolBackward, UpsampleBackward, UnitRowsBackward);
+}
+
 /// Weighted losses of `n` samples as `mine` weighs them, all of them kept, and the gradient of one task.
 #[test]
 fn losses() {
     for n in [1, 5, 70] {
         let outputs = 16;
         let (y, targets) = (noise(n * outputs, 1), noise(n * TARGETS, 2));
-        let all = [Kind::POSITIVE, Kind::NEGATIVE, Kind::PART, Kind::LANDMARKS];
+        let all = [SampleBits::POSITIVE, SampleBits::NEGATIVE, SampleBits::PART, SampleBits::LANDMARKS];
         let kinds = words(&(0..n).map(|i| all[i % 4].0).collect::<Vec<_>>());
         // Labels, and what a teacher may say of them.
         let faces: Vec<f32> = (0..n).map(|i| [1.0, 0.0, 0.3, 0.9][i / 4 % 4]).collect();
+        let rules = words(&MiningRule::words(&[MiningRule::new(1.0, 0.5); 3]));
         let n = n as u32;
-        for (task, first) in [(Task::Class, 0), (Task::Box, 2), (Task::Landmarks, 6)] {
-            let losses = |y: &[f32]| match task {
-                Task::Class => twin(&CrossEntropy::new(n, 16), &[y, &kinds, &faces], 0.0).remove(0),
-                task => twin(&SquaredError::new(task, n, 16, first), &[y, &kinds, &targets], 0.0).remove(0),
+        for (task, first) in [(LossTask::Class, 0), (LossTask::Box, 2), (LossTask::Landmarks, 6)] {
+            // Rows of the three tasks, and of who is told right: of the other tasks they are zero.
+            let figures = |y: &[f32]| {
+                let mut rows = match task {
+                    LossTask::Class => twin(&CrossEntropy::new(n, 16, 3), &[y, &kinds, &faces], 0.0).remove(0),
+                    task => twin(&SquaredError::new(task, n, 16, first), &[y, &kinds, &targets], 0.0).remove(0),
+                };
+                rows.resize(3 * n as usize, 0.0);
+                rows
             };
-            let scales = twin(&Mine::new(task, n, 1.0, 0.5), &[&losses(&y), &kinds], 0.0).remove(0);
+            let scales = twin(&Mine::new(n, 3), &[&figures(&y), &kinds, &rules], 0.0).remove(0);
             let gradient = match task {
-                Task::Class => twin(&CrossEntropyBackward::new(n, 16), &[&y, &faces, &scales], 0.0).remove(0),
+                LossTask::Class => twin(&CrossEntropyBackward::new(n, 16), &[&y, &faces, &scales], 0.0).remove(0),
                 task => twin(&SquaredErrorBackward::new(task, n, 16, first), &[&y, &targets, &scales], 0.0).remove(0),
             };
             // The third derivative of ln(1 + eˣ) is under 0.1: the difference errs by a sixtieth of h².
             let h = 0.015_625;
-            let tolerance = rounding(&losses(&y), &scales, h) + f64::from(h * h) / 60.0;
-            compare(task.name(), &y, &gradient, h, tolerance, |y| weighted(&losses(y), &scales));
+            let tolerance = rounding(&figures(&y), &scales[..3 * n as usize], h) + f64::from(h * h) / 60.0;
+            compare(task.name(), &y, &gradient, h, tolerance, |y| weighted(&figures(y), &scales));
         }
     }
 }
@@ -223,4 +279,9 @@ fn a_wrong_gradient_and_a_nan_are_found() {
         |gradient: f32| std::panic::catch_unwind(|| compare("x²", &[3.0], &[gradient], 0.5, 1e-4, |x| f64::from(x[0] * x[0]))).is_err();
     assert!(!wrong(6.0));
     assert!(wrong(6.001) && wrong(f32::NAN));
+    let cubed = |gradient: f32| {
+        std::panic::catch_unwind(|| compare_curved("x³", &[3.0], &[gradient], 0.5, 1e-4, |x| f64::from(x[0]).powi(3))).is_err()
+    };
+    assert!(!cubed(27.0));
+    assert!(cubed(27.001) && cubed(f32::NAN));
 }

@@ -1,7 +1,7 @@
 //! Who may use whom under `src/`: the arrows of ARCHITECTURE.md, checked.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Every layer with the layers it may use. A layer may always use itself.
 const MAY_USE: &[(&str, &[&str])] = &[
@@ -98,7 +98,7 @@ fn words(line: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Lines of code with their numbers: without comments, and with a `use` of several lines joined to one.
-fn code_lines(source: &str) -> Vec<(usize, String)> {
+pub fn code_lines(source: &str) -> Vec<(usize, String)> {
     let mut lines: Vec<(usize, String)> = Vec::new();
     let mut open = false;
     for (number, line) in (1..).zip(source.lines()) {
@@ -107,36 +107,36 @@ fn code_lines(source: &str) -> Vec<(usize, String)> {
             Some((_, whole)) if open => whole.push_str(line),
             _ => lines.push((number, line.to_owned())),
         }
-        let begins = line.starts_with("use ") || line.starts_with("pub use ") || line.starts_with("pub(crate) use ");
+        let begins = line.starts_with("use ") || (line.starts_with("pub") && words(line).any(|word| word == "use"));
         open = (open || begins) && !line.ends_with(';');
     }
     lines
 }
 
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).expect("src is readable") {
-        let path = entry.expect("src is readable").path();
-        if path.is_dir() {
-            sources(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push(path);
+/// Every file under `root` with its path below it, with `/`, in order.
+pub fn sources(root: &Path) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("src is readable") {
+            let path = entry.expect("src is readable").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let below: Vec<_> = path.strip_prefix(root).expect("below src").iter().map(|part| part.to_string_lossy()).collect();
+                found.push((below.join("/"), fs::read_to_string(&path).expect("a source file")));
+            }
         }
     }
+    found.sort();
+    found
 }
 
 #[test]
 fn every_arrow_points_down() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut paths = Vec::new();
-    sources(&root, &mut paths);
-    assert!(paths.len() > 30, "only {} files under src", paths.len());
-    let found: Vec<String> = paths
-        .iter()
-        .flat_map(|path| {
-            let below: Vec<_> = path.strip_prefix(&root).expect("below src").iter().map(|part| part.to_string_lossy()).collect();
-            violations(&below.join("/"), &fs::read_to_string(path).expect("a source file"))
-        })
-        .collect();
+    let files = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+    assert!(files.len() > 30, "only {} files under src", files.len());
+    let found: Vec<String> = files.iter().flat_map(|(path, source)| violations(path, source)).collect();
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 

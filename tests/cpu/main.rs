@@ -39,9 +39,11 @@ mod golden;
 mod gradients;
 mod instructions;
 mod layers;
+mod names;
 mod nets;
 #[path = "../support/rivals.rs"]
 mod rivals;
+mod rooms;
 mod shaders;
 #[cfg(feature = "toolkit")]
 #[path = "../support/synthetic.rs"]

@@ -46,5 +46,5 @@ fn a_lost_device_is_told() {
     own.gpu().expect("a GPU engine").destroy();
     let lost = |error: TrainError| matches!(error, TrainError::Engine(EngineError::Lost { .. }));
     assert!(lost(trainer.step(&golden::batch(net, 4, 1), 1e-3).expect_err("the device is gone")));
-    assert!(lost(trainer.entries().expect_err("the device is gone")));
+    assert!(lost(trainer.reports().expect_err("the device is gone")));
 }

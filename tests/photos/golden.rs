@@ -1,7 +1,7 @@
 //! The golden runs: nets on a formula, the cascade on one photo.
 
 use mtcmcn::engine::compare::replay;
-use mtcmcn::nets::{Net, ONET, PNET, RNET};
+use mtcmcn::nets::{Fused, Net, ONET, PNET, RNET};
 use mtcmcn::record::Recording;
 use mtcmcn::tensor::Shape;
 
@@ -24,7 +24,7 @@ fn run(name: &str, net: Net, side: u32) -> Vec<f32> {
     let mut recording = Recording::new();
     let shape = Shape::new([1, 3, side, side]).unwrap();
     let x = recording.slot("x", shape.elements() as usize);
-    let forward = net.forward(&mut recording, weights()).unwrap();
+    let forward = Fused::whole(net, &mut recording, weights(), engine.facts()).unwrap();
     let (y, _) = forward.record(&mut recording, x, &shape).unwrap();
     recording.output(y);
     let mut session = engine(name).load(recording).unwrap();

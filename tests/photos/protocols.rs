@@ -83,8 +83,8 @@ fn wider_face_validation_has_its_counts_and_the_other_implementation_s_precision
         let range = wider::score_range(found.iter().map(Vec::as_slice));
         for case in golden["wider_validation"].as_array().unwrap().iter().filter(|case| case["kind"] == kind) {
             let setting = wider_mat::SETTINGS.iter().position(|name| case["setting"] == *name).unwrap();
-            let images: Vec<wider::Image> = (0..areas.len())
-                .map(|at| wider::Image { faces: &areas[at], counted: &truth.counted[setting][at], detections: &found[at] })
+            let images: Vec<wider::WiderCase> = (0..areas.len())
+                .map(|at| wider::WiderCase { faces: &areas[at], counted: &truth.counted[setting][at], detections: &found[at] })
                 .collect();
             let rules = wider::Rules { rounded: case["rounded"].as_bool().unwrap(), ..wider::Rules::default() };
             let score = wider::score(&images, range, rules);

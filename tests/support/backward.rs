@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use mtcmcn::kernels::train::{CrossEntropy, CrossEntropyBackward, Mine, Schedule, SquaredError, SquaredErrorBackward, TARGETS, Task};
-use mtcmcn::nets::Net;
+use mtcmcn::kernels::train::{CrossEntropy, CrossEntropyBackward, LossTask, Mine, MiningRule, SquaredError, SquaredErrorBackward, TARGETS};
+use mtcmcn::nets::{Net, Parameters, Pass};
 use mtcmcn::record::Recording;
 use mtcmcn::tensor::Extent;
 use mtcmcn::{Engine, Weights};
@@ -30,32 +30,41 @@ fn norm(data: &[f32]) -> f64 {
 /// Forward and backward pass over the golden input and its negative, label 1 and 0, box targets 0.1, landmark targets 0.5, all kept.
 pub fn gradients(engine: &Engine, net: Net, weights: &Weights) -> Gradients {
     let (n, outputs) = (2, net.outputs());
+    let tasks = [(LossTask::Class, 0, 1.0), (LossTask::Box, 2, 0.5), (LossTask::Landmarks, 6, 1.0)];
+    let tasks = &tasks[..net.heads.len()];
+    let rows = tasks.len() as u32 + 1;
     let mut recording = Recording::new();
+    let graph = net.graph(n, 0.0).expect("a valid net");
+    let parameters = Parameters::states(&mut recording, [&graph.graph], |_| true);
     let mut slot = |label: &str, len: u32| recording.slot(label, len as usize);
     let (x, targets) = (slot("x", 3 * n * net.side * net.side), slot("targets", n * TARGETS as u32));
     let (kinds, faces) = (slot("kinds", n), slot("faces", n));
-    let (losses, scales, schedule) = (slot("losses", 3 * n), slot("scales", 3 * n), slot("schedule", Schedule::WORDS as u32));
-    let training = net.training(&mut recording, weights, x, n, 0.0, schedule).expect("the weights fit");
-    let (y, dy) = training.output();
-    training.clear(&mut recording);
-    let tasks = [(Task::Class, 0, 1.0), (Task::Box, 2, 0.5), (Task::Landmarks, 6, 1.0)];
-    let tasks = &tasks[..net.heads().len()];
-    for &(task, first, weight) in tasks {
-        if task == Task::Class {
-            recording.push(CrossEntropy::new(n, outputs), &[y, kinds, faces, losses]);
-            recording.push(Mine::new(task, n, 1.0, weight), &[losses, kinds, scales]);
-            recording.push(CrossEntropyBackward::new(n, outputs), &[y, faces, scales, dy]);
-        } else {
-            recording.push(SquaredError::new(task, n, outputs, first), &[y, kinds, targets, losses]);
-            recording.push(Mine::new(task, n, 1.0, weight), &[losses, kinds, scales]);
-            recording.push(SquaredErrorBackward::new(task, n, outputs, first), &[y, targets, scales, dy]);
+    let (figures, scales) = (slot("figures", rows * n), slot("scales", rows * n));
+    let mut pass = Pass::new(&graph.graph, &parameters, engine.facts(), None);
+    pass.bind(graph.input, x);
+    pass.forward(&mut recording, &[graph.output]);
+    parameters.clear(&mut recording, engine.facts());
+    let y = pass.value(graph.output);
+    for &(task, first, _) in tasks {
+        match task {
+            LossTask::Class => recording.push(CrossEntropy::new(n, outputs, rows - 1), &[y, kinds, faces, figures]),
+            _ => recording.push(SquaredError::new(task, n, outputs, first), &[y, kinds, targets, figures]),
         }
     }
-    training.backward(&mut recording, engine.facts().parallelism()).expect("recorded forward");
-    let mut session = engine.load(recording).expect("it loads");
-    for (slot, data) in training.initial() {
-        session.write(slot, bytemuck::cast_slice(data));
+    let rules: Vec<MiningRule> = tasks.iter().map(|(_, _, weight)| MiningRule::new(1.0, *weight)).collect();
+    let rules = recording.table("rules", MiningRule::words(&rules));
+    recording.push(Mine::new(n, rows - 1), &[figures, kinds, rules, scales]);
+    let dy = pass.gradient(&mut recording, graph.output);
+    for &(task, first, _) in tasks {
+        match task {
+            LossTask::Class => recording.push(CrossEntropyBackward::new(n, outputs), &[y, faces, scales, dy]),
+            _ => recording.push(SquaredErrorBackward::new(task, n, outputs, first), &[y, targets, scales, dy]),
+        }
     }
+    let learned = pass.learned();
+    pass.backward(&mut recording, &[graph.output], &learned);
+    let mut session = engine.load(recording).expect("it loads");
+    session.set(weights.tensors()).expect("the weights fit");
     let v = input(Extent { h: net.side, w: net.side });
     let both: Vec<f32> = v.iter().copied().chain(v.iter().map(|v| -v)).collect();
     session.write(x, bytemuck::cast_slice(&both));
@@ -64,11 +73,12 @@ pub fn gradients(engine: &Engine, net: Net, weights: &Weights) -> Gradients {
     let target: Vec<f32> = (0..TARGETS).map(|i| if i < 4 { 0.1 } else { 0.5 }).collect();
     session.write(targets, bytemuck::cast_slice(&[target.clone(), target].concat()));
     session.play().expect("it plays");
-    let found = session.peek(losses).expect("losses");
-    let contents: Vec<Vec<f32>> = training.parameters().iter().map(|p| session.peek(p.gradient).expect("a gradient")).collect();
+    let found = session.peek(figures).expect("losses");
+    let gradients: Vec<_> = parameters.all_learned().iter().map(|learned| (learned.gradient, learned.state.clone())).collect();
+    let gradients = session.read_as(&gradients).expect("gradients");
     Gradients {
         losses: found.chunks_exact(2).take(tasks.len()).map(|loss| f64::from(loss[0] + loss[1]) / 2.0).collect(),
-        norms: training.unpack(&contents).iter().map(|(name, tensor)| (name.clone(), norm(&tensor.data))).collect(),
+        norms: gradients.iter().map(|(name, tensor)| (name.clone(), norm(&tensor.data))).collect(),
     }
 }
 

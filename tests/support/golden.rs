@@ -1,7 +1,7 @@
 //! The nets against `tests/fixtures/golden_nets.json`, on any engine. `tools/golden_nets.py` writes the file and says how weights are made.
 
 use mtcmcn::doctor::noise_weights;
-use mtcmcn::nets::{Net, ONET, PNET, RNET};
+use mtcmcn::nets::{Fused, Net, ONET, PNET, RNET};
 use mtcmcn::record::Recording;
 use mtcmcn::tensor::{Extent, Shape, noise};
 use mtcmcn::weights::names::LAYERS;
@@ -46,7 +46,7 @@ fn cases(net: &str) -> Vec<Golden> {
 /// Head channels of `net` for `input` of `shape`, in the layout of the recording.
 pub fn forward(engine: &Engine, net: Net, weights: &Weights, input: &[f32], shape: &Shape) -> Vec<f32> {
     let mut recording = Recording::new();
-    let forward = net.forward(&mut recording, weights).expect("the weights fit");
+    let forward = Fused::whole(net, &mut recording, weights, engine.facts()).expect("the weights fit");
     let x = recording.slot("input", shape.elements() as usize);
     let (y, result) = forward.record(&mut recording, x, shape).expect("the input fits");
     recording.output(y);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use mtcmcn::Engine;
-use mtcmcn::kernels::train::Kind as Sample;
+use mtcmcn::kernels::train::SampleBits as Sample;
 use mtcmcn::tensor::{Tensor, noise};
 use mtcmcn::train::Batch;
 use mtcmcn::train::checkpoint::{Checkpoint, Checkpoints};
@@ -119,7 +119,7 @@ impl Scratch {
         let config = TrainConfig::from_toml(settings, "test").expect("settings");
         let folder = Folder::open(&self.0)?;
         let steps = Cell::new(0);
-        let learner = NetLearner::new(engine.clone(), net, &config, crops.n)?;
+        let learner = NetLearner::new(engine, net, &config, crops.n)?;
         let run = Run { net, learner, batches: crops, config: &config, folder: &folder, others: None, stop };
         run.run(|event| {
             if matches!(event, Event::Step) {

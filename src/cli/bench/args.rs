@@ -5,8 +5,6 @@ use std::str::FromStr;
 
 use mtcmcn::{Config, Weights};
 
-use super::table1::Table1Args;
-
 /// Measure how fast faces are found here, on every engine, at every setting
 ///
 /// Times whole frames, from packed pixels in memory to faces in memory, on each engine chosen, at each frame size with each smallest face:
@@ -132,6 +130,52 @@ pub struct EngineArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024), help_heading = "Settings")]
     pub threads: Option<u32>,
 }
+
+/// Compare the nets of the paper's Table 1: 300 forward passes of 12-, 24- and 48-Net against P-, R- and O-Net
+///
+/// Each net is loaded alone, its input is on the device already; after passes to warm up, the wall time from the first to the completion of
+/// the last pass is told, with a batch of one crop and of 64. The rivals run by themselves and with their branches (each sees the crop at half
+/// the size through the net before it), made of the same layers and kernels as our nets. Beside ours stand the paper's times and accuracies
+/// and those of the original paper; neither says on which device or with which batch. Columns: s for all passes, x times our net's of the same
+/// group, % accuracy.
+///
+/// Weights are noise: they do not change the time. Accuracies are those of `mtcmcn train experiment table1`, which trains the nets on one
+/// list of crops: balanced validation crops, the rivals by themselves, the mean over seeds.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER, after_long_help = TABLE1_AFTER_LONG)]
+pub struct Table1Args {
+    #[command(flatten)]
+    pub engines: EngineArgs,
+
+    /// Crops in a batch
+    #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [1, 64], value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub batch: Vec<u32>,
+
+    /// Passes that are timed together
+    #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub passes: u32,
+
+    /// Passes before that
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    pub warm_up: u32,
+
+    /// Accuracies for the table: the `accuracy.json` in the folder of `mtcmcn train experiment table1`
+    #[arg(long, value_name = "FILE")]
+    pub accuracy: Option<PathBuf>,
+
+    /// Print JSON, one object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+const TABLE1_AFTER_LONG: &str = "\
+Exit codes: 0 measured, 2 bad usage or something could not be measured (the rest is measured all the same).
+
+With --json, one object a line on standard output:
+  {\"kind\":\"machine\", ...} as for `bench`
+  {\"kind\":\"table1\", engine, adapter|null, threads|null, group, net, rival, parameters,
+   multiply_adds, batch, passes, seconds, times_ours, paper {seconds,accuracy}|null,
+   original {seconds,accuracy}|null, accuracy {mean,deviation|null}|null}; accuracies in %";
 
 /// A fresh process that finds the faces of one image and says how long that took: for `start_ms` and `peak_bytes`.
 #[derive(Debug, clap::Args)]

@@ -6,7 +6,7 @@ use anyhow::Result;
 use mtcmcn::plot::{Axis, BarChart, Bars, Chart as _, Reference};
 
 use super::engines::CLAIMS;
-use super::report::{Named, ms};
+use super::report::{NamedEngine, ms};
 use super::run::Measured;
 
 /// Writes `fps` and `latency`, each as SVG and PNG, into `directory`; returns what was written.
@@ -14,7 +14,7 @@ use super::run::Measured;
 /// # Errors
 ///
 /// If something cannot be written.
-pub fn write(directory: &Path, note: &str, all: &[(Named, Vec<Measured>)]) -> Result<Vec<PathBuf>> {
+pub fn write(directory: &Path, note: &str, all: &[(NamedEngine, Vec<Measured>)]) -> Result<Vec<PathBuf>> {
     let fps = chart("Frames a second, one at a time", "frames a second", note, all, Measured::fps, CLAIMS);
     let latency = |m: &Measured| ms(m.latency.p50);
     let latency = chart("Median time of a frame", "ms", note, all, latency, CLAIMS.map(|fps| 1e3 / fps));
@@ -29,7 +29,7 @@ fn chart(
     title: &str,
     unit: &str,
     note: &str,
-    all: &[(Named, Vec<Measured>)],
+    all: &[(NamedEngine, Vec<Measured>)],
     value: impl Fn(&Measured) -> f64,
     [gpu, cpu]: [f64; 2],
 ) -> BarChart {
@@ -48,7 +48,7 @@ fn chart(
         title,
         note: note.to_owned(),
         groups: settings.iter().map(|(size, face)| format!("{size}\n{face} px")).collect(),
-        y: Axis::new(unit).log(),
+        y: Axis::new(unit),
         bars: bars.collect(),
         references: vec![
             Reference { name: "the paper on a GPU".to_owned(), y: gpu },

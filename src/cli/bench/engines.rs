@@ -7,54 +7,54 @@ use mtcmcn::{Device, Engine};
 use super::args::EngineArgs;
 
 /// One engine to be measured, or why it cannot be.
-pub struct Candidate {
+pub struct FoundEngine {
     /// What `--device` of another process would call it.
     pub device: String,
     pub engine: Result<Engine>,
 }
 
 /// The engines that `args` means, each once, in order.
-pub fn open(args: &EngineArgs) -> Vec<Candidate> {
-    let mut found: Vec<Candidate> = Vec::new();
-    let mut add = |candidate: Candidate| {
+pub fn open(args: &EngineArgs) -> Vec<FoundEngine> {
+    let mut found: Vec<FoundEngine> = Vec::new();
+    let mut add = |candidate: FoundEngine| {
         if !found.iter().any(|other| other.device == candidate.device) {
             found.push(candidate);
         }
     };
     let threads = args.threads.map(|threads| threads as usize);
-    let cpu = || Candidate { device: "cpu".to_owned(), engine: Engine::open_with_threads(&Device::Cpu, threads).map_err(Into::into) };
+    let cpu = || FoundEngine { device: "cpu".to_owned(), engine: Engine::open_with_threads(&Device::Cpu, threads).map_err(Into::into) };
     if args.device.is_empty() {
         add(cpu());
         match Gpu::open(&Device::Auto) {
             Ok(Some(gpu)) => add(named(gpu.into())),
             Ok(None) => {}
-            Err(error) => add(Candidate { device: "gpu".to_owned(), engine: Err(error.into()) }),
+            Err(error) => add(FoundEngine { device: "gpu".to_owned(), engine: Err(error.into()) }),
         }
     }
     for name in &args.device {
         if name.eq_ignore_ascii_case("all") {
             add(cpu());
             for (report, gpu) in Gpu::open_all(|_| true) {
-                add(Candidate { device: report.to_string(), engine: gpu.map(Engine::from).map_err(Into::into) });
+                add(FoundEngine { device: report.to_string(), engine: gpu.map(Engine::from).map_err(Into::into) });
             }
             continue;
         }
         let Ok(device) = name.parse();
         match Engine::open_with_threads(&device, threads) {
             Ok(engine) => add(named(engine)),
-            Err(error) => add(Candidate { device: name.clone(), engine: Err(error).with_context(|| format!("--device {name}")) }),
+            Err(error) => add(FoundEngine { device: name.clone(), engine: Err(error).with_context(|| format!("--device {name}")) }),
         }
     }
     found
 }
 
-fn named(engine: Engine) -> Candidate {
+fn named(engine: Engine) -> FoundEngine {
     let device = match engine.gpu() {
         Some(gpu) => gpu.report().to_string(),
         None if engine.name() == Engine::twin().name() => "twin".to_owned(),
         None => "cpu".to_owned(),
     };
-    Candidate { device, engine: Ok(engine) }
+    FoundEngine { device, engine: Ok(engine) }
 }
 
 /// Threads that the CPU engine has with these arguments.

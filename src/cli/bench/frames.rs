@@ -28,7 +28,7 @@ pub struct Group {
 }
 
 /// What is to be searched, smallest first.
-pub struct Source {
+pub struct FrameSource {
     /// For people.
     pub name: String,
     pub groups: Vec<Group>,
@@ -36,7 +36,7 @@ pub struct Source {
     pub refused: Vec<(PathBuf, String)>,
 }
 
-impl Source {
+impl FrameSource {
     /// The images of `paths`, or without any the synthetic scene, at `sizes`.
     ///
     /// # Errors

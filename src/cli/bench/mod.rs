@@ -10,17 +10,15 @@ mod report;
 mod run;
 mod table1;
 
-use std::io::{self, Write as _};
-
 use anyhow::{Context as _, Result, bail};
 use mtcmcn::measure::Ceilings;
 use mtcmcn::{Config, Detector, Engine, Weights};
 
 pub use args::BenchArgs;
 use args::{FrameArgs, Other};
-use frames::Source;
+use frames::FrameSource;
 use platform::Energy;
-use report::Named;
+use report::{NamedEngine, complain, print};
 use run::{Bench, Measured};
 
 use super::{Outcome, explain, fetch};
@@ -44,7 +42,7 @@ fn frames(args: &FrameArgs) -> Result<Outcome> {
         // Before the work, not after it.
         std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
     }
-    let source = Source::open(&args.paths, &args.size)?;
+    let source = FrameSource::open(&args.paths, &args.size)?;
     let mut outcome = Outcome::Found;
     for (path, error) in &source.refused {
         outcome = Outcome::Failed;
@@ -91,15 +89,15 @@ fn frames(args: &FrameArgs) -> Result<Outcome> {
 /// Every setting on one engine, printed as it comes; and whether one failed.
 fn one_engine(
     args: &FrameArgs,
-    source: &Source,
+    source: &FrameSource,
     engine: &Engine,
     device: &str,
     weights: &Weights,
     energy: Option<&Energy>,
-) -> Result<(Named, Vec<Measured>, bool)> {
+) -> Result<(NamedEngine, Vec<Measured>, bool)> {
     let adapter = engine.gpu().map(|gpu| gpu.report().clone());
     let ceilings = if args.profile { Some(Ceilings::measure(engine)?) } else { None };
-    let named = Named { name: engine.name(), adapter, threads: engine.threads(), ceilings };
+    let named = NamedEngine { name: engine.name(), adapter, threads: engine.threads(), ceilings };
     let bench = Bench { args, engine, device, weights, energy };
     print(args.json, || report::engine_heading(&named, Detector::IN_FLIGHT, args.batch as usize), Vec::new)?;
     let (mut measured, mut failed) = (Vec::new(), false);
@@ -130,7 +128,7 @@ fn one_engine(
 }
 
 /// What every figure depends on, in words.
-fn settings(args: &FrameArgs, source: &Source, weights: &Weights) -> String {
+fn settings(args: &FrameArgs, source: &FrameSource, weights: &Weights) -> String {
     let Config { factor, thresholds: [p, r, o], .. } = Config::for_weights(weights);
     let long = match args.frames {
         Some(frames) => format!("{frames} frames"),
@@ -140,15 +138,4 @@ fn settings(args: &FrameArgs, source: &Source, weights: &Weights) -> String {
     format!(
         "{name}; factor {factor}, thresholds {p} {r} {o}; each timing over {long} after {warm_up} to warm up; CPU engine on {threads} threads"
     )
-}
-
-/// Prints `text`, or with `--json` the `objects`, one a line, at once.
-fn print(json: bool, text: impl FnOnce() -> String, objects: impl FnOnce() -> Vec<serde_json::Value>) -> Result<()> {
-    let text = if json { objects().iter().map(|object| format!("{object}\n")).collect() } else { text() };
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).context("writing results to standard output")
-}
-
-fn complain(text: &str) {
-    let _ = writeln!(io::stderr(), "mtcmcn: {text}");
 }

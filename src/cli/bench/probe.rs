@@ -10,14 +10,13 @@ use mtcmcn::measure::Spread;
 use mtcmcn::{Detector, Engine, Frame};
 use serde_json::{Value, json};
 
-use super::args::{ProbeArgs, config};
+use super::args::{FrameArgs, ProbeArgs, config};
 use super::platform;
-use super::run::Bench;
 use crate::cli::{decode, fetch};
 
 /// Medians over a few fresh processes; memory is the most that any took.
 #[derive(Debug, Clone, Copy)]
-pub struct Start {
+pub struct ProcessStart {
     /// Opening the engine.
     pub engine: Duration,
     /// Reading and checking the weights.
@@ -29,24 +28,24 @@ pub struct Start {
     pub peak_bytes: Option<u64>,
 }
 
-/// Starts the processes that the arguments ask for, each over `frame` as a PNG file; `None` if they ask for none.
+/// Starts the processes that `args` ask for, each on `device` over `frame` as a PNG file; `None` if they ask for none.
 ///
 /// # Errors
 ///
 /// If the file cannot be written or a process fails.
-pub fn starts(bench: &Bench, frame: &Frame, min_face: f64) -> Result<Option<Start>> {
-    if bench.args.starts == 0 {
+pub fn starts(args: &FrameArgs, device: &str, frame: &Frame, min_face: f64) -> Result<Option<ProcessStart>> {
+    if args.starts == 0 {
         return Ok(None);
     }
     let file = tempfile::Builder::new().prefix("mtcmcn-bench-").suffix(".png").tempfile().context("making a temporary image")?;
     let image = RgbaImage::from_raw(frame.width(), frame.height(), frame.rgba().to_vec()).context("a frame has four bytes a pixel")?;
     image::DynamicImage::from(image).to_rgb8().save_with_format(file.path(), ImageFormat::Png).context("writing a temporary image")?;
     let mut reports = Vec::new();
-    for _ in 0..bench.args.starts {
+    for _ in 0..args.starts {
         let mut command = Command::new(std::env::current_exe().context("finding this program")?);
-        command.args(["--quiet", "bench", "probe"]).arg(file.path()).args(["--device", bench.device, "--min-face", &min_face.to_string()]);
-        bench.args.weights.iter().for_each(|path| _ = command.arg("--weights").arg(path));
-        bench.args.engines.threads.iter().for_each(|threads| _ = command.args(["--threads", &threads.to_string()]));
+        command.args(["--quiet", "bench", "probe"]).arg(file.path()).args(["--device", device, "--min-face", &min_face.to_string()]);
+        args.weights.iter().for_each(|path| _ = command.arg("--weights").arg(path));
+        args.engines.threads.iter().for_each(|threads| _ = command.args(["--threads", &threads.to_string()]));
         reports.push(start(command)?);
     }
     let median = |key: &str| {
@@ -54,7 +53,7 @@ pub fn starts(bench: &Bench, frame: &Frame, min_face: f64) -> Result<Option<Star
         Spread::of(&times).map_or(Duration::ZERO, |spread| spread.p50)
     };
     let process: Vec<_> = reports.iter().map(|(_, process)| *process).collect();
-    Ok(Some(Start {
+    Ok(Some(ProcessStart {
         engine: median("engine"),
         weights: median("weights"),
         first: median("first"),

@@ -1,8 +1,10 @@
 //! What was measured, for people and for machines.
 
 use std::fmt::Write as _;
+use std::io::{self, Write as _};
 use std::time::Duration;
 
+use anyhow::{Context as _, Result};
 use mtcmcn::engine::gpu::AdapterReport;
 use mtcmcn::engine::profile::Clock;
 use mtcmcn::measure::{Ceilings, Line, Rates, Spread};
@@ -12,13 +14,25 @@ use super::run::{Measured, TimedStep};
 use super::{engines, platform};
 
 /// An engine as reports name it.
-pub struct Named {
+pub struct NamedEngine {
     pub name: String,
     pub adapter: Option<AdapterReport>,
     /// Of the CPU engine; what a software adapter does is the driver's affair.
     pub threads: Option<usize>,
     /// Measured for a profile.
     pub ceilings: Option<Ceilings>,
+}
+
+/// Prints `text`, or with `--json` the `objects`, one a line, at once.
+pub fn print(json: bool, text: impl FnOnce() -> String, objects: impl FnOnce() -> Vec<Value>) -> Result<()> {
+    let text = if json { objects().iter().map(|object| format!("{object}\n")).collect() } else { text() };
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).context("writing results to standard output")
+}
+
+/// Says on standard error what could not be done.
+pub fn complain(text: &str) {
+    let _ = writeln!(io::stderr(), "mtcmcn: {text}");
 }
 
 pub fn ms(time: Duration) -> f64 {
@@ -32,7 +46,7 @@ pub fn heading(machine: &str, energy: bool, settings: &str) -> String {
 }
 
 /// Before an engine's rows.
-pub fn engine_heading(engine: &Named, in_flight: usize, batch: usize) -> String {
+pub fn engine_heading(engine: &NamedEngine, in_flight: usize, batch: usize) -> String {
     let mut text = format!("\n{}\n", engine_line(engine));
     let latency = "one frame at a time, ms";
     let _ = writeln!(text, "  {:>9} {:>5} {latency:^27} {:^40}", "", "", "frames a second");
@@ -43,7 +57,7 @@ pub fn engine_heading(engine: &Named, in_flight: usize, batch: usize) -> String 
 }
 
 /// The engine, with its adapter and driver or its threads.
-pub fn engine_line(engine: &Named) -> String {
+pub fn engine_line(engine: &NamedEngine) -> String {
     match &engine.adapter {
         Some(adapter) => {
             let kind = if adapter.hardware { "hardware" } else { "software" };
@@ -133,6 +147,8 @@ pub fn profile(m: &Measured, ceilings: Option<&Ceilings>) -> String {
             percent(rates.of_bandwidth),
         );
     }
+    text += "  over 100 %: what a step reads was in a cache, which is faster than the copy in memory, or its kernel has an easier mix than the\n  \
+             measured peak; both are measured on this machine beside other work\n";
     text
 }
 
@@ -158,7 +174,7 @@ fn rates(step: &TimedStep, ceilings: Option<&Ceilings>) -> Rates {
 }
 
 /// The end: every engine at every setting against the paper.
-pub fn verdict(all: &[(Named, Vec<Measured>)]) -> String {
+pub fn verdict(all: &[(NamedEngine, Vec<Measured>)]) -> String {
     let [gpu, cpu] = engines::CLAIMS;
     let mut text =
         format!("\nAgainst the paper, which claims {gpu} frames/s on a GPU and {cpu} on a CPU and names neither frame nor face size:\n");
@@ -216,7 +232,7 @@ pub fn growth_text(all: &[Growth]) -> String {
     text
 }
 
-pub fn growth_json(engine: &Named, all: &[Growth]) -> Vec<Value> {
+pub fn growth_json(engine: &NamedEngine, all: &[Growth]) -> Vec<Value> {
     let each = all.iter().map(|g| {
         json!({
             "kind": "growth", "engine": engine.name, "min_face": g.min_face, "pyramid_pixels": g.points.iter().map(|p| p[0]).collect::<Vec<_>>(),
@@ -247,7 +263,7 @@ fn spread_json(spread: &Spread) -> Value {
 }
 
 /// One setting, and its steps if they were timed: one object a line.
-pub fn measured_json(engine: &Named, source: &str, m: &Measured) -> Vec<Value> {
+pub fn measured_json(engine: &NamedEngine, source: &str, m: &Measured) -> Vec<Value> {
     let config = &m.config;
     let [cells, level_nms, merged, rnet, rnet_nms, onet, faces] = m.candidates;
     let (claim, _) = engines::claim(engine.adapter.as_ref());

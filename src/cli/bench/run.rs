@@ -13,7 +13,7 @@ use mtcmcn::{Config, Detections, Detector, Engine, Frame, Weights};
 use super::args::{FrameArgs, Size, config};
 use super::frames::Group;
 use super::platform::Energy;
-use super::probe::{self, Start};
+use super::probe::{self, ProcessStart};
 
 /// An engine with all that its measurements need.
 pub struct Bench<'a> {
@@ -63,7 +63,7 @@ pub struct Measured {
     /// What one frame asks of a device; zero on the CPU engine.
     pub tally: Tally,
     pub pyramid_pixels: u64,
-    pub start: Option<Start>,
+    pub start: Option<ProcessStart>,
     pub joules: Option<f64>,
     pub profile: Vec<TimedStep>,
 }
@@ -105,7 +105,7 @@ impl Bench<'_> {
         let batch = self.batch(&mut detector, frames, times.len())?;
         let (steps, profile) = self.profile(&detector, first)?;
         drop(detector);
-        let start = probe::starts(self, first, min_face)?;
+        let start = probe::starts(self.args, self.device, first, min_face)?;
         let latency = Spread::of(&times).context("no frame was timed")?;
         let size = group.size;
         Ok(Measured {

@@ -1,7 +1,6 @@
 //! `mtcmcn bench table1`: the paper's comparison of nets, 12-, 24- and 48-Net against P-, R- and O-Net.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -11,62 +10,16 @@ use mtcmcn::nets::rivals::{NET12, NET24, NET24_WITH_12, NET48, NET48_WITH_24};
 use mtcmcn::nets::{Net, ONET, PNET, RNET};
 use serde_json::json;
 
-use super::args::EngineArgs;
-use super::report::{self, Named};
-use super::{complain, engines, platform, print};
-use crate::cli::train::table1::{Accuracies, Accuracy};
+use super::args::Table1Args;
+use super::report::{self, NamedEngine, complain, print};
+use super::{engines, platform};
+use crate::cli::train::table1::{Accuracies, NetAccuracy};
 use crate::cli::{Outcome, explain};
-
-/// Compare the nets of the paper's Table 1: 300 forward passes of 12-, 24- and 48-Net against P-, R- and O-Net
-///
-/// Each net is loaded alone, its input is on the device already; after passes to warm up, the wall time from the first to the completion of
-/// the last pass is told, with a batch of one crop and of 64. The rivals run by themselves and with their branches (each sees the crop at half
-/// the size through the net before it), made of the same layers and kernels as our nets. Beside ours stand the paper's times and accuracies
-/// and those of the original paper; neither says on which device or with which batch. Columns: s for all passes, x times our net's of the same
-/// group, % accuracy.
-///
-/// Weights are noise: they do not change the time. Accuracies are those of `mtcmcn train experiment table1`, which trains the nets on one
-/// list of crops: balanced validation crops, the rivals by themselves, the mean over seeds.
-#[derive(Debug, clap::Args)]
-#[command(after_help = super::args::AFTER, after_long_help = AFTER_LONG)]
-pub struct Table1Args {
-    #[command(flatten)]
-    engines: EngineArgs,
-
-    /// Crops in a batch
-    #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [1, 64], value_parser = clap::value_parser!(u32).range(1..=1024))]
-    batch: Vec<u32>,
-
-    /// Passes that are timed together
-    #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    passes: u32,
-
-    /// Passes before that
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=100_000))]
-    warm_up: u32,
-
-    /// Accuracies for the table: the `accuracy.json` in the folder of `mtcmcn train experiment table1`
-    #[arg(long, value_name = "FILE")]
-    accuracy: Option<PathBuf>,
-
-    /// Print JSON, one object a line
-    #[arg(long)]
-    json: bool,
-}
-
-const AFTER_LONG: &str = "\
-Exit codes: 0 measured, 2 bad usage or something could not be measured (the rest is measured all the same).
-
-With --json, one object a line on standard output:
-  {\"kind\":\"machine\", ...} as for `bench`
-  {\"kind\":\"table1\", engine, adapter|null, threads|null, group, net, rival, parameters,
-   multiply_adds, batch, passes, seconds, times_ours, paper {seconds,accuracy}|null,
-   original {seconds,accuracy}|null, accuracy {mean,deviation|null}|null}; accuracies in %";
 
 /// What the paper, and the original paper, say of a net: seconds for 300 passes, accuracy in per cent.
 type Said = Option<[[f64; 2]; 2]>;
 
-struct Row {
+struct NetRow {
     group: u32,
     label: &'static str,
     net: Net,
@@ -75,15 +28,15 @@ struct Row {
 }
 
 /// Rivals first. The paper does not say whether its 24- and 48-Net have their branches; its figures stand beside those that do.
-const ROWS: [Row; 8] = [
-    Row { group: 1, label: "12-Net", net: NET12, rival: true, said: Some([[0.041, 95.1], [0.038, 94.4]]) },
-    Row { group: 1, label: "P-Net", net: PNET, rival: false, said: Some([[0.033, 94.8], [0.031, 94.6]]) },
-    Row { group: 2, label: "24-Net alone", net: NET24, rival: true, said: None },
-    Row { group: 2, label: "24-Net with 12-Net", net: NET24_WITH_12, rival: true, said: Some([[0.745, 95.3], [0.738, 95.1]]) },
-    Row { group: 2, label: "R-Net", net: RNET, rival: false, said: Some([[0.512, 95.6], [0.458, 95.4]]) },
-    Row { group: 3, label: "48-Net alone", net: NET48, rival: true, said: None },
-    Row { group: 3, label: "48-Net with 24-Net", net: NET48_WITH_24, rival: true, said: Some([[3.602, 94.2], [3.577, 93.2]]) },
-    Row { group: 3, label: "O-Net", net: ONET, rival: false, said: Some([[1.352, 95.6], [1.347, 95.4]]) },
+const ROWS: [NetRow; 8] = [
+    NetRow { group: 1, label: "12-Net", net: NET12, rival: true, said: Some([[0.041, 95.1], [0.038, 94.4]]) },
+    NetRow { group: 1, label: "P-Net", net: PNET, rival: false, said: Some([[0.033, 94.8], [0.031, 94.6]]) },
+    NetRow { group: 2, label: "24-Net alone", net: NET24, rival: true, said: None },
+    NetRow { group: 2, label: "24-Net with 12-Net", net: NET24_WITH_12, rival: true, said: Some([[0.745, 95.3], [0.738, 95.1]]) },
+    NetRow { group: 2, label: "R-Net", net: RNET, rival: false, said: Some([[0.512, 95.6], [0.458, 95.4]]) },
+    NetRow { group: 3, label: "48-Net alone", net: NET48, rival: true, said: None },
+    NetRow { group: 3, label: "48-Net with 24-Net", net: NET48_WITH_24, rival: true, said: Some([[3.602, 94.2], [3.577, 93.2]]) },
+    NetRow { group: 3, label: "O-Net", net: ONET, rival: false, said: Some([[1.352, 95.6], [1.347, 95.4]]) },
 ];
 
 /// Measures every net on every engine at every batch.
@@ -117,7 +70,7 @@ pub fn run(args: &Table1Args) -> Result<Outcome> {
 
 fn one_engine(args: &Table1Args, engine: &Engine, accuracies: Option<&Accuracies>) -> Result<()> {
     let adapter = engine.gpu().map(|gpu| gpu.report().clone());
-    let named = Named { name: engine.name(), adapter, threads: engine.threads(), ceilings: None };
+    let named = NamedEngine { name: engine.name(), adapter, threads: engine.threads(), ceilings: None };
     for &batch in &args.batch {
         let mut times = Vec::new();
         for row in &ROWS {
@@ -132,10 +85,10 @@ fn one_engine(args: &Table1Args, engine: &Engine, accuracies: Option<&Accuracies
 }
 
 /// A row with the time of its passes, and its accuracy if it is told.
-type Measured<'a> = (&'a Row, Duration, Option<&'a Accuracy>);
+type MeasuredNet<'a> = (&'a NetRow, Duration, Option<&'a NetAccuracy>);
 
 /// Time of the row over that of our net in its group.
-fn times_ours(index: usize, rows: &[Measured<'_>]) -> f64 {
+fn times_ours(index: usize, rows: &[MeasuredNet<'_>]) -> f64 {
     let ours = ROWS.iter().position(|row| row.group == ROWS[index].group && !row.rival).unwrap_or(index);
     rows[index].1.as_secs_f64() / rows[ours].1.as_secs_f64().max(1e-9)
 }
@@ -146,7 +99,7 @@ fn said_ratio(index: usize, which: usize) -> Option<f64> {
     Some(ROWS[index].said?[which][0] / ours[which][0])
 }
 
-fn text(engine: &Named, args: &Table1Args, batch: u32, rows: &[Measured<'_>]) -> String {
+fn text(engine: &NamedEngine, args: &Table1Args, batch: u32, rows: &[MeasuredNet<'_>]) -> String {
     let mut text = format!("\n{}, batch of {batch}\n", report::engine_line(engine));
     let said = ["s", "x", "%"].map(|name| format!("{name:>5}")).join(" ");
     let _ = writeln!(text, "  {:40} {:^35}   {:^17}   {:^17}", "", "here", "the paper", "original paper");
@@ -179,12 +132,12 @@ fn text(engine: &Named, args: &Table1Args, batch: u32, rows: &[Measured<'_>]) ->
 }
 
 /// With the deviation, if there are several seeds.
-fn percent(accuracy: &Accuracy) -> String {
+fn percent(accuracy: &NetAccuracy) -> String {
     let deviation = accuracy.deviation.map_or_else(String::new, |deviation| format!(" ±{:.1}", 100.0 * deviation));
     format!("{:.1}{deviation}", 100.0 * accuracy.mean)
 }
 
-fn objects(engine: &Named, args: &Table1Args, batch: u32, rows: &[Measured<'_>]) -> Vec<serde_json::Value> {
+fn objects(engine: &NamedEngine, args: &Table1Args, batch: u32, rows: &[MeasuredNet<'_>]) -> Vec<serde_json::Value> {
     let each = rows.iter().enumerate().map(|(i, (row, time, accuracy))| {
         let cost = row.net.cost().ok();
         let said = |which: usize| row.said.map(|said| json!({ "seconds": said[which][0], "accuracy": said[which][1] }));

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::report::Format;
+use super::report::OutputFormat;
 use crate::cli::settings::DetectorArgs;
 
 /// Find faces in images
@@ -24,8 +24,8 @@ pub struct DetectArgs {
     pub list: Option<PathBuf>,
 
     /// Pictures of a file that are searched: the first page or frame, or all of a TIFF file, GIF, APNG or animated WebP
-    #[arg(long, value_enum, default_value_t = Frames::First, help_heading = "Input")]
-    pub frames: Frames,
+    #[arg(long, value_enum, default_value_t = FrameChoice::First, help_heading = "Input")]
+    pub frames: FrameChoice,
 
     /// Decode what there is of a JPEG that is cut off; what is missing is grey
     #[arg(long, help_heading = "Input")]
@@ -78,7 +78,7 @@ pub struct DetectArgs {
 
 /// Which pictures of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Frames {
+pub enum FrameChoice {
     First,
     All,
 }
@@ -121,11 +121,11 @@ impl FromStr for Rotate {
 
 impl DetectArgs {
     /// How results are to be printed.
-    pub fn format(&self) -> Format {
+    pub fn format(&self) -> OutputFormat {
         match (self.json, self.csv) {
-            (true, _) => Format::Json,
-            (_, true) => Format::Csv,
-            _ => Format::Table,
+            (true, _) => OutputFormat::Json,
+            (_, true) => OutputFormat::Csv,
+            _ => OutputFormat::Table,
         }
     }
 }

@@ -16,13 +16,13 @@ use mtcmcn::{Detections, Detector, Frame};
 
 pub use args::DetectArgs;
 
-use super::input::{self, Image, Input};
+use super::input::{self, ImageFile, Input};
 use super::prefetch;
 use super::settings::DetectorArgs;
 use super::{Outcome, decode, explain, progress};
-use args::Frames;
-use pictures::{Crops, Directories, Pictures};
-use report::{Format, Found, printable};
+use args::FrameChoice;
+use pictures::{CropShape, Directories, Pictures};
+use report::{Found, OutputFormat, printable};
 use search::Searches;
 
 /// Decoding threads at most. Each may hold a decoded image, and four keep up with a fast GPU.
@@ -37,13 +37,13 @@ const MAX_DECODERS: usize = 4;
 pub fn run(args: &DetectArgs, quiet: bool) -> Result<Outcome> {
     let directories = Directories::create(args.annotate.as_deref(), args.crops.as_deref())?;
     let inputs = input::expand(&args.paths, args.list.as_deref(), &directories.canonical());
-    let crops = Crops { side: args.crop_size, margin: args.crop_margin, aligned: !args.unaligned };
-    let mut run = Run {
+    let crops = CropShape { side: args.crop_size, margin: args.crop_margin, aligned: !args.unaligned };
+    let mut run = DetectRun {
         searches: Searches { rotate: args.rotate.clone(), find: Lazy { args: &args.detector, detector: None } },
         out: BufWriter::new(io::stdout().lock()),
         format: args.format(),
         clip: args.clip,
-        reading: Reading { max_pixels: args.detector.max_pixels(), lenient: args.lenient, all: args.frames == Frames::All },
+        reading: Reading { max_pixels: args.detector.max_pixels(), lenient: args.lenient, all: args.frames == FrameChoice::All },
         pictures: Pictures::new(directories, &inputs, crops),
         progress: progress(inputs.len(), quiet),
         quiet,
@@ -86,10 +86,10 @@ impl Find for Lazy<'_> {
 }
 
 /// One run over all inputs.
-struct Run<F, W> {
+struct DetectRun<F, W> {
     searches: Searches<F>,
     out: W,
-    format: Format,
+    format: OutputFormat,
     clip: bool,
     reading: Reading,
     pictures: Pictures,
@@ -99,9 +99,9 @@ struct Run<F, W> {
     header_due: bool,
 }
 
-impl<F: Find, W: Write> Run<F, W> {
+impl<F: Find, W: Write> DetectRun<F, W> {
     fn all(&mut self, inputs: &[Input]) -> Result<Outcome> {
-        if self.format == Format::Csv {
+        if self.format == OutputFormat::Csv {
             self.print(b"")?; // the header, even if no row follows
         }
         let decoders = thread::available_parallelism().map_or(1, |cores| cores.get() / 2).clamp(1, MAX_DECODERS);
@@ -194,7 +194,7 @@ impl<F: Find, W: Write> Run<F, W> {
     }
 }
 
-fn read(image: &Image, reading: &Reading) -> Result<Picture, PictureError> {
+fn read(image: &ImageFile, reading: &Reading) -> Result<Picture, PictureError> {
     match &image.bytes {
         Some(bytes) => decode::picture(bytes, reading),
         None => decode::read_picture(&image.path, reading),

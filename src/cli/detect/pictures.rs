@@ -61,7 +61,7 @@ impl Directories {
 
 /// How faces are cut out.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Crops {
+pub struct CropShape {
     /// Side of a crop, px, if it was asked for.
     pub side: Option<u32>,
     /// More on every side, as a share.
@@ -70,7 +70,7 @@ pub struct Crops {
     pub aligned: bool,
 }
 
-impl Crops {
+impl CropShape {
     fn cut(&self, frame: &Frame, face: &Face) -> Option<RgbImage> {
         if self.aligned {
             align::crop(frame, &face.landmarks, self.side.unwrap_or(112), self.margin)
@@ -93,7 +93,7 @@ pub struct Written {
 #[derive(Debug)]
 pub struct Pictures {
     directories: Directories,
-    crops: Crops,
+    crops: CropShape,
     /// By input: what its pictures are called, without extension. No two are alike.
     names: Vec<PathBuf>,
     /// Canonical paths that must not be written over.
@@ -104,7 +104,7 @@ pub struct Pictures {
 
 impl Pictures {
     /// Pictures of `inputs` in `directories`.
-    pub fn new(directories: Directories, inputs: &[Input], crops: Crops) -> Self {
+    pub fn new(directories: Directories, inputs: &[Input], crops: CropShape) -> Self {
         let wanted = directories.annotate.is_some() || directories.crops.is_some();
         let originals = inputs.iter().flatten().filter(|_| wanted).filter_map(|image| image.path.canonicalize().ok()).collect();
         directories.tell_of_others();
@@ -240,11 +240,11 @@ fn with_suffix(name: &Path, suffix: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::input::{Image, Unreadable};
+    use crate::cli::input::{ImageFile, Unreadable};
 
     #[test]
     fn names_are_distinct_and_keep_their_folders() {
-        let image = |name: &str| Ok(Image { bytes: None, path: name.into(), name: name.into() });
+        let image = |name: &str| Ok(ImageFile { bytes: None, path: name.into(), name: name.into() });
         let lost = Err(Unreadable { path: "x".into(), error: "gone".into() });
         let inputs = [image("x"), image("sub/x"), image("X"), lost, image("x"), image("x-2"), image("v1.2")];
         let names = distinct_names(&inputs);

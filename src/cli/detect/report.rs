@@ -14,7 +14,7 @@ use super::pictures::Written;
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub enum OutputFormat {
     /// Columns of numbers with the path last, so that any path fits.
     Table,
     /// One JSON object a line and input.
@@ -69,7 +69,7 @@ const CSV_HEADER: [&str; 19] = [
     "right_mouth_y",
 ];
 
-impl Format {
+impl OutputFormat {
     /// What stands before the first result.
     ///
     /// # Errors
@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn json_is_one_object_a_line_with_the_shortest_numbers() {
         assert_eq!(
-            text(Format::Json.found(&found("a \"b\"\n.png", &[FACE]))),
+            text(OutputFormat::Json.found(&found("a \"b\"\n.png", &[FACE]))),
             concat!(
                 r#"{"path":"a \"b\"\n.png","width":64,"height":48,"faces":[{"box":[-0.5,2.25,30.1,40.0],"score":0.9999744,"#,
                 r#""landmarks":[[1.0,2.0],[3.5,4.0],[5.0,6.0],[7.0,8.0],[9.0,10.1]]}],"truncated":false}"#,
@@ -233,31 +233,31 @@ mod tests {
             )
         );
         assert_eq!(
-            text(Format::Json.found(&found("b.png", &[]))),
+            text(OutputFormat::Json.found(&found("b.png", &[]))),
             "{\"path\":\"b.png\",\"width\":64,\"height\":48,\"faces\":[],\"truncated\":false}\n"
         );
-        assert_eq!(text(Format::Json.refused(Path::new("c"), "gone")), "{\"path\":\"c\",\"error\":\"gone\"}\n");
+        assert_eq!(text(OutputFormat::Json.refused(Path::new("c"), "gone")), "{\"path\":\"c\",\"error\":\"gone\"}\n");
     }
 
     #[test]
     fn csv_quotes_what_needs_it() {
-        let header = text(Format::Csv.header(false));
+        let header = text(OutputFormat::Csv.header(false));
         assert!(header.starts_with("path,width,height,face,score,x1,y1,x2,y2,left_eye_x,"), "{header}");
         assert_eq!(header.lines().count(), 1);
         let path = "Smith, \"Jo\".png";
         assert_eq!(
-            text(Format::Csv.found(&found(path, &[FACE, FACE]))),
+            text(OutputFormat::Csv.found(&found(path, &[FACE, FACE]))),
             "\"Smith, \"\"Jo\"\".png\",64,48,1,0.9999744,-0.5,2.25,30.1,40,1,2,3.5,4,5,6,7,8,9,10.1\n\
              \"Smith, \"\"Jo\"\".png\",64,48,2,0.9999744,-0.5,2.25,30.1,40,1,2,3.5,4,5,6,7,8,9,10.1\n"
         );
-        assert_eq!(text(Format::Csv.found(&found(path, &[]))), "");
-        assert_eq!(text(Format::Csv.refused(Path::new(path), "gone")), "");
+        assert_eq!(text(OutputFormat::Csv.found(&found(path, &[]))), "");
+        assert_eq!(text(OutputFormat::Csv.refused(Path::new(path), "gone")), "");
     }
 
     #[test]
     fn the_table_lines_up_and_names_images_without_faces() {
-        let header = text(Format::Table.header(false));
-        let lines = [Format::Table.found(&found("p.png", &[FACE])), Format::Table.found(&found("p.png", &[]))];
+        let header = text(OutputFormat::Table.header(false));
+        let lines = [OutputFormat::Table.found(&found("p.png", &[FACE])), OutputFormat::Table.found(&found("p.png", &[]))];
         let [one, none] = lines.map(text);
         assert_eq!(one, "   1 0.99997      -0.5       2.2      30.1      40.0       31x38  p.png\n");
         assert!(none.starts_with("no faces "), "{none}");
@@ -275,12 +275,12 @@ mod tests {
     fn what_was_written_and_with_what_is_told() {
         let written = Written { annotated: Some("out/p.png".into()), crops: vec![Some("out/p_1.png".into())] };
         let found = Found { written: &written, engine: Some("GPU"), adapter: Some("A"), of: Some([2, 3]), ..found("p.gif", &[FACE]) };
-        let object: Value = serde_json::from_str(&text(Format::Json.found(&found))).expect("JSON");
+        let object: Value = serde_json::from_str(&text(OutputFormat::Json.found(&found))).expect("JSON");
         assert_eq!((&object["annotated"], &object["crops"][0]), (&"out/p.png".into(), &"out/p_1.png".into()));
         assert_eq!((&object["engine"], &object["adapter"], &object["frame"]), (&"GPU".into(), &"A".into(), &2.into()));
-        assert!(text(Format::Table.found(&found)).ends_with("  p.gif [2/3] -> out/p.png, out/p_1.png\n"));
-        assert!(text(Format::Csv.found(&found)).ends_with(",2\n"));
-        assert!(text(Format::Csv.header(true)).ends_with(",frame\n"));
+        assert!(text(OutputFormat::Table.found(&found)).ends_with("  p.gif [2/3] -> out/p.png, out/p_1.png\n"));
+        assert!(text(OutputFormat::Csv.found(&found)).ends_with(",2\n"));
+        assert!(text(OutputFormat::Csv.header(true)).ends_with(",frame\n"));
     }
 
     #[cfg(unix)]
@@ -289,9 +289,9 @@ mod tests {
         use std::os::unix::ffi::OsStrExt as _;
         let path = Path::new(std::ffi::OsStr::from_bytes(b"caf\xe9.png"));
         let found = Found { path, ..found("", &[FACE]) };
-        assert!(text(Format::Table.found(&found)).ends_with("  caf\\xE9.png\n"));
-        assert!(Format::Csv.found(&found).expect("plain data").starts_with(b"caf\xe9.png,64,"));
-        let object: Value = serde_json::from_str(&text(Format::Json.found(&found))).expect("JSON");
+        assert!(text(OutputFormat::Table.found(&found)).ends_with("  caf\\xE9.png\n"));
+        assert!(OutputFormat::Csv.found(&found).expect("plain data").starts_with(b"caf\xe9.png,64,"));
+        let object: Value = serde_json::from_str(&text(OutputFormat::Json.found(&found))).expect("JSON");
         assert_eq!(object["path_base64"], STANDARD.encode(b"caf\xe9.png"));
     }
 }

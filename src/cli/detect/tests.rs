@@ -12,9 +12,9 @@ use mtcmcn::geometry::{ALIGNED_112, BoundingBox};
 use super::*;
 
 /// A directory that goes with the test.
-struct Scratch(PathBuf);
+struct OutputFolder(PathBuf);
 
-impl Scratch {
+impl OutputFolder {
     fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("mtcmcn-unit-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
@@ -32,7 +32,7 @@ impl Scratch {
     }
 }
 
-impl Drop for Scratch {
+impl Drop for OutputFolder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
@@ -58,14 +58,14 @@ fn made_up(frame: &Frame) -> Result<Result<Detections>> {
     Ok(if frame.width() == 13 { Err(anyhow::anyhow!("unlucky")) } else { Ok(Detections { faces, ..Detections::default() }) })
 }
 
-fn run_made_up(inputs: &[Input], format: Format, clip: bool, directories: Directories) -> Result<(Outcome, String)> {
-    let mut run = Run {
+fn run_made_up(inputs: &[Input], format: OutputFormat, clip: bool, directories: Directories) -> Result<(Outcome, String)> {
+    let mut run = DetectRun {
         searches: Searches { rotate: args::Rotate::Angles(vec![0.0]), find: MadeUp },
         out: Vec::new(),
         format,
         clip,
         reading: Reading::first(1_000_000),
-        pictures: Pictures::new(directories, inputs, Crops { side: None, margin: 0.0, aligned: true }),
+        pictures: Pictures::new(directories, inputs, CropShape { side: None, margin: 0.0, aligned: true }),
         progress: ProgressBar::hidden(),
         quiet: false,
         outcome: Outcome::Nothing,
@@ -77,10 +77,10 @@ fn run_made_up(inputs: &[Input], format: Format, clip: bool, directories: Direct
 
 #[test]
 fn results_come_in_the_order_of_inputs_with_errors_in_their_place() {
-    let scratch = Scratch::new();
+    let scratch = OutputFolder::new();
     let paths = [scratch.image("b.png", 120), scratch.0.join("lost.png"), scratch.image("a.png", 13), scratch.image("c.png", 5)];
     let inputs = input::expand(&paths, None, &[]);
-    let (outcome, text) = run_made_up(&inputs, Format::Json, true, Directories::default()).expect("nothing is fatal");
+    let (outcome, text) = run_made_up(&inputs, OutputFormat::Json, true, Directories::default()).expect("nothing is fatal");
     let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     let named: Vec<_> = lines.iter().map(|line| line["path"].as_str().expect("text").into()).collect::<Vec<PathBuf>>();
     assert_eq!(named, paths);
@@ -93,10 +93,10 @@ fn results_come_in_the_order_of_inputs_with_errors_in_their_place() {
 
 #[test]
 fn the_outcome_is_found_nothing_or_failed() {
-    let scratch = Scratch::new();
+    let scratch = OutputFolder::new();
     let (with, without) = (scratch.image("a.png", 112), scratch.image("b.png", 20));
     let outcome = |paths: &[PathBuf]| {
-        run_made_up(&input::expand(paths, None, &[]), Format::Csv, false, Directories::default())
+        run_made_up(&input::expand(paths, None, &[]), OutputFormat::Csv, false, Directories::default())
             .map(|(outcome, text)| (outcome, text.lines().count()))
     };
     assert_eq!(outcome(std::slice::from_ref(&without)).expect("runs"), (Outcome::Nothing, 1), "only the header");
@@ -106,7 +106,7 @@ fn the_outcome_is_found_nothing_or_failed() {
 
 #[test]
 fn pictures_are_written_under_names_that_do_not_collide() {
-    let scratch = Scratch::new();
+    let scratch = OutputFolder::new();
     scratch.image("in/x.png", 112);
     scratch.image("in/sub/x.png", 112);
     scratch.image("in/small.png", 8);
@@ -114,7 +114,7 @@ fn pictures_are_written_under_names_that_do_not_collide() {
     let directories = Directories::create(Some(&annotated), Some(&crops)).expect("can be made");
     let paths = [scratch.0.join("in"), scratch.0.join("in/x.png")];
     let inputs = input::expand(&paths, None, &directories.canonical());
-    run_made_up(&inputs, Format::Table, false, directories).expect("runs");
+    run_made_up(&inputs, OutputFormat::Table, false, directories).expect("runs");
 
     let files = |root: &Path| -> Vec<PathBuf> {
         let entries = walkdir::WalkDir::new(root).sort_by_file_name().into_iter().map(|entry| entry.expect("readable"));
@@ -139,24 +139,25 @@ fn pictures_are_written_under_names_that_do_not_collide() {
 
 #[test]
 fn an_input_is_not_written_over() {
-    let scratch = Scratch::new();
+    let scratch = OutputFolder::new();
     let path = scratch.image("x.png", 112);
     let before = fs::read(&path).expect("was written");
     let directories = Directories::create(Some(&scratch.0), None).expect("exists");
     let inputs = input::expand(std::slice::from_ref(&path), None, &[]);
-    let error = run_made_up(&inputs, Format::Table, false, directories).expect_err("must be refused");
+    let error = run_made_up(&inputs, OutputFormat::Table, false, directories).expect_err("must be refused");
     assert!(format!("{error:#}").contains("is one of the inputs"), "{error:#}");
     assert_eq!(fs::read(&path).expect("still there"), before);
 }
 
 #[test]
 fn what_cannot_be_written_stops_the_run_and_leaves_nothing_half_done() {
-    let scratch = Scratch::new();
+    let scratch = OutputFolder::new();
     let path = scratch.image("x.png", 112);
     let output = scratch.0.join("out");
     fs::create_dir_all(output.join("x.png/in the way")).expect("can be made");
     let directories = Directories::create(Some(&output), None).expect("exists");
-    let error = run_made_up(&input::expand(&[path], None, &[]), Format::Table, false, directories).expect_err("a directory is in the way");
+    let error =
+        run_made_up(&input::expand(&[path], None, &[]), OutputFormat::Table, false, directories).expect_err("a directory is in the way");
     let text = format!("{error:#}");
     assert!(text.starts_with("cannot write ") && text.contains("x.png"), "{text}");
     assert_eq!(fs::read_dir(&output).expect("exists").count(), 1, "no temporary file is left");

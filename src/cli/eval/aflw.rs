@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use mtcmcn::data::{AnnotatedImage, Annotation, Detection, Faults, aflw, any, facepoint, json};
-use mtcmcn::eval::aflw::{FAILURE, Found as Compared, LANDMARKS, OVERLAP, compare, score};
+use mtcmcn::eval::aflw::{ComparedFace as Compared, FAILURE, LANDMARKS, OVERLAP, compare, score};
 use mtcmcn::eval::curve::thinned;
 use mtcmcn::geometry::BoundingBox;
 use mtcmcn::plot::{Axis, LineChart, Series};
 
 use super::boxes::share;
-use super::figures::{Cell, Column, Example, Figures, Role, Shape};
-use super::source::{Found, Listed, Source, begins_with, is_json};
+use super::figures::{Cell, Column, Example, Figures, MarkRole, MarkShape};
+use super::source::{Findings, Listed, SourceArgs, begins_with, is_json};
 use super::worst::Worst;
 use super::{Outcome, Output};
 
@@ -26,8 +26,8 @@ pub struct AflwArgs {
     annotations: PathBuf,
 
     /// Which kind of list it is; SQLite and JSON are told by their content
-    #[arg(long, value_enum, default_value_t = Form::Facepoint)]
-    form: Form,
+    #[arg(long, value_enum, default_value_t = ListForm::Facepoint)]
+    form: ListForm,
 
     /// Least overlap (IoU) with the annotated box. That of `eval table`: boxes of these sets end at the brows, so that a detector's box around
     /// the whole head, with every point in place, may overlap them by less than half
@@ -43,7 +43,7 @@ pub struct AflwArgs {
     seed: u64,
 
     #[command(flatten)]
-    source: Source,
+    source: SourceArgs,
 
     #[command(flatten)]
     output: Output,
@@ -51,7 +51,7 @@ pub struct AflwArgs {
 
 /// The kinds of lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Form {
+pub enum ListForm {
     /// Path, left, right, top, bottom, then x y of each point
     Facepoint,
     /// Path, five x, five y, then attributes; boxes are made from the points
@@ -94,7 +94,7 @@ pub fn run(args: &AflwArgs, quiet: bool) -> Result<Outcome> {
 /// # Errors
 ///
 /// If the file cannot be read.
-pub fn read(path: &Path, form: Form, faults: &mut Faults) -> Result<Vec<AnnotatedImage>> {
+pub fn read(path: &Path, form: ListForm, faults: &mut Faults) -> Result<Vec<AnnotatedImage>> {
     if is_json(path)? {
         return Ok(json::read_annotations(path, faults)?);
     }
@@ -103,12 +103,12 @@ pub fn read(path: &Path, form: Form, faults: &mut Faults) -> Result<Vec<Annotate
     }
     let images = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
     match form {
-        Form::Pts => return Ok(any::read(path, images, Some(any::Form::Pts), faults)?),
-        Form::Wflw => return Ok(any::read(path, images, Some(any::Form::Wflw), faults)?),
-        Form::Retinaface => return Ok(any::read(path, images, Some(any::Form::RetinaFace), faults)?),
-        Form::Facepoint | Form::Mtfl => {}
+        ListForm::Pts => return Ok(any::read(path, images, Some(any::AnyForm::Pts), faults)?),
+        ListForm::Wflw => return Ok(any::read(path, images, Some(any::AnyForm::Wflw), faults)?),
+        ListForm::Retinaface => return Ok(any::read(path, images, Some(any::AnyForm::RetinaFace), faults)?),
+        ListForm::Facepoint | ListForm::Mtfl => {}
     }
-    let form = if form == Form::Mtfl { facepoint::Form::Mtfl } else { facepoint::Form::CnnFacePoint };
+    let form = if form == ListForm::Mtfl { facepoint::FacepointForm::Mtfl } else { facepoint::FacepointForm::CnnFacePoint };
     Ok(facepoint::read(path, form, faults)?)
 }
 
@@ -132,7 +132,7 @@ fn sample(annotated: &mut Vec<AnnotatedImage>, size: usize, seed: u64) -> usize 
 }
 
 /// The figures of `found` on `annotated`.
-pub fn figures(annotated: &[AnnotatedImage], found: &Found, iou: f64, examples: usize) -> Figures {
+pub fn figures(annotated: &[AnnotatedImage], found: &Findings, iou: f64, examples: usize) -> Figures {
     let mut compared = Vec::new();
     let (mut misses, mut bad) = (Worst::new(examples), Worst::new(examples));
     let of = |at: usize| -> &[Detection] { found.images[at].as_ref().map_or(&[], |image| &image.faces) };
@@ -185,10 +185,10 @@ pub fn figures(annotated: &[AnnotatedImage], found: &Found, iou: f64, examples: 
     }
 }
 
-fn marks(face: &Annotation, detections: &[Detection]) -> Vec<(Role, Shape)> {
+fn marks(face: &Annotation, detections: &[Detection]) -> Vec<(MarkRole, MarkShape)> {
     let shapes = |role, b: BoundingBox, points: Option<_>| {
-        [Some((role, Shape::Box(b))), points.map(|points| (role, Shape::Points(points)))].into_iter().flatten()
+        [Some((role, MarkShape::Box(b))), points.map(|points| (role, MarkShape::Points(points)))].into_iter().flatten()
     };
-    let found = detections.iter().flat_map(|found| shapes(Role::Found, found.bounding_box, found.landmarks));
-    shapes(Role::Truth, face.bounding_box, face.landmarks).chain(found).collect()
+    let found = detections.iter().flat_map(|found| shapes(MarkRole::Found, found.bounding_box, found.landmarks));
+    shapes(MarkRole::Truth, face.bounding_box, face.landmarks).chain(found).collect()
 }

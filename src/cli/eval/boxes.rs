@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
-use mtcmcn::data::any::{self, Form};
+use mtcmcn::data::any::{self, AnyForm};
 use mtcmcn::data::{AnnotatedImage, Detection, Faults};
-use mtcmcn::eval::boxes::{Image, Part, Score, coco_average_precision, score, verdicts};
+use mtcmcn::eval::boxes::{BoxesCase, BoxesScore, FacePart, coco_average_precision, score, verdicts};
 use mtcmcn::eval::curve::{precision_recall, recall_at, thinned};
-use mtcmcn::eval::matching::Verdict;
+use mtcmcn::eval::matching::MatchVerdict;
 use mtcmcn::plot::{Axis, LineChart, Series};
 
-use super::figures::{Cell, Column, Example, Figures, Role, Shape};
-use super::source::{Found, Listed, Source, predictions};
+use super::figures::{Cell, Column, Example, Figures, MarkRole, MarkShape};
+use super::source::{Findings, Listed, SourceArgs, predictions};
 use super::worst::Worst;
 use super::{Outcome, Output};
 
@@ -28,7 +28,7 @@ pub struct BoxesArgs {
 
     /// Their form, if it is not that which they seem to have: wider, retinaface, json, coco, labelme, voc, yolo, pts, wflw
     #[arg(long, value_name = "FORM", help_heading = "Input")]
-    form: Option<Form>,
+    form: Option<AnyForm>,
 
     /// Least overlap (IoU) of a face found; several, separated by commas, make a column each
     #[arg(long, value_name = "IOU", value_delimiter = ',', default_values_t = [0.5], value_parser = share)]
@@ -43,7 +43,7 @@ pub struct BoxesArgs {
     false_positives: Vec<usize>,
 
     #[command(flatten)]
-    source: Source,
+    source: SourceArgs,
 
     #[command(flatten)]
     output: Output,
@@ -56,7 +56,7 @@ pub fn share(text: &str) -> Result<f64, String> {
 }
 
 /// How boxes are scored.
-pub struct Rules<'a> {
+pub struct ScoringRules<'a> {
     pub ious: &'a [f64],
     pub heights: &'a [f64],
     pub false_positives: &'a [usize],
@@ -74,7 +74,8 @@ pub fn run(args: &BoxesArgs, quiet: bool) -> Result<Outcome> {
     let annotated = read(&args.annotations, args.source.images.as_deref(), args.form, &mut faults)?;
     args.output.ensure_some(annotated.len(), &args.annotations, &faults)?;
     let found = args.source.find(&Listed::of(&annotated, &args.annotations), &mut faults, quiet, predictions)?;
-    let rules = Rules { ious: &args.iou, heights: &args.heights, false_positives: &args.false_positives, examples: args.output.examples };
+    let rules =
+        ScoringRules { ious: &args.iou, heights: &args.heights, false_positives: &args.false_positives, examples: args.output.examples };
     let mut figures = figures(&annotated, &found, &rules);
     figures.set = args.annotations.display().to_string();
     figures.images.clone_from(&args.source.images);
@@ -86,14 +87,14 @@ pub fn run(args: &BoxesArgs, quiet: bool) -> Result<Outcome> {
 /// # Errors
 ///
 /// If the file cannot be read.
-pub fn read(path: &Path, images: Option<&Path>, form: Option<Form>, faults: &mut Faults) -> Result<Vec<AnnotatedImage>> {
+pub fn read(path: &Path, images: Option<&Path>, form: Option<AnyForm>, faults: &mut Faults) -> Result<Vec<AnnotatedImage>> {
     let beside = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
     Ok(any::read(path, images.unwrap_or(beside), form, faults)?)
 }
 
 /// The parts that figures are given for: all, and those that the set has faces of.
-fn parts(annotated: &[AnnotatedImage], heights: &[f64]) -> Vec<(String, Part)> {
-    let mut parts = vec![("all".to_owned(), Part::All)];
+fn parts(annotated: &[AnnotatedImage], heights: &[f64]) -> Vec<(String, FacePart)> {
+    let mut parts = vec![("all".to_owned(), FacePart::All)];
     let ends: Vec<f64> = [0.0].into_iter().chain(heights.iter().copied()).chain([f64::INFINITY]).collect();
     for pair in ends.windows(2) {
         let name = match (pair[0], pair[1]) {
@@ -101,25 +102,25 @@ fn parts(annotated: &[AnnotatedImage], heights: &[f64]) -> Vec<(String, Part)> {
             (from, to) if to.is_infinite() => format!("{from} px and higher"),
             (from, to) => format!("{from} to {to} px high"),
         };
-        parts.push((name, Part::Height(pair[0], pair[1])));
+        parts.push((name, FacePart::Height(pair[0], pair[1])));
     }
     let degrees: std::collections::BTreeSet<u8> =
         annotated.iter().flat_map(|image| &image.faces).map(|face| face.attributes.occlusion).collect();
     if degrees.len() > 1 {
         for degree in degrees {
             let name = ["not occluded", "partly occluded", "heavily occluded"].get(usize::from(degree)).copied().unwrap_or("occluded");
-            parts.push((name.to_owned(), Part::Occlusion(degree)));
+            parts.push((name.to_owned(), FacePart::Occlusion(degree)));
         }
     }
     parts
 }
 
 /// The figures of `found` on `annotated`.
-pub fn figures(annotated: &[AnnotatedImage], found: &Found, rules: &Rules) -> Figures {
+pub fn figures(annotated: &[AnnotatedImage], found: &Findings, rules: &ScoringRules) -> Figures {
     let none: &[Detection] = &[];
     let detections = |index: usize| found.images[index].as_ref().map_or(none, |image| &image.faces);
-    let images: Vec<Image> =
-        annotated.iter().enumerate().map(|(at, image)| Image { faces: &image.faces, detections: detections(at) }).collect();
+    let images: Vec<BoxesCase> =
+        annotated.iter().enumerate().map(|(at, image)| BoxesCase { faces: &image.faces, detections: detections(at) }).collect();
     let mut columns = vec![Column::new("faces", "faces")];
     columns.extend(rules.ious.iter().map(|iou| Column::new(format!("ap_{}", (iou * 100.0).round()), format!("AP at {iou}"))));
     columns.push(Column::new("ap_coco", "AP 0.5:0.95"));
@@ -127,8 +128,8 @@ pub fn figures(annotated: &[AnnotatedImage], found: &Found, rules: &Rules) -> Fi
     let mut rows = Vec::new();
     let mut curves = Vec::new();
     for (name, part) in parts(annotated, rules.heights) {
-        let scores: Vec<Score> = rules.ious.iter().map(|&iou| score(&images, part, iou)).collect();
-        let Some(first) = scores.first().filter(|score| score.faces > 0 || part == Part::All) else { continue };
+        let scores: Vec<BoxesScore> = rules.ious.iter().map(|&iou| score(&images, part, iou)).collect();
+        let Some(first) = scores.first().filter(|score| score.faces > 0 || part == FacePart::All) else { continue };
         let mut cells = vec![Cell::Count(first.faces)];
         cells.extend(scores.iter().map(|score| Cell::Figure(score.average_precision())));
         cells.push(Cell::Figure(coco_average_precision(&images, part)));
@@ -164,12 +165,12 @@ pub fn figures(annotated: &[AnnotatedImage], found: &Found, rules: &Rules) -> Fi
 }
 
 /// The largest faces that no detection has, and the wrong detections of highest score.
-pub fn examples(annotated: &[AnnotatedImage], images: &[Image], iou: f64, count: usize) -> (Vec<Example>, Vec<Example>) {
+pub fn examples(annotated: &[AnnotatedImage], images: &[BoxesCase], iou: f64, count: usize) -> (Vec<Example>, Vec<Example>) {
     let (mut misses, mut alarms) = (Worst::new(count), Worst::new(count));
-    for (at, (image, verdicts)) in images.iter().zip(verdicts(images, Part::All, iou)).enumerate() {
+    for (at, (image, verdicts)) in images.iter().zip(verdicts(images, FacePart::All, iou)).enumerate() {
         let mut seen = vec![false; image.faces.len()];
         for verdict in &verdicts {
-            if let Verdict::Right(face) = verdict {
+            if let MatchVerdict::Right(face) = verdict {
                 seen[*face] = true;
             }
         }
@@ -177,14 +178,14 @@ pub fn examples(annotated: &[AnnotatedImage], images: &[Image], iou: f64, count:
             let b = face.bounding_box;
             misses.add(f64::from(b.height()), || (at, b, format!("{:.0} x {:.0} px", b.width(), b.height())));
         }
-        for (detection, _) in image.detections.iter().zip(&verdicts).filter(|(_, verdict)| **verdict == Verdict::Wrong) {
+        for (detection, _) in image.detections.iter().zip(&verdicts).filter(|(_, verdict)| **verdict == MatchVerdict::Wrong) {
             alarms.add(detection.score, || (at, detection.bounding_box, format!("score {:.4}", detection.score)));
         }
     }
     // Marks are many, so they are made for what is shown alone.
     let example = |(at, focus, caption): (usize, _, _)| {
-        let truth = images[at].faces.iter().map(|face| (Role::Truth, Shape::Box(face.bounding_box)));
-        let found = images[at].detections.iter().map(|face| (Role::Found, Shape::Box(face.bounding_box)));
+        let truth = images[at].faces.iter().map(|face| (MarkRole::Truth, MarkShape::Box(face.bounding_box)));
+        let found = images[at].detections.iter().map(|face| (MarkRole::Found, MarkShape::Box(face.bounding_box)));
         Example { path: annotated[at].path.clone(), focus, caption, marks: truth.chain(found).collect() }
     };
     (misses.finish(example), alarms.finish(example))

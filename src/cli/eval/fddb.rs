@@ -8,12 +8,12 @@ use clap::Args;
 use mtcmcn::data::fddb::{self, Ellipse, FddbImage, Region, RocPoint, ScoredRegion};
 use mtcmcn::data::{Faults, ImageDetections, match_names};
 use mtcmcn::eval::curve::thinned;
-use mtcmcn::eval::fddb::{Image, rate_at, score};
+use mtcmcn::eval::fddb::{FddbCase, rate_at, score};
 use mtcmcn::geometry::BoundingBox;
 use mtcmcn::plot::{Axis, LineChart, Series};
 
-use super::figures::{Cell, Column, Example, Figures, Role, Shape};
-use super::source::{Found, Listed, Source, is_json, locate};
+use super::figures::{Cell, Column, Example, Figures, MarkRole, MarkShape};
+use super::source::{Findings, Listed, SourceArgs, is_json, locate};
 use super::worst::Worst;
 use super::{Outcome, Output};
 
@@ -36,7 +36,7 @@ pub struct FddbArgs {
     official: Option<PathBuf>,
 
     #[command(flatten)]
-    source: Source,
+    source: SourceArgs,
 
     #[command(flatten)]
     output: Output,
@@ -55,7 +55,7 @@ fn stretch(text: &str) -> Result<f64, String> {
 }
 
 /// A fold: its file, and its images.
-type Fold = (PathBuf, Vec<FddbImage<Ellipse>>);
+type FoldFile = (PathBuf, Vec<FddbImage<Ellipse>>);
 
 /// Measures and prints.
 ///
@@ -70,11 +70,11 @@ pub fn run(args: &FddbArgs, quiet: bool) -> Result<Outcome> {
     args.output.ensure_some(annotated.len(), &args.annotations, &faults)?;
     let (detections, found) = detections(args, &folds, &mut faults, quiet)?;
     let sizes = sizes(args.source.images.as_deref(), &annotated, &found);
-    let images: Vec<Image> = annotated
+    let images: Vec<FddbCase> = annotated
         .iter()
         .zip(&detections)
         .zip(&sizes)
-        .map(|((image, found), size)| Image {
+        .map(|((image, found), size)| FddbCase {
             size: *size,
             faces: image.faces.clone(),
             detections: found.iter().map(|region| stretched(region, args.stretch)).collect(),
@@ -124,7 +124,7 @@ pub fn run(args: &FddbArgs, quiet: bool) -> Result<Outcome> {
 }
 
 /// The annotations of one file, or of all folds in a directory in order of their names.
-fn read_folds(path: &Path, faults: &mut Faults) -> Result<Vec<Fold>> {
+fn read_folds(path: &Path, faults: &mut Faults) -> Result<Vec<FoldFile>> {
     let files = files_named(path, "ellipseList.txt")?;
     ensure!(!files.is_empty(), "{} has no file FDDB-fold-NN-ellipseList.txt", path.display());
     files.into_iter().map(|file| Ok((file.clone(), fddb::read_ellipses(&file, faults)?))).collect()
@@ -155,15 +155,15 @@ fn fold_number(file: &Path) -> String {
 }
 
 /// What was found in each annotated image, as regions, and where it comes from.
-fn detections(args: &FddbArgs, folds: &[Fold], faults: &mut Faults, quiet: bool) -> Result<(Vec<Vec<ScoredRegion>>, Found)> {
-    let listed = |(list, images): &Fold| {
+fn detections(args: &FddbArgs, folds: &[FoldFile], faults: &mut Faults, quiet: bool) -> Result<(Vec<Vec<ScoredRegion>>, Findings)> {
+    let listed = |(list, images): &FoldFile| {
         images.iter().map(|image| Listed { path: image.name.clone(), list: list.clone(), line: image.line }).collect::<Vec<_>>()
     };
     let names: Vec<Listed> = folds.iter().flat_map(listed).collect();
     if let Some(path) = args.source.detections.as_deref().filter(|path| !is_json(path).unwrap_or(false)) {
         let regions = official(path, &names, faults)?;
         let origin = format!("detections of {}", path.display());
-        return Ok((regions, Found { images: vec![None; names.len()], setting: None, origin }));
+        return Ok((regions, Findings { images: vec![None; names.len()], setting: None, origin }));
     }
     let found = args.source.find(&names, faults, quiet, |_, _| Ok(Vec::new()))?;
     let region = |image: &ImageDetections| {
@@ -186,7 +186,7 @@ fn official(path: &Path, names: &[Listed], faults: &mut Faults) -> Result<Vec<Ve
 }
 
 /// Columns and rows of pixels of each image: from the detections, or from the image's file.
-fn sizes(folder: Option<&Path>, annotated: &[&FddbImage<Ellipse>], found: &Found) -> Vec<Option<[u32; 2]>> {
+fn sizes(folder: Option<&Path>, annotated: &[&FddbImage<Ellipse>], found: &Findings) -> Vec<Option<[u32; 2]>> {
     let of_file = |name: &str| image::image_dimensions(locate(folder?, name)).ok().map(|(width, height)| [width, height]);
     let size = |(image, found): (&&FddbImage<Ellipse>, &Option<ImageDetections>)| {
         found.as_ref().and_then(|found| found.size).or_else(|| of_file(&image.name))
@@ -200,7 +200,7 @@ fn stretched(found: &ScoredRegion, share: f64) -> ScoredRegion {
     ScoredRegion { region: Region::Rectangle(BoundingBox { y1: b.y1 - more, y2: b.y2 + more, ..b }), ..*found }
 }
 
-fn write_official(directory: &Path, folds: &[Fold], detections: &[Vec<ScoredRegion>], curves: [&[RocPoint]; 2]) -> Result<()> {
+fn write_official(directory: &Path, folds: &[FoldFile], detections: &[Vec<ScoredRegion>], curves: [&[RocPoint]; 2]) -> Result<()> {
     fs::create_dir_all(directory).with_context(|| format!("--official: making the directory {}", directory.display()))?;
     let mut rest = detections.iter();
     for (file, images) in folds {
@@ -267,7 +267,7 @@ fn charts(args: &FddbArgs, curves: [&[RocPoint]; 2], faults: &mut Faults) -> Res
 }
 
 /// The largest faces without a detection over half, and the surest detections without a face; by image alone, over all scores.
-fn examples(annotated: &[&FddbImage<Ellipse>], images: &[Image], count: usize) -> (Vec<Example>, Vec<Example>) {
+fn examples(annotated: &[&FddbImage<Ellipse>], images: &[FddbCase], count: usize) -> (Vec<Example>, Vec<Example>) {
     let edges = |region: &Region| match region {
         Region::Rectangle(b) => *b,
         Region::Ellipse(ellipse) => ellipse.bounding_box(),
@@ -288,10 +288,10 @@ fn examples(annotated: &[&FddbImage<Ellipse>], images: &[Image], count: usize) -
     }
     // Marks are many, so they are made for what is shown alone.
     let example = |(at, focus, caption): (usize, _, _)| {
-        let truth = images[at].faces.iter().map(|face| (Role::Truth, Shape::Ellipse(*face)));
+        let truth = images[at].faces.iter().map(|face| (MarkRole::Truth, MarkShape::Ellipse(*face)));
         let found = images[at].detections.iter().map(|found| match found.region {
-            Region::Rectangle(b) => (Role::Found, Shape::Box(b)),
-            Region::Ellipse(ellipse) => (Role::Found, Shape::Ellipse(ellipse)),
+            Region::Rectangle(b) => (MarkRole::Found, MarkShape::Box(b)),
+            Region::Ellipse(ellipse) => (MarkRole::Found, MarkShape::Ellipse(ellipse)),
         });
         Example { path: annotated[at].name.clone(), focus, caption, marks: truth.chain(found).collect() }
     };

@@ -10,7 +10,7 @@ use mtcmcn::geometry::{BoundingBox, Landmarks};
 use mtcmcn::plot::{Chart as _, LineChart};
 use serde_json::{Map, Value, json};
 
-use super::report::escaped;
+use super::html::escaped;
 use super::setting::Setting;
 
 /// One value of a row.
@@ -55,7 +55,7 @@ impl Column {
 
 /// Something drawn over a picture.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Shape {
+pub enum MarkShape {
     Box(BoundingBox),
     Ellipse(Ellipse),
     Points(Landmarks),
@@ -63,7 +63,7 @@ pub enum Shape {
 
 /// In which colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
+pub enum MarkRole {
     /// Annotated.
     Truth,
     /// Detected.
@@ -78,7 +78,7 @@ pub struct Example {
     /// What it is about.
     pub focus: BoundingBox,
     pub caption: String,
-    pub marks: Vec<(Role, Shape)>,
+    pub marks: Vec<(MarkRole, MarkShape)>,
 }
 
 /// The figures of one protocol on one set.
@@ -108,8 +108,7 @@ impl Figures {
     /// The table.
     pub fn text(&self) -> String {
         let mut text = format!("{} on {}\n{}\n", self.protocol, self.set, self.origin);
-        let counts: Vec<String> = self.counts.iter().map(|(what, count)| format!("{count} {what}")).collect();
-        let _ = writeln!(text, "{}\n", counts.join(", "));
+        let _ = writeln!(text, "{}\n", self.counts_text());
         let first = self.rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
         let widths: Vec<usize> = (0..self.columns.len())
             .map(|at| {
@@ -135,6 +134,11 @@ impl Figures {
             text.push('\n');
         }
         text
+    }
+
+    /// How many there are of what: `1 image, 2 faces`.
+    pub fn counts_text(&self) -> String {
+        self.counts.iter().map(|(what, count)| counted(*count, what)).collect::<Vec<_>>().join(", ")
     }
 
     /// The same as one JSON object and the end of its line.
@@ -184,4 +188,13 @@ impl Figures {
         }
         Ok(())
     }
+}
+
+/// `count` of `what`, which is told in the plural.
+pub fn counted(count: usize, what: &str) -> String {
+    let one = match what {
+        "misses" => "miss",
+        other => other.strip_suffix('s').unwrap_or(other),
+    };
+    format!("{count} {}", if count == 1 { one } else { what })
 }

@@ -50,7 +50,7 @@ impl Origin {
 }
 
 #[derive(Deserialize)]
-struct Kept {
+struct KeptLine {
     path: String,
     setting: Option<Setting>,
     file: Option<Origin>,
@@ -59,7 +59,7 @@ struct Kept {
 /// The setting that all lines of a file agree on, if it was kept by a run of ours.
 pub fn kept_setting(file: &Path) -> Option<Setting> {
     let text = fs::read_to_string(file).ok()?;
-    let setting = |line: &str| serde_json::from_str::<Kept>(line).ok()?.setting;
+    let setting = |line: &str| serde_json::from_str::<KeptLine>(line).ok()?.setting;
     let mut settings = text.lines().filter(|line| !line.trim().is_empty()).map(setting);
     let first = settings.next()??;
     settings.all(|other| other.as_ref() == Some(&first)).then_some(first)
@@ -147,7 +147,7 @@ fn usable(bytes: &[u8], path: &Path, setting: &Setting, wanted: &HashMap<&str, &
     let (mut text, mut others) = (String::new(), 0);
     for (number, line) in (1..).zip(String::from_utf8_lossy(bytes).lines()) {
         let advice = "give another file, or --redo to begin this one anew";
-        let Some(Kept { path: image, setting: Some(kept), file }) = serde_json::from_str(line).ok() else {
+        let Some(KeptLine { path: image, setting: Some(kept), file }) = serde_json::from_str(line).ok() else {
             bail!("--keep {}: line {number} was not written by mtcmcn eval; {advice}", path.display())
         };
         let differences = setting.differences(&kept);

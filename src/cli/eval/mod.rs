@@ -4,6 +4,7 @@ mod aflw;
 mod boxes;
 mod fddb;
 mod figures;
+mod html;
 mod keep;
 mod picture;
 mod report;
@@ -33,11 +34,11 @@ use figures::Figures;
 )]
 pub struct EvalArgs {
     #[command(subcommand)]
-    command: Command,
+    command: EvalCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum EvalCommand {
     Fddb(fddb::FddbArgs),
     Wider(wider::WiderArgs),
     Aflw(aflw::AflwArgs),
@@ -129,11 +130,11 @@ impl Output {
 /// If something that is needed cannot be read, or something cannot be written.
 pub fn run(args: &EvalArgs, quiet: bool) -> Result<Outcome> {
     match &args.command {
-        Command::Fddb(args) => fddb::run(args, quiet),
-        Command::Wider(args) => wider::run(args, quiet),
-        Command::Aflw(args) => aflw::run(args, quiet),
-        Command::Boxes(args) => boxes::run(args, quiet),
-        Command::Verify(args) => verify::run(args, quiet),
-        Command::Table(args) => table::run(args, quiet),
+        EvalCommand::Fddb(args) => fddb::run(args, quiet),
+        EvalCommand::Wider(args) => wider::run(args, quiet),
+        EvalCommand::Aflw(args) => aflw::run(args, quiet),
+        EvalCommand::Boxes(args) => boxes::run(args, quiet),
+        EvalCommand::Verify(args) => verify::run(args, quiet),
+        EvalCommand::Table(args) => table::run(args, quiet),
     }
 }

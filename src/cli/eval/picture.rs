@@ -10,7 +10,7 @@ use image::imageops::{self, FilterType};
 use image::{Rgb, RgbImage};
 use mtcmcn::geometry::BoundingBox;
 
-use super::figures::{Example, Role, Shape};
+use super::figures::{Example, MarkRole, MarkShape};
 use super::source::locate;
 use crate::cli::decode;
 
@@ -57,14 +57,14 @@ pub fn jpeg(folder: &Path, example: &Example) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn draw(picture: &mut RgbImage, role: Role, shape: &Shape, place: impl Fn(Vec2) -> Vec2) {
-    let colour = if role == Role::Truth { TRUTH } else { FOUND };
+fn draw(picture: &mut RgbImage, role: MarkRole, shape: &MarkShape, place: impl Fn(Vec2) -> Vec2) {
+    let colour = if role == MarkRole::Truth { TRUTH } else { FOUND };
     match shape {
-        Shape::Box(b) => {
+        MarkShape::Box(b) => {
             let corners = [(b.x1, b.y1), (b.x2, b.y1), (b.x2, b.y2), (b.x1, b.y2)];
             outline(picture, &corners.map(|corner| place(corner.into())), colour);
         }
-        Shape::Ellipse(e) => {
+        MarkShape::Ellipse(e) => {
             let (sin, cos) = (e.angle.sin(), e.angle.cos());
             let around: Vec<Vec2> = (0..64)
                 .map(|step| {
@@ -75,7 +75,7 @@ fn draw(picture: &mut RgbImage, role: Role, shape: &Shape, place: impl Fn(Vec2) 
                 .collect();
             outline(picture, &around, colour);
         }
-        Shape::Points(points) => {
+        MarkShape::Points(points) => {
             for (radius, ink) in [(4.5, RIM), (3.0, colour)] {
                 points.iter().for_each(|point| dot(picture, place(*point), radius, ink));
             }

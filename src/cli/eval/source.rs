@@ -19,7 +19,7 @@ use crate::cli::{decode, explain, prefetch, progress};
 
 /// What is scored.
 #[derive(Debug, Clone, Args)]
-pub struct Source {
+pub struct SourceArgs {
     /// Directory that the annotated paths are relative to; its images are searched now, unless there are --detections
     #[arg(long, value_name = "DIR", required_unless_present = "detections", help_heading = "Input")]
     pub images: Option<PathBuf>,
@@ -64,7 +64,7 @@ impl AsRef<str> for Listed {
 }
 
 /// What was found, and with what.
-pub struct Found {
+pub struct Findings {
     /// By annotated image; `None` if nothing is known about it.
     pub images: Vec<Option<ImageDetections>>,
     /// The setting of our own detector.
@@ -73,7 +73,7 @@ pub struct Found {
     pub origin: String,
 }
 
-impl Source {
+impl SourceArgs {
     /// Detections of the images `listed`. `theirs` reads a file in the protocol's own form.
     ///
     /// # Errors
@@ -85,15 +85,15 @@ impl Source {
         faults: &mut Faults,
         quiet: bool,
         theirs: impl FnOnce(&Path, &mut Faults) -> Result<Vec<ImageDetections>>,
-    ) -> Result<Found> {
+    ) -> Result<Findings> {
         let Some(file) = &self.detections else { return self.detect(listed, faults, quiet) };
         let detected = if is_json(file)? { json::read_detections(file, faults)? } else { theirs(file, faults)? };
         let images = match_images(listed, &detected, &mut faults.of(file))?.into_iter().map(Option::<&_>::cloned).collect();
-        Ok(Found { images, setting: kept_setting(file), origin: format!("detections of {}", file.display()) })
+        Ok(Findings { images, setting: kept_setting(file), origin: format!("detections of {}", file.display()) })
     }
 
     /// Searches the images `listed`. Those that cannot be read are faults of their lists, and count as images without detections.
-    fn detect(&self, listed: &[Listed], faults: &mut Faults, quiet: bool) -> Result<Found> {
+    fn detect(&self, listed: &[Listed], faults: &mut Faults, quiet: bool) -> Result<Findings> {
         let folder = self.images.as_deref().context("--images or --detections is needed")?;
         ensure!(folder.is_dir(), "--images {} is not a directory", folder.display());
         let weights = self.detector.load_weights()?;
@@ -106,7 +106,7 @@ impl Source {
         let mut images: Vec<Option<ImageDetections>> = listed.iter().map(|image| keeper.known.remove(&image.path)).collect();
         let open: Vec<(usize, PathBuf)> = (0..).zip(places).filter(|(index, _)| images[*index].is_none()).collect();
         let mut run =
-            Run { detector, keeper, under_way: VecDeque::new(), images: &mut images, listed, origins: &origins, refused: Vec::new() };
+            SearchRun { detector, keeper, under_way: VecDeque::new(), images: &mut images, listed, origins: &origins, refused: Vec::new() };
         let bar = progress(open.len(), quiet);
         run.all(&open, self.detector.max_pixels(), &bar)?;
         let refused = run.refused;
@@ -115,7 +115,7 @@ impl Source {
             faults.of(&listed[index].list).skipped(listed[index].line, what)?;
         }
         let origin = setting.to_string();
-        Ok(Found { images, setting: Some(setting), origin })
+        Ok(Findings { images, setting: Some(setting), origin })
     }
 }
 
@@ -170,7 +170,7 @@ pub fn predictions(path: &Path, faults: &mut Faults) -> Result<Vec<ImageDetectio
 }
 
 /// One search over the images that are not known yet, several of them under way on the device.
-struct Run<'a> {
+struct SearchRun<'a> {
     detector: Detector,
     keeper: Keeper,
     under_way: VecDeque<(usize, [u32; 2], Ticket)>,
@@ -180,7 +180,7 @@ struct Run<'a> {
     refused: Vec<(usize, String)>,
 }
 
-impl Run<'_> {
+impl SearchRun<'_> {
     fn all(&mut self, open: &[(usize, PathBuf)], max_pixels: u64, bar: &ProgressBar) -> Result<()> {
         let threads = thread::available_parallelism().map_or(1, |cores| cores.get() / 2).clamp(1, 4);
         prefetch::in_order(

@@ -7,11 +7,12 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use mtcmcn::Config;
 use mtcmcn::data::{AnnotatedImage, Faults};
-use mtcmcn::eval::matching::Verdict;
+use mtcmcn::eval::matching::MatchVerdict;
 use mtcmcn::eval::{aflw as landmarks, boxes as precision};
 use serde_json::{Value, json};
 
-use super::source::{Found, Listed, Source, locate};
+use super::figures::counted;
+use super::source::{Findings, Listed, SourceArgs, locate};
 use super::{aflw, boxes};
 use crate::cli::decode;
 use crate::cli::settings::DetectorArgs;
@@ -49,7 +50,7 @@ const POINTS: [&str; 2] = ["facepoint/val", "facepoint/val/imageList.txt"];
 const FAR: [f32; 3] = [0.6, 0.35, 0.01];
 
 /// One row: set, measure, name in JSON, and a value for each weights file.
-struct Row {
+struct TableRow {
     set: String,
     measure: &'static str,
     key: &'static str,
@@ -57,22 +58,22 @@ struct Row {
 }
 
 /// One column being measured.
-struct Bench<'a> {
+struct MeasuredColumn<'a> {
     args: &'a TableArgs,
     weights: Option<PathBuf>,
     quiet: bool,
     faults: &'a mut Faults,
 }
 
-impl Bench<'_> {
+impl MeasuredColumn<'_> {
     fn find(
         &mut self,
         [images, list]: [&str; 2],
         annotated: &[AnnotatedImage],
         min_face: f64,
         thresholds: Option<[f32; 3]>,
-    ) -> Result<Found> {
-        let source = Source {
+    ) -> Result<Findings> {
+        let source = SourceArgs {
             images: Some(self.args.data.join(images)),
             detections: None,
             keep: None,
@@ -83,7 +84,7 @@ impl Bench<'_> {
     }
 }
 
-impl Bench<'_> {
+impl MeasuredColumn<'_> {
     /// How many boxes P-Net hands on, mean over the photos: what a frame costs grows with them.
     fn crops_for_rnet(&self, folder: &str, set: &[AnnotatedImage]) -> Result<f64> {
         let args = DetectorArgs::fixed(&self.args.device, self.weights.clone(), Config::default().min_face_px, None);
@@ -109,14 +110,14 @@ pub fn run(args: &TableArgs, quiet: bool) -> Result<Outcome> {
         |path: &str, faults: &mut Faults| boxes::read(&args.data.join(path), None, None, faults).with_context(|| format!("the set {path}"));
     let cmu = read(CMU[1], &mut faults)?;
     let wider = read(WIDER[1], &mut faults)?;
-    let points = aflw::read(&args.data.join(POINTS[1]), aflw::Form::Facepoint, &mut faults)?;
+    let points = aflw::read(&args.data.join(POINTS[1]), aflw::ListForm::Facepoint, &mut faults)?;
     let columns = std::iter::once(None).chain(args.weights.iter().cloned().map(Some));
     let mut rows = rows(&cmu, &wider, &points);
     let mut heads = Vec::new();
     let mut engine = String::new();
     for weights in columns {
         let name = weights.as_ref().map_or("mtcmcn".into(), |path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned());
-        let bench = Bench { args, weights, quiet, faults: &mut faults };
+        let bench = MeasuredColumn { args, weights, quiet, faults: &mut faults };
         let (values, found) = measure(bench, &cmu, &wider, &points)?;
         rows.iter_mut().zip(values).for_each(|(row, value)| row.values.push(value));
         let setting = found.setting.context("the detector ran")?;
@@ -130,18 +131,18 @@ pub fn run(args: &TableArgs, quiet: bool) -> Result<Outcome> {
     Ok(if faults.skipped() > 0 { Outcome::Failed } else { Outcome::Found })
 }
 
-fn rows(cmu: &[AnnotatedImage], wider: &[AnnotatedImage], points: &[AnnotatedImage]) -> Vec<Row> {
+fn rows(cmu: &[AnnotatedImage], wider: &[AnnotatedImage], points: &[AnnotatedImage]) -> Vec<TableRow> {
     let faces = |set: &[AnnotatedImage]| set.iter().map(|image| image.faces.len()).sum::<usize>();
-    let named = |name: &str, set: &[AnnotatedImage]| format!("{name}, {} faces", faces(set));
+    let named = |name: &str, set: &[AnnotatedImage]| format!("{name}, {}", counted(faces(set), "faces"));
     let empty = face_free(cmu).len() + face_free(wider).len();
-    let row = |set: String, measure, key| Row { set, measure, key, values: Vec::new() };
+    let row = |set: String, measure, key| TableRow { set, measure, key, values: Vec::new() };
     vec![
         row(named("cmu_mit", cmu), "AP at IoU 0.3", "cmu_mit_ap_30"),
         row(named("wider_style/val", wider), "AP at IoU 0.5", "wider_style_ap_50"),
         row(named("facepoint/val", points), "mean error of five points / distance of the eyes", "facepoint_mean_error"),
         row("facepoint/val".to_owned(), "faces missed", "facepoint_misses"),
-        row(format!("{empty} photos without a face"), "false alarms", "false_alarms"),
-        row(format!("wider_style/val, {} photos", wider.len()), "crops for R-Net in a photo", "crops_for_rnet"),
+        row(format!("{} without a face", counted(empty, "photos")), "false alarms", "false_alarms"),
+        row(format!("wider_style/val, {}", counted(wider.len(), "photos")), "crops for R-Net in a photo", "crops_for_rnet"),
     ]
 }
 
@@ -151,18 +152,18 @@ fn face_free(set: &[AnnotatedImage]) -> Vec<AnnotatedImage> {
 
 /// A value for each row, and what it was found with.
 fn measure(
-    mut bench: Bench,
+    mut bench: MeasuredColumn,
     cmu: &[AnnotatedImage],
     wider: &[AnnotatedImage],
     points: &[AnnotatedImage],
-) -> Result<(Vec<(f64, String)>, Found)> {
+) -> Result<(Vec<(f64, String)>, Findings)> {
     let default = Config::default();
     let plain = |value: f64| (value, format!("{value:.3}"));
     let count = |value: usize| (value as f64, value.to_string());
     let mut values = Vec::new();
     for (place, set, min_face, iou) in [(CMU, cmu, 16.0, 0.3), (WIDER, wider, 20.0, 0.5)] {
         let found = bench.find(place, set, min_face, Some(FAR))?;
-        values.push(plain(precision::score(&images_of(set, &found), precision::Part::All, iou).average_precision()));
+        values.push(plain(precision::score(&images_of(set, &found), precision::FacePart::All, iou).average_precision()));
     }
     let found = bench.find(POINTS, points, default.min_face_px, None)?;
     let compared = points.iter().zip(&found.images).flat_map(|(image, detections)| {
@@ -176,8 +177,8 @@ fn measure(
     for (place, set) in [(CMU, cmu), (WIDER, wider)] {
         let empty = face_free(set);
         let found = bench.find(place, &empty, default.min_face_px, None)?;
-        let verdicts = precision::verdicts(&images_of(&empty, &found), precision::Part::All, 0.5);
-        alarms += verdicts.iter().flatten().filter(|verdict| **verdict == Verdict::Wrong).count();
+        let verdicts = precision::verdicts(&images_of(&empty, &found), precision::FacePart::All, 0.5);
+        alarms += verdicts.iter().flatten().filter(|verdict| **verdict == MatchVerdict::Wrong).count();
     }
     values.push(count(alarms));
     let crops = bench.crops_for_rnet(WIDER[0], wider)?;
@@ -185,15 +186,15 @@ fn measure(
     Ok((values, found))
 }
 
-fn images_of<'a>(set: &'a [AnnotatedImage], found: &'a Found) -> Vec<precision::Image<'a>> {
-    let image = |(annotated, found): (&'a AnnotatedImage, &'a Option<mtcmcn::data::ImageDetections>)| precision::Image {
+fn images_of<'a>(set: &'a [AnnotatedImage], found: &'a Findings) -> Vec<precision::BoxesCase<'a>> {
+    let image = |(annotated, found): (&'a AnnotatedImage, &'a Option<mtcmcn::data::ImageDetections>)| precision::BoxesCase {
         faces: &annotated.faces,
         detections: found.as_ref().map_or(&[], |found| &found.faces),
     };
     set.iter().zip(&found.images).map(image).collect()
 }
 
-fn markdown(rows: &[Row], heads: &[String], engine: &str) -> String {
+fn markdown(rows: &[TableRow], heads: &[String], engine: &str) -> String {
     let mut text = format!("| set | measure | {} |\n| --- | --- |{}\n", heads.join(" | "), " --- |".repeat(heads.len()));
     for row in rows {
         let values: Vec<&str> = row.values.iter().map(|(_, text)| text.as_str()).collect();
@@ -210,8 +211,8 @@ fn markdown(rows: &[Row], heads: &[String], engine: &str) -> String {
     text
 }
 
-fn json_text(rows: &[Row], heads: &[String], engine: &str) -> Result<String> {
-    let row = |row: &Row| json!({"set": row.set, "measure": row.measure, "key": row.key, "values": row.values.iter().map(|(value, _)| value).collect::<Vec<_>>()});
+fn json_text(rows: &[TableRow], heads: &[String], engine: &str) -> Result<String> {
+    let row = |row: &TableRow| json!({"set": row.set, "measure": row.measure, "key": row.key, "values": row.values.iter().map(|(value, _)| value).collect::<Vec<_>>()});
     let rows: Vec<Value> = rows.iter().map(row).collect();
     Ok(serde_json::to_string(&json!({"weights": heads, "engine": engine, "version": env!("CARGO_PKG_VERSION"), "rows": rows}))? + "\n")
 }

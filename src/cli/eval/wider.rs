@@ -5,15 +5,15 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use mtcmcn::data::{AnnotatedImage, Detection, Faults, wider, wider_mat};
-use mtcmcn::eval::boxes::Image as PlainImage;
+use mtcmcn::eval::boxes::BoxesCase as PlainImage;
 use mtcmcn::eval::curve::thinned;
-use mtcmcn::eval::wider::{Image, Rules, score, score_range};
+use mtcmcn::eval::wider::{Rules, WiderCase, score, score_range};
 use mtcmcn::geometry::BoundingBox;
 use mtcmcn::plot::{Axis, LineChart, Series};
 
 use super::boxes::{self, share};
 use super::figures::{Cell, Column, Figures};
-use super::source::{Listed, Source, predictions};
+use super::source::{Listed, SourceArgs, predictions};
 use super::{Outcome, Output};
 
 /// WIDER FACE: average precision by its own rules, for the easy, medium and hard faces of the validation set
@@ -39,27 +39,27 @@ pub struct WiderArgs {
     official: Option<PathBuf>,
 
     #[command(flatten)]
-    source: Source,
+    source: SourceArgs,
 
     #[command(flatten)]
     output: Output,
 }
 
 /// Images with whether each face counts, by setting.
-struct Truth {
+struct WiderTruth {
     images: Vec<AnnotatedImage>,
     settings: Vec<(String, Vec<Vec<bool>>)>,
 }
 
-fn read(args: &WiderArgs, faults: &mut Faults) -> Result<Truth> {
+fn read(args: &WiderArgs, faults: &mut Faults) -> Result<WiderTruth> {
     if args.truth.is_dir() {
         let wider_mat::GroundTruth { images, counted } = wider_mat::read(&args.truth, faults)?;
         let settings = wider_mat::SETTINGS.iter().map(|setting| (*setting).to_owned()).zip(counted).collect();
-        return Ok(Truth { images, settings });
+        return Ok(WiderTruth { images, settings });
     }
     let images = boxes::read(&args.truth, args.source.images.as_deref(), None, faults)?;
     let counted = images.iter().map(|image| image.faces.iter().map(|face| !face.ignore).collect()).collect();
-    Ok(Truth { images, settings: vec![("all".to_owned(), counted)] })
+    Ok(WiderTruth { images, settings: vec![("all".to_owned(), counted)] })
 }
 
 /// Measures and prints.
@@ -89,8 +89,8 @@ pub fn run(args: &WiderArgs, quiet: bool) -> Result<Outcome> {
     let rules = Rules { iou: args.iou, rounded: args.int32 };
     let (mut rows, mut series) = (Vec::new(), Vec::new());
     for (setting, counted) in &truth.settings {
-        let images: Vec<Image> =
-            (0..faces.len()).map(|at| Image { faces: &faces[at], counted: &counted[at], detections: detections[at] }).collect();
+        let images: Vec<WiderCase> =
+            (0..faces.len()).map(|at| WiderCase { faces: &faces[at], counted: &counted[at], detections: detections[at] }).collect();
         let score = score(&images, range, rules);
         rows.push((setting.clone(), vec![Cell::Count(score.faces), Cell::Figure(score.average_precision)]));
         series.push(Series::new(format!("{setting} {:.3}", score.average_precision), thinned(&score.curve, [0.002, 0.01])));

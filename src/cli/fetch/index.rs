@@ -16,11 +16,11 @@ const PATIENCE: Duration = Duration::from_mins(3);
 
 /// An index by its address, such as `https://pypi.org/simple`.
 #[derive(Debug, Clone)]
-pub struct Index {
+pub struct PackageIndex {
     address: String,
 }
 
-impl Index {
+impl PackageIndex {
     /// The index at `address`.
     pub fn new(address: &str) -> Self {
         Self { address: address.trim_end_matches('/').to_owned() }
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn passwords_are_not_shown() {
-        assert_eq!(Index::new("https://me:secret@h/simple/").name(), "https://h/simple");
+        assert_eq!(PackageIndex::new("https://me:secret@h/simple/").name(), "https://h/simple");
         assert_eq!(without_password("https://h/a@b"), "https://h/a@b");
     }
 }

@@ -49,7 +49,7 @@ fn published(wheel: &[u8]) -> Published {
 }
 
 /// An index that has `wheel`, and how many requests it answered. Its thread ends with the test process.
-fn serve(wheel: Vec<u8>) -> (Index, &'static AtomicUsize) {
+fn serve(wheel: Vec<u8>) -> (PackageIndex, &'static AtomicUsize) {
     let requests: &'static AtomicUsize = Box::leak(Box::default());
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let address = listener.local_addr().unwrap();
@@ -70,7 +70,7 @@ fn serve(wheel: Vec<u8>) -> (Index, &'static AtomicUsize) {
             let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
         }
     });
-    (Index::new(&format!("http://{address}/simple/")), requests)
+    (PackageIndex::new(&format!("http://{address}/simple/")), requests)
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn a_wheel_of_another_checksum_is_not_used() {
 fn without_a_network_the_message_says_what_to_do() {
     let (directory, wheel) = (Directory::new(), wheel());
     let nobody = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
-    let error = published(&wheel).find(&directory.0, &Index::new(&format!("http://{nobody}"))).unwrap_err();
+    let error = published(&wheel).find(&directory.0, &PackageIndex::new(&format!("http://{nobody}"))).unwrap_err();
     let text = format!("{error:#}");
     for part in ["pip download --no-deps faces==1.0", "mtcmcn import faces-1.0-py3-none-any.whl"] {
         assert!(text.contains(part), "{part:?} is not in {text}");

@@ -8,13 +8,14 @@ use mtcmcn::Weights;
 use mtcmcn::train::config::TrainConfig;
 use mtcmcn::train::run::End;
 
-use super::args::NetName;
+use super::args::{NetName, absolute};
 use super::crops;
-use super::job::{Job, absolute};
-use super::net::{Net, Session};
+use super::job::Job;
+use super::net::NetRun;
+use super::session::TrainSession;
 
 /// Trains the three nets in `folder`, from where each of theirs says.
-pub fn run(session: &Session, folder: &Path, config: &TrainConfig) -> Result<End> {
+pub fn run(session: &TrainSession, folder: &Path, config: &TrainConfig) -> Result<End> {
     let Some(config) = &crops::labelled(config, &folder.join("labels"), session)? else { return Ok(End::Stopped) };
     // Weights of the nets that are done; a whole cascade after the last.
     let sum = folder.join("weights.safetensors");
@@ -26,7 +27,7 @@ pub fn run(session: &Session, folder: &Path, config: &TrainConfig) -> Result<End
         let others = (!net.before().is_empty()).then_some(sum.as_path());
         // So that one of them can be gone on with by itself.
         Job { weights: absolute(others)?, ..Job::new(net) }.write(&own, config)?;
-        let run = Net { net, folder: &own, title: net.name().into(), config, crops: None, others };
+        let run = NetRun { net, folder: &own, title: net.name().into(), config, crops: None, others };
         if session.train(&run)? == End::Stopped {
             return Ok(End::Stopped);
         }

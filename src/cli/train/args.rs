@@ -1,12 +1,10 @@
 //! What can be typed after `mtcmcn train`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use mtcmcn::train::config::TrainConfig;
 use serde::{Deserialize, Serialize};
-
-use super::job::absolute;
 
 /// Train P-, R- and O-Net on annotated images, with online hard sample mining
 ///
@@ -84,6 +82,11 @@ impl SettingsArgs {
 /// `set` with what `--device` is short for.
 pub fn with_device(set: &[String], device: Option<&str>) -> Vec<String> {
     set.iter().cloned().chain(device.map(|device| format!("run.device = {device:?}"))).collect()
+}
+
+/// `path` from the root, so that it means the same after `cd`.
+pub fn absolute(path: Option<&Path>) -> Result<Option<PathBuf>> {
+    path.map(|path| std::path::absolute(path).with_context(|| format!("finding {path:?}"))).transpose()
 }
 
 /// One of the three nets.

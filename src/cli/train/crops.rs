@@ -10,11 +10,12 @@ use mtcmcn::Weights;
 use mtcmcn::data::Faults;
 use mtcmcn::files::write_whole;
 use mtcmcn::train::config::TrainConfig;
-use mtcmcn::train::crops::{self, Earlier, Job, Progress, Report, Sample};
+use mtcmcn::train::crops::{self, CropJob, CropProgress, CropReport, Earlier, SampleKind};
 use mtcmcn::train::run::End;
 
 use super::args::NetName;
-use super::net::Session;
+use super::session::TrainSession;
+use super::watch::Now;
 use crate::cli::decode;
 
 /// As `detect` has it by default.
@@ -34,9 +35,9 @@ pub fn check(net: NetName, config: &TrainConfig, weights: Option<&Path>) -> Resu
 }
 
 /// Cuts crops for `net` into `out`, whole or not at all.
-pub fn prepare(net: NetName, config: &TrainConfig, weights: Option<&Weights>, out: &Path, session: &Session) -> Result<End> {
+pub fn prepare(net: NetName, config: &TrainConfig, weights: Option<&Weights>, out: &Path, session: &TrainSession) -> Result<End> {
     let (engine, teacher) = (&session.engine, teacher(config)?);
-    let job = Job {
+    let job = CropJob {
         net: net.name(),
         config,
         earlier: weights.map(|weights| Earlier { engine, weights }),
@@ -44,10 +45,12 @@ pub fn prepare(net: NetName, config: &TrainConfig, weights: Option<&Weights>, ou
         read: &|path| decode::read(path, MAX_PIXELS).map_err(Into::into),
         stop: session.stop,
     };
-    let bar = bar(&format!("crops for {}", net.name()), session.quiet);
+    let title = format!("crops for {}", net.name());
+    let (bar, mut said) = (bar(&title, session.quiet), Now::and_then(session.quiet));
     let report = crops::prepare(&job, out, &mut |progress| {
         show(&bar, progress);
         bar.set_message(format!("{} crops", progress.crops));
+        said.say(|| format!("{title}: {} of {} images, {} crops", progress.images, progress.of, progress.crops));
     });
     bar.finish_and_clear();
     let Some(report) = report? else { return Ok(End::Stopped) };
@@ -56,10 +59,10 @@ pub fn prepare(net: NetName, config: &TrainConfig, weights: Option<&Weights>, ou
 }
 
 /// `config` with labels by its teacher as sources, made in `folder` or there already; as it is without a teacher, `None` if told to stop.
-pub fn labelled(config: &TrainConfig, folder: &Path, session: &Session) -> Result<Option<TrainConfig>> {
+pub fn labelled(config: &TrainConfig, folder: &Path, session: &TrainSession) -> Result<Option<TrainConfig>> {
     let Some(teacher) = teacher(config)?.filter(|_| config.teacher.labels) else { return Ok(Some(config.clone())) };
     fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {folder:?}"))?;
-    let job = Job {
+    let job = CropJob {
         net: "",
         config,
         earlier: None,
@@ -68,8 +71,11 @@ pub fn labelled(config: &TrainConfig, folder: &Path, session: &Session) -> Resul
         stop: session.stop,
     };
     let mut faults = if config.data.strict { Faults::strict() } else { Faults::lenient() };
-    let bar = bar("labels by the teacher", session.quiet);
-    let labelled = crops::label(&job, folder, &mut faults, &mut |progress| show(&bar, progress));
+    let (bar, mut said) = (bar("labels by the teacher", session.quiet), Now::and_then(session.quiet));
+    let labelled = crops::label(&job, folder, &mut faults, &mut |progress| {
+        show(&bar, progress);
+        said.say(|| format!("labels by the teacher: {} of {} images", progress.images, progress.of));
+    });
     bar.finish_and_clear();
     let labelled = labelled?;
     tell_faults(&faults, &folder.join("faults.txt"), session.quiet)?;
@@ -81,7 +87,7 @@ fn teacher(config: &TrainConfig) -> Result<Option<Weights>> {
     config.teacher.weights.as_deref().map(load).transpose()
 }
 
-fn show(bar: &ProgressBar, progress: Progress) {
+fn show(bar: &ProgressBar, progress: CropProgress) {
     bar.set_length(progress.of as u64);
     bar.set_position(progress.images as u64);
 }
@@ -117,13 +123,13 @@ fn tell_faults(faults: &Faults, path: &Path, quiet: bool) -> Result<()> {
 }
 
 /// What there is to learn from, and what was wrong, beside `out`.
-fn tell(net: NetName, report: &Report, out: &Path, quiet: bool) -> Result<()> {
+fn tell(net: NetName, report: &CropReport, out: &Path, quiet: bool) -> Result<()> {
     tell_faults(&report.faults, &out.with_extension("faults.txt"), quiet)?;
     if quiet {
         return Ok(());
     }
     for (part, (images, counts)) in ["to learn from", "for validation"].into_iter().zip(report.images.iter().zip(report.crops)) {
-        let kinds: Vec<String> = Sample::ALL.iter().zip(counts).map(|(sample, count)| format!("{count} {}", sample.name())).collect();
+        let kinds: Vec<String> = SampleKind::ALL.iter().zip(counts).map(|(sample, count)| format!("{count} {}", sample.name())).collect();
         eprintln!("{}: {part} {} crops of {images} images: {}", net.name(), counts.iter().sum::<u64>(), kinds.join(", "));
     }
     if report.truncated > 0 {

@@ -11,8 +11,9 @@ use mtcmcn::train::run::End;
 
 use super::args::{NetName, Quantity};
 use super::job::Job;
-use super::net::{Net, Session};
+use super::net::NetRun;
 use super::plot::curve;
+use super::session::TrainSession;
 
 /// One side of a pair.
 pub struct Variant {
@@ -72,7 +73,7 @@ fn class_only(own: &mut NetConfig, keep: f64) {
 /// Trains every pair, each net on what `crops` gives for it, then draws and prints what came of it.
 pub fn run(
     comparison: &Comparison,
-    session: &Session,
+    session: &TrainSession,
     job: &Job,
     folder: &Path,
     config: &TrainConfig,
@@ -84,7 +85,7 @@ pub fn run(
             let mut config = TrainConfig { seed, ..config.clone() };
             config.net_mut(variant.net.name()).into_iter().for_each(variant.change);
             let crops = crops(variant.net);
-            let net = Net {
+            let net = NetRun {
                 net: variant.net,
                 folder: &place(folder, seed, variant),
                 title: format!("{} seed {seed}", variant.name),

@@ -7,6 +7,7 @@ mod experiment;
 mod job;
 mod net;
 mod plot;
+mod session;
 mod stop;
 pub mod table1;
 mod watch;
@@ -20,9 +21,10 @@ use mtcmcn::Weights;
 use mtcmcn::train::config::{DEFAULTS, TrainConfig};
 use mtcmcn::train::run::End;
 
-use args::{Experiment, ExperimentArgs, NetArgs, NetName, PrepareArgs, SettingsArgs, What, with_device};
-use job::{Command, Job, absolute};
-use net::{Net, Session};
+use args::{Experiment, ExperimentArgs, NetArgs, NetName, PrepareArgs, SettingsArgs, What, absolute, with_device};
+use job::{Job, TrainCommand};
+use net::NetRun;
+use session::TrainSession;
 
 pub use args::TrainArgs;
 
@@ -45,14 +47,14 @@ pub fn run(args: &TrainArgs, quiet: bool) -> Result<ExitCode> {
         What::All(args) => {
             let config = args.settings.load()?;
             crops::check(NetName::Pnet, &config, None)?;
-            begin(&Job::new(Command::All), &args.out, &config, quiet)
+            begin(&Job::new(TrainCommand::All), &args.out, &config, quiet)
         }
-        What::Experiment(Experiment::Mining(args)) => begin_experiment(Command::Mining, args, quiet),
-        What::Experiment(Experiment::Landmarks(args)) => begin_experiment(Command::Landmarks, args, quiet),
-        What::Experiment(Experiment::Table1(args)) => begin_experiment(Command::Table1, args, quiet),
+        What::Experiment(Experiment::Mining(args)) => begin_experiment(TrainCommand::Mining, args, quiet),
+        What::Experiment(Experiment::Landmarks(args)) => begin_experiment(TrainCommand::Landmarks, args, quiet),
+        What::Experiment(Experiment::Table1(args)) => begin_experiment(TrainCommand::Table1, args, quiet),
         What::Resume(args) => {
             let (job, config) = Job::read(&args.folder, &with_device(&args.set, args.device.as_deref()))?;
-            go(&job, &args.folder, &config, &Session::open(&config, quiet)?)
+            go(&job, &args.folder, &config, &TrainSession::open(&config, quiet)?)
         }
     }
 }
@@ -66,7 +68,7 @@ fn prepare(args: &PrepareArgs, quiet: bool) -> Result<ExitCode> {
     let config = args.settings.load()?;
     crops::check(args.net, &config, args.weights.as_deref())?;
     let weights = args.weights.as_deref().map(Weights::load).transpose()?;
-    let session = Session::open(&config, quiet)?;
+    let session = TrainSession::open(&config, quiet)?;
     let Some(config) = crops::labelled(&config, &args.out.with_extension("labels"), &session)? else { return Ok(code(End::Stopped)) };
     let end = crops::prepare(args.net, &config, weights.as_ref(), &args.out, &session)?;
     if end == End::Finished {
@@ -84,35 +86,35 @@ fn begin_net(net: NetName, args: &NetArgs, quiet: bool) -> Result<ExitCode> {
     begin(&job, &args.out, &config, quiet)
 }
 
-fn begin_experiment(command: Command, args: &ExperimentArgs, quiet: bool) -> Result<ExitCode> {
+fn begin_experiment(command: TrainCommand, args: &ExperimentArgs, quiet: bool) -> Result<ExitCode> {
     let (crops, weights) = (absolute(Some(&args.crops))?, absolute(args.weights.as_deref())?);
     let job = Job { crops, weights, seeds: Some(args.seeds), ..Job::new(command) };
     begin(&job, &args.out, &args.settings.load()?, quiet)
 }
 
 fn begin(job: &Job, folder: &Path, config: &TrainConfig, quiet: bool) -> Result<ExitCode> {
-    let session = Session::open(config, quiet)?;
+    let session = TrainSession::open(config, quiet)?;
     job.begin(folder, config)?;
     go(job, folder, config, &session)
 }
 
 /// Trains until the end, or until told to stop.
-fn go(job: &Job, folder: &Path, config: &TrainConfig, session: &Session) -> Result<ExitCode> {
+fn go(job: &Job, folder: &Path, config: &TrainConfig, session: &TrainSession) -> Result<ExitCode> {
     let single = |net: NetName| {
         let (crops, others) = (job.crops.as_deref(), job.weights.as_deref());
-        session.train(&Net { net, folder, title: net.name().into(), config, crops, others })
+        session.train(&NetRun { net, folder, title: net.name().into(), config, crops, others })
     };
     let end = match job.command {
-        Command::Pnet => single(NetName::Pnet),
-        Command::Rnet => single(NetName::Rnet),
-        Command::Onet => single(NetName::Onet),
-        Command::All => all::run(session, folder, config),
-        Command::Mining => experiment::run(&experiment::MINING, session, job, folder, config, |_| job.crops.clone()),
-        Command::Landmarks => experiment::run(&experiment::LANDMARKS, session, job, folder, config, |_| job.crops.clone()),
-        Command::Table1 => table1::run(session, job, folder, config),
+        TrainCommand::Pnet => single(NetName::Pnet),
+        TrainCommand::Rnet => single(NetName::Rnet),
+        TrainCommand::Onet => single(NetName::Onet),
+        TrainCommand::All => all::run(session, folder, config),
+        TrainCommand::Mining => experiment::run(&experiment::MINING, session, job, folder, config, |_| job.crops.clone()),
+        TrainCommand::Landmarks => experiment::run(&experiment::LANDMARKS, session, job, folder, config, |_| job.crops.clone()),
+        TrainCommand::Table1 => table1::run(session, job, folder, config),
     }?;
     match end {
-        End::Finished if matches!(job.command, Command::Mining | Command::Landmarks | Command::Table1) => {}
+        End::Finished if matches!(job.command, TrainCommand::Mining | TrainCommand::Landmarks | TrainCommand::Table1) => {}
         End::Finished => print(&format!("{}\n", folder.join("weights.safetensors").display()))?,
         End::Stopped if !session.quiet => eprintln!("stopped and saved; `mtcmcn train resume {}` goes on", folder.display()),
         End::Stopped => {}

@@ -1,28 +1,21 @@
 //! One net: its crops, its engine, its run.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
+use mtcmcn::Weights;
 use mtcmcn::train::config::TrainConfig;
 use mtcmcn::train::crops::ShardBatches;
 use mtcmcn::train::learner::NetLearner;
 use mtcmcn::train::run::{Batches as _, End, Folder, Run};
-use mtcmcn::{Engine, Weights};
 
 use super::args::NetName;
-use super::watch::Watch;
-use super::{crops, plot, stop};
-
-/// What all runs of one command share.
-pub struct Session {
-    pub engine: Engine,
-    pub stop: &'static AtomicBool,
-    pub quiet: bool,
-}
+use super::session::TrainSession;
+use super::watch::RunWatch;
+use super::{crops, plot};
 
 /// A net to be trained.
-pub struct Net<'a> {
+pub struct NetRun<'a> {
     pub net: NetName,
     pub folder: &'a Path,
     /// What the run is called while it goes on.
@@ -34,28 +27,20 @@ pub struct Net<'a> {
     pub others: Option<&'a Path>,
 }
 
-impl Session {
-    /// On the device that the settings name; from now on Ctrl-C is taken care of.
-    pub fn open(config: &TrainConfig, quiet: bool) -> Result<Self> {
-        let Ok(device) = config.run.device.parse();
-        let engine = Engine::open(&device).with_context(|| format!("run.device = {:?}", config.run.device))?;
-        tracing::info!("training on {}", engine.name());
-        Ok(Self { engine, stop: stop::on_interrupt(quiet)?, quiet })
-    }
-
+impl TrainSession {
     /// Trains `net` to the end, from where its folder says.
-    pub fn train(&self, net: &Net<'_>) -> Result<End> {
+    pub fn train(&self, net: &NetRun<'_>) -> Result<End> {
         self.train_as(net.net.name(), net)
     }
 
     /// Trains the net called `name` with the settings and crops of `net`.
-    pub fn train_as(&self, name: &str, net: &Net<'_>) -> Result<End> {
+    pub fn train_as(&self, name: &str, net: &NetRun<'_>) -> Result<End> {
         let folder = Folder::open(net.folder)?;
         let others = net.others.map(Weights::load).transpose()?;
         let Some(path) = self.crops(net, others.as_ref(), &folder)? else { return Ok(End::Stopped) };
         let batches = ShardBatches::open(&path, net.net.name(), net.config)?;
-        let learner = NetLearner::new(self.engine.clone(), name, net.config, batches.size())?;
-        let mut watch = Watch::new(&net.title, self.quiet);
+        let learner = NetLearner::new(&self.engine, name, net.config, batches.size())?;
+        let mut watch = RunWatch::new(&net.title, self.quiet);
         let run =
             Run { net: name, learner, batches: &batches, config: net.config, folder: &folder, others: others.as_ref(), stop: self.stop };
         let end = run.run(|event| watch.event(event));
@@ -68,7 +53,7 @@ impl Session {
     }
 
     /// Where crops are: given, or cut into the folder if they are not there yet; `None` if it was told to stop meanwhile.
-    fn crops(&self, net: &Net<'_>, others: Option<&Weights>, folder: &Folder) -> Result<Option<PathBuf>> {
+    fn crops(&self, net: &NetRun<'_>, others: Option<&Weights>, folder: &Folder) -> Result<Option<PathBuf>> {
         if let Some(path) = net.crops {
             return Ok(Some(path.to_owned()));
         }

@@ -40,11 +40,11 @@ impl Quantity {
     /// The number in `record`.
     pub fn of(self, record: &Record) -> Option<f64> {
         match self {
-            Self::Loss => record.loss,
-            Self::Class => record.class,
-            Self::Box => record.r#box,
-            Self::Landmarks => record.landmarks,
-            Self::Accuracy => record.accuracy,
+            Self::Loss => record.get("loss"),
+            Self::Class => record.get("class"),
+            Self::Box => record.get("box"),
+            Self::Landmarks => record.get("landmarks"),
+            Self::Accuracy => record.get("accuracy"),
             Self::LearningRate => Some(record.learning_rate),
             Self::SamplesPerSecond => Some(record.samples_per_second),
         }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::args::{NetName, Quantity};
 use super::experiment::{self, Comparison, Variant};
 use super::job::Job;
-use super::net::Session;
+use super::session::TrainSession;
 
 /// What a finished experiment leaves for `mtcmcn bench table1 --accuracy`.
 const FILE: &str = "accuracy.json";
@@ -21,13 +21,13 @@ const FILE: &str = "accuracy.json";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Accuracies {
-    pub nets: Vec<Accuracy>,
+    pub nets: Vec<NetAccuracy>,
 }
 
 /// Of one net, as shares of 1.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Accuracy {
+pub struct NetAccuracy {
     /// As Table 1 calls it.
     pub net: String,
     pub mean: f64,
@@ -60,7 +60,7 @@ fn class_alone(own: &mut NetConfig) {
 }
 
 /// Trains the six nets, then draws, prints and writes down what came of it.
-pub fn run(session: &Session, job: &Job, folder: &Path, config: &TrainConfig) -> Result<End> {
+pub fn run(session: &TrainSession, job: &Job, folder: &Path, config: &TrainConfig) -> Result<End> {
     let crops = |net: NetName| job.crops.as_ref().map(|folder| folder.join(net.name()).join("crops.shard"));
     for net in NetName::ALL {
         let ratio = config.net(net.name()).map_or([0; 4], |own| own.ratio);
@@ -79,7 +79,7 @@ pub fn run(session: &Session, job: &Job, folder: &Path, config: &TrainConfig) ->
     if experiment::run(&TABLE1, session, job, folder, config, crops)? == End::Stopped {
         return Ok(End::Stopped);
     }
-    let accuracy = |variant: &Variant| -> Result<Accuracy> {
+    let accuracy = |variant: &Variant| -> Result<NetAccuracy> {
         let last = |&seed: &u32| -> Result<f64> {
             let curve = experiment::validation(folder, seed, variant, Quantity::Accuracy)?;
             let [last, _] = experiment::ends(Quantity::Accuracy, &curve);
@@ -94,12 +94,12 @@ pub fn run(session: &Session, job: &Job, folder: &Path, config: &TrainConfig) ->
     Ok(End::Finished)
 }
 
-fn summed_up(net: &str, seeds: Vec<f64>) -> Accuracy {
+fn summed_up(net: &str, seeds: Vec<f64>) -> NetAccuracy {
     let n = seeds.len() as f64;
     let mean = seeds.iter().sum::<f64>() / n;
     let squares: f64 = seeds.iter().map(|value| (value - mean).powi(2)).sum();
     let deviation = (seeds.len() > 1).then(|| (squares / (n - 1.0)).sqrt());
-    Accuracy { net: net.into(), mean, deviation, seeds }
+    NetAccuracy { net: net.into(), mean, deviation, seeds }
 }
 
 impl Accuracies {
@@ -111,7 +111,7 @@ impl Accuracies {
     }
 
     /// Of the net that Table 1 calls `net`.
-    pub fn of(&self, net: &str) -> Option<&Accuracy> {
+    pub fn of(&self, net: &str) -> Option<&NetAccuracy> {
         self.nets.iter().find(|accuracy| accuracy.net == net)
     }
 }

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::adapter::{AdapterReport, all, choose, report};
-use super::fault::{Fault, scoped};
-use super::profile::Counts;
+use super::counts::Counts;
+use super::fault::{DeviceFault, scoped};
+use crate::engine::profile::Tally;
 use crate::engine::{Device, EngineError};
 use crate::record::{Access, AnyKernel, DeviceFacts};
 
@@ -17,7 +18,7 @@ type PipelineKey = (&'static str, Vec<(&'static str, u64)>);
 pub struct Gpu {
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
-    pub(super) fault: Fault,
+    pub(super) fault: DeviceFault,
     pub(super) counts: Counts,
     report: AdapterReport,
     pipelines: Arc<Mutex<HashMap<PipelineKey, wgpu::ComputePipeline>>>,
@@ -50,8 +51,13 @@ impl Gpu {
             let message = "it was opened with less than the default limits, or cannot run compute shaders".to_owned();
             return Err(EngineError::Open { adapter: report.name, message });
         }
-        let fault = Fault::watch_shared(&device);
+        let fault = DeviceFault::watch_shared(&device);
         Ok(Self { device, queue, fault, counts: Counts::default(), report, pipelines: Arc::default() })
+    }
+
+    /// What the device was asked since it was opened.
+    pub fn tally(&self) -> Tally {
+        self.counts.tally()
     }
 
     /// Opens every adapter of every backend that `wanted` wants; an adapter that refuses is told beside the others.
@@ -74,7 +80,7 @@ impl Gpu {
         let descriptor = wgpu::DeviceDescriptor { label: Some("mtcmcn"), required_features, required_limits, ..Default::default() };
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
             .map_err(|error| EngineError::Open { adapter: report.name.clone(), message: error.to_string() })?;
-        let fault = Fault::watch(&device);
+        let fault = DeviceFault::watch(&device);
         Ok(Self { device, queue, fault, counts: Counts::default(), report, pipelines: Arc::default() })
     }
 
@@ -142,4 +148,9 @@ impl Gpu {
             cache: None,
         })
     }
+}
+
+/// A buffer of `size` bytes.
+pub(super) fn create(gpu: &Gpu, label: &str, size: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
+    gpu.device.create_buffer(&wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false })
 }

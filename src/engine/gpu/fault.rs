@@ -6,9 +6,9 @@ use crate::engine::EngineError;
 
 /// The first thing that went wrong on a device; shared by its callbacks and its users.
 #[derive(Debug, Clone, Default)]
-pub struct Fault(Arc<Mutex<Option<String>>>);
+pub struct DeviceFault(Arc<Mutex<Option<String>>>);
 
-impl Fault {
+impl DeviceFault {
     /// Installs the device-lost and uncaptured-error callbacks of `device`.
     pub fn watch(device: &wgpu::Device) -> Self {
         let fault = Self::of_loss(device);

@@ -1,8 +1,7 @@
 //! [`GpuFrame`]: a frame in device memory, uploaded once for the detector and for whoever draws it.
 
-use super::device::Gpu;
+use super::device::{Gpu, create};
 use super::fault::scoped;
-use super::session::create;
 use crate::engine::EngineError;
 
 /// Packed pixels on a device, 4 bytes R, G, B, A each, row by row: a storage buffer that [`crate::Detector::submit_uploaded`] reads and

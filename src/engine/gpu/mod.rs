@@ -1,6 +1,7 @@
 //! The GPU engine: the only place that names wgpu.
 
 mod adapter;
+mod counts;
 mod device;
 mod fault;
 mod frame;

@@ -1,48 +1,13 @@
-//! Steps timed by the device's own clock, or by the host's where it has none; and the tally of what the device was asked.
+//! Steps timed by the device's own clock, or by the host's where it has none.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::device::Gpu;
+use super::device::create;
 use super::fault::scoped;
-use super::session::{GpuSession, create, map, read, wait};
+use super::session::{GpuSession, map, read, wait};
 use crate::engine::EngineError;
-use crate::engine::profile::{Clock, Tally};
+use crate::engine::profile::Clock;
 use crate::record::Recording;
-
-/// [`Tally`] as it grows.
-#[derive(Debug, Clone, Default)]
-pub struct Counts(Arc<[AtomicU64; 5]>);
-
-impl Counts {
-    /// One submission with so many dispatches.
-    pub fn submitted(&self, dispatches: usize) {
-        self.add([dispatches as u64, 1, 0, 0, 0]);
-    }
-
-    /// Bytes for the device.
-    pub fn wrote(&self, bytes: usize) {
-        self.add([0, 0, 0, bytes as u64, 0]);
-    }
-
-    /// Bytes from the device.
-    pub fn read_back(&self, bytes: usize) {
-        self.add([0, 0, 1, 0, bytes as u64]);
-    }
-
-    fn add(&self, more: [u64; 5]) {
-        for (count, more) in self.0.iter().zip(more) {
-            count.fetch_add(more, Ordering::Relaxed);
-        }
-    }
-
-    /// As it is now.
-    pub fn tally(&self) -> Tally {
-        let [dispatches, submissions, read_backs, bytes_up, bytes_down] = std::array::from_fn(|i| self.0[i].load(Ordering::Relaxed));
-        Tally { dispatches, submissions, read_backs, bytes_up, bytes_down }
-    }
-}
 
 /// Passes that one query set times, with a query at each end: WebGPU promises 4096 queries.
 const SPANS: usize = 2048;
@@ -126,12 +91,5 @@ impl GpuSession {
             last = Some(self.finish(encoder, recording.steps().len())?);
         }
         last.map_or(Ok(()), |submission| wait(&self.gpu, submission))
-    }
-}
-
-impl Gpu {
-    /// What the device was asked since it was opened.
-    pub fn tally(&self) -> Tally {
-        self.counts.tally()
     }
 }

@@ -3,11 +3,33 @@
 use std::ops::Range;
 use std::sync::mpsc::Receiver;
 
-use super::device::Gpu;
+use super::device::{Gpu, create};
 use super::fault::scoped;
 use super::frame::GpuFrame;
 use crate::engine::EngineError;
-use crate::record::{Recording, Slot, SlotInfo, Step};
+use crate::engine::memory::Layout;
+use crate::record::{Recording, Role, Slot, SlotInfo, Step};
+
+/// A range of a buffer: where a slot is.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct View {
+    pub buffer: wgpu::Buffer,
+    start: u64,
+    /// As long as its slot, in whole `vec4`s.
+    bytes: u64,
+}
+
+impl View {
+    fn whole(buffer: wgpu::Buffer) -> Self {
+        let bytes = buffer.size();
+        Self { buffer, start: 0, bytes }
+    }
+
+    fn resource(&self) -> wgpu::BindingResource<'_> {
+        let size = std::num::NonZeroU64::new(self.bytes);
+        wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer: &self.buffer, offset: self.start, size })
+    }
+}
 
 struct BoundStep {
     pipeline: wgpu::ComputePipeline,
@@ -19,7 +41,7 @@ struct BoundStep {
 /// What a play has for itself while others are in flight: input buffers, the bind groups that name them, and where results are read.
 /// Everything between is shared, since submissions run in order.
 pub(super) struct Lane {
-    inputs: Vec<(Slot, wgpu::Buffer)>,
+    inputs: Vec<(Slot, View)>,
     /// By step, of those that touch an input.
     bindings: Vec<(usize, wgpu::BindGroup)>,
     staging: wgpu::Buffer,
@@ -38,7 +60,9 @@ pub struct GpuFlight {
 /// A recording with its buffers on one device.
 pub struct GpuSession {
     pub(super) gpu: Gpu,
-    buffers: Vec<wgpu::Buffer>,
+    /// By slot.
+    views: Vec<View>,
+    elements: usize,
     uniforms: wgpu::Buffer,
     steps: Vec<BoundStep>,
     /// Output slots, with their bytes in `staging`.
@@ -61,19 +85,20 @@ impl GpuSession {
     /// [`EngineError::Rejected`] or [`EngineError::Lost`].
     pub fn new(gpu: &Gpu, recording: &Recording) -> Result<Self, EngineError> {
         gpu.fault.check()?;
-        let buffers = allocate(gpu, recording)?;
+        let layout = Layout::of(recording, |step| step..step + 1);
+        let views = allocate(gpu, recording, &layout)?;
         let uniforms = uniforms(gpu, recording)?;
-        let steps = bind(gpu, recording, &uniforms, &buffers)?;
+        let steps = bind(gpu, recording, &uniforms, &views)?;
         let mut end = 0;
-        let outputs: Vec<_> = (recording.slots().iter().enumerate())
-            .filter(|(_, info)| info.output)
-            .map(|(i, info)| {
-                let start = end;
-                end += info.len as u64 * 4;
-                (Slot(i), start..end)
-            })
-            .collect();
-        let mut session = Self { gpu: gpu.clone(), buffers, uniforms, steps, outputs, lanes: Vec::new(), free: Vec::new(), failed: None };
+        let output = |slot: &Slot| {
+            let start = end;
+            end += recording.slots()[slot.index()].len as u64 * 4;
+            (*slot, start..end)
+        };
+        let outputs = recording.outputs().iter().map(output).collect();
+        let elements = layout.elements();
+        let mut session =
+            Self { gpu: gpu.clone(), views, elements, uniforms, steps, outputs, lanes: Vec::new(), free: Vec::new(), failed: None };
         session.lane(recording)?;
         gpu.fault.check()?;
         Ok(session)
@@ -85,11 +110,10 @@ impl GpuSession {
             return Ok(lane);
         }
         let mut inputs = Vec::new();
-        for (i, info) in recording.slots().iter().enumerate().filter(|(_, info)| info.input) {
+        for (i, info) in recording.slots().iter().enumerate().filter(|(_, info)| matches!(info.role, Role::Input)) {
             // The first lane takes the slot's own buffer.
-            let first = self.lanes.is_empty().then(|| self.buffers[i].clone());
-            let buffer = first.map_or_else(|| scoped(&self.gpu.device, &info.label, || storage(&self.gpu, info, false)), Ok)?;
-            inputs.push((Slot(i), buffer));
+            let first = self.lanes.is_empty().then(|| self.views[i].clone());
+            inputs.push((Slot(i), first.map_or_else(|| self.another(info), Ok)?));
         }
         let bindings = if self.lanes.is_empty() { Vec::new() } else { self.bind_inputs(recording, &inputs)? };
         let size = self.outputs.last().map_or(4, |(_, bytes)| bytes.end);
@@ -100,15 +124,21 @@ impl GpuSession {
         Ok(self.lanes.len() - 1)
     }
 
-    /// Bind groups of the steps that touch an input, with these buffers as `inputs`.
-    fn bind_inputs(&self, recording: &Recording, inputs: &[(Slot, wgpu::Buffer)]) -> Result<Vec<(usize, wgpu::BindGroup)>, EngineError> {
-        let input = |slot: Slot| inputs.iter().find(|(input, _)| *input == slot).map(|(_, buffer)| buffer);
-        let buffer = |slot: Slot| input(slot).unwrap_or(&self.buffers[slot.index()]);
+    /// A buffer for one more play's input.
+    fn another(&self, info: &SlotInfo) -> Result<View, EngineError> {
+        let usage = if info.uniform { USAGE | wgpu::BufferUsages::UNIFORM } else { USAGE };
+        scoped(&self.gpu.device, &info.label, || storage(&self.gpu, &info.label, info.len, usage)).map(View::whole)
+    }
+
+    /// Bind groups of the steps that touch an input, with these views as `inputs`.
+    fn bind_inputs(&self, recording: &Recording, inputs: &[(Slot, View)]) -> Result<Vec<(usize, wgpu::BindGroup)>, EngineError> {
+        let input = |slot: Slot| inputs.iter().find(|(input, _)| *input == slot).map(|(_, view)| view);
+        let view = |slot: Slot| input(slot).unwrap_or(&self.views[slot.index()]);
         let touching = recording.steps().iter().enumerate().filter(|(_, step)| step.slots.iter().any(|slot| input(*slot).is_some()));
         let bound = touching.map(|(index, step)| {
             let pipeline = &self.steps[index].pipeline;
             let group =
-                scoped(&self.gpu.device, step.kernel.name(), || bind_group(&self.gpu, step, pipeline, &self.uniforms, index, buffer))?;
+                scoped(&self.gpu.device, step.kernel.name(), || bind_group(&self.gpu, step, pipeline, &self.uniforms, index, view))?;
             Ok((index, group))
         });
         bound.collect()
@@ -125,17 +155,17 @@ impl GpuSession {
             return Ok(false);
         }
         let lane = self.lane(recording)?;
-        if self.buffer(lane, slot) != &frame.buffer {
-            self.exchange(recording, lane, slot, &frame.buffer)?;
+        if self.view(lane, slot).buffer != frame.buffer {
+            self.exchange(recording, lane, slot, &View::whole(frame.buffer.clone()))?;
         }
         self.free_mut(lane).lent = Some(slot);
         Ok(true)
     }
 
-    /// Makes `buffer` the input `slot` of a free `lane`.
-    fn exchange(&mut self, recording: &Recording, lane: usize, slot: Slot, buffer: &wgpu::Buffer) -> Result<(), EngineError> {
+    /// Makes `view` the input `slot` of a free `lane`.
+    fn exchange(&mut self, recording: &Recording, lane: usize, slot: Slot, view: &View) -> Result<(), EngineError> {
         let mut inputs = self.free(lane).inputs.clone();
-        inputs.iter_mut().filter(|(input, _)| *input == slot).for_each(|(_, old)| old.clone_from(buffer));
+        inputs.iter_mut().filter(|(input, _)| *input == slot).for_each(|(_, old)| old.clone_from(view));
         let bindings = self.bind_inputs(recording, &inputs)?;
         let own = self.free_mut(lane);
         (own.inputs, own.bindings) = (inputs, bindings);
@@ -146,9 +176,8 @@ impl GpuSession {
     fn own_lane(&mut self, recording: &Recording, slot: Slot) -> Result<usize, EngineError> {
         let lane = self.lane(recording)?;
         if self.free(lane).lent == Some(slot) {
-            let info = &recording.slots()[slot.index()];
-            let buffer = scoped(&self.gpu.device, &info.label, || storage(&self.gpu, info, false))?;
-            self.exchange(recording, lane, slot, &buffer)?;
+            let view = self.another(&recording.slots()[slot.index()])?;
+            self.exchange(recording, lane, slot, &view)?;
             self.free_mut(lane).lent = None;
         }
         Ok(lane)
@@ -160,15 +189,21 @@ impl GpuSession {
         match self.own_lane(recording, slot) {
             Ok(lane) => {
                 self.gpu.counts.wrote(bytes.len());
-                self.gpu.queue.write_buffer(self.buffer(lane, slot), 0, bytes);
+                let view = self.view(lane, slot);
+                self.gpu.queue.write_buffer(&view.buffer, view.start, bytes);
             }
             Err(error) => self.failed = Some(error),
         }
     }
 
-    fn buffer(&self, lane: usize, slot: Slot) -> &wgpu::Buffer {
+    fn view(&self, lane: usize, slot: Slot) -> &View {
         let own = self.lanes[lane].iter().flat_map(|lane| &lane.inputs).find(|(input, _)| *input == slot);
-        own.map_or(&self.buffers[slot.index()], |(_, buffer)| buffer)
+        own.map_or(&self.views[slot.index()], |(_, view)| view)
+    }
+
+    /// Elements that all slots take together, without the inputs of further flights.
+    pub fn elements(&self) -> usize {
+        self.elements
     }
 
     /// Submits `steps` of the recording and the copy of its outputs, and returns at once.
@@ -176,7 +211,7 @@ impl GpuSession {
     /// # Errors
     ///
     /// [`EngineError::Lost`] if the device is gone.
-    pub fn submit(&mut self, recording: &Recording, steps: Range<usize>) -> Result<GpuFlight, EngineError> {
+    pub fn submit(&mut self, recording: &Recording, steps: impl ExactSizeIterator<Item = usize>) -> Result<GpuFlight, EngineError> {
         self.gpu.fault.check()?;
         if let Some(error) = self.failed.take() {
             return Err(error);
@@ -188,7 +223,8 @@ impl GpuSession {
             steps.for_each(|step| self.encode(&mut pass, recording, lane, step));
         }
         for (slot, bytes) in &self.outputs {
-            encoder.copy_buffer_to_buffer(self.buffer(index, *slot), 0, &lane.staging, bytes.start, bytes.end - bytes.start);
+            let view = self.view(index, *slot);
+            encoder.copy_buffer_to_buffer(&view.buffer, view.start, &lane.staging, bytes.start, bytes.end - bytes.start);
         }
         let submission = self.finish(encoder, dispatches)?;
         let flight = GpuFlight { lane: index, submission, mapped: map(&lane.staging) };
@@ -217,11 +253,11 @@ impl GpuSession {
     ///
     /// As [`GpuSession::collect`].
     pub fn peek(&self, slot: Slot) -> Result<Vec<f32>, EngineError> {
-        let buffer = self.free.last().map_or(&self.buffers[slot.index()], |lane| self.buffer(*lane, slot));
+        let View { buffer, start, bytes } = self.free.last().map_or(&self.views[slot.index()], |lane| self.view(*lane, slot));
         let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
-        let staging = scoped(&self.gpu.device, "peek buffer", || create(&self.gpu, "peek", buffer.size(), usage))?;
+        let staging = scoped(&self.gpu.device, "peek buffer", || create(&self.gpu, "peek", *bytes, usage))?;
         let mut encoder = self.encoder();
-        encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, buffer.size());
+        encoder.copy_buffer_to_buffer(buffer, *start, &staging, 0, *bytes);
         let submission = self.finish(encoder, 0)?;
         read(&self.gpu, &staging, submission, &map(&staging))
     }
@@ -247,7 +283,7 @@ impl GpuSession {
         pass.set_pipeline(&bound.pipeline);
         pass.set_bind_group(0, own.unwrap_or(&bound.bindings), &[]);
         match step.counted {
-            Some(counted) => pass.dispatch_workgroups_indirect(&self.buffers[counted.slot.index()], counted.index as u64 * 16),
+            Some(counted) => pass.dispatch_workgroups_indirect(&self.views[counted.slot.index()].buffer, counted.index as u64 * 16),
             None => pass.dispatch_workgroups(bound.groups[0], bound.groups[1], 1),
         }
     }
@@ -260,41 +296,50 @@ impl GpuSession {
     }
 }
 
-pub(super) fn create(gpu: &Gpu, label: &str, size: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
-    gpu.device.create_buffer(&wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false })
+/// What every slot's buffer may be used for.
+const USAGE: wgpu::BufferUsages = wgpu::BufferUsages::STORAGE.union(wgpu::BufferUsages::COPY_DST).union(wgpu::BufferUsages::COPY_SRC);
+
+/// Bytes of a buffer of so many elements: a binding of an array of vec4 or of a struct needs at least one whole element.
+fn bytes(len: usize) -> u64 {
+    (len as u64 * 4).next_multiple_of(16).max(64)
 }
 
-/// The buffer of a slot; `arguments` if indirect dispatches read it.
-fn storage(gpu: &Gpu, info: &SlotInfo, arguments: bool) -> wgpu::Buffer {
-    let mut usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
-    if arguments {
-        usage |= wgpu::BufferUsages::INDIRECT;
-    }
-    if info.uniform {
-        usage |= wgpu::BufferUsages::UNIFORM;
-    }
-    // A binding of an array of vec4 or of a struct needs at least one whole element.
-    create(gpu, &info.label, (info.len as u64 * 4).next_multiple_of(16).max(64), usage)
+fn storage(gpu: &Gpu, label: &str, len: usize, usage: wgpu::BufferUsages) -> wgpu::Buffer {
+    create(gpu, label, bytes(len), usage)
 }
 
-fn allocate(gpu: &Gpu, recording: &Recording) -> Result<Vec<wgpu::Buffer>, EngineError> {
+/// The buffers of `layout` with the constants in them, as the views of all slots.
+fn allocate(gpu: &Gpu, recording: &Recording, layout: &Layout) -> Result<Vec<View>, EngineError> {
     let limits = gpu.device.limits();
-    let counts: Vec<Slot> = recording.steps().iter().filter_map(|step| step.counted.map(|c| c.slot)).collect();
-    let mut buffers = Vec::new();
+    let mut usages = vec![(USAGE, ""); layout.buffers.len()];
     for (i, info) in recording.slots().iter().enumerate() {
         let bytes = info.len as u64 * 4;
         let limit = if info.uniform { limits.max_uniform_buffer_binding_size } else { limits.max_storage_buffer_binding_size };
-        if bytes > limit {
+        // An arena may be larger than any binding: its ranges are what is bound.
+        let bound = recording.steps().iter().any(|step| step.slots.contains(&Slot(i)));
+        if bytes > limit && bound || bytes > limits.max_buffer_size {
             return Err(EngineError::TooLarge { slot: info.label.clone(), bytes, limit });
         }
-        let buffer = scoped(&gpu.device, &info.label, || storage(gpu, info, counts.contains(&Slot(i))))?;
-        if let Some(data) = &info.constant {
-            gpu.counts.wrote(size_of_val(&**data));
-            gpu.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(data));
-        }
-        buffers.push(buffer);
+        let (usage, label) = &mut usages[layout.place(Slot(i)).buffer];
+        *usage |= if info.uniform { wgpu::BufferUsages::UNIFORM } else { USAGE };
+        *label = if label.is_empty() { &info.label } else { label };
     }
-    Ok(buffers)
+    for counted in recording.steps().iter().filter_map(|step| step.counted) {
+        usages[layout.place(counted.slot).buffer].0 |= wgpu::BufferUsages::INDIRECT;
+    }
+    let made =
+        layout.buffers.iter().zip(&usages).map(|(len, (usage, label))| scoped(&gpu.device, label, || storage(gpu, label, *len, *usage)));
+    let buffers = made.collect::<Result<Vec<_>, _>>()?;
+    let view = |(i, info): (usize, &SlotInfo)| {
+        let place = layout.place(Slot(i));
+        let view = View { buffer: buffers[place.buffer].clone(), start: place.start as u64 * 4, bytes: bytes(place.len) };
+        if let Role::Constant(data) = &info.role {
+            gpu.counts.wrote(size_of_val(&**data));
+            gpu.queue.write_buffer(&view.buffer, view.start, bytemuck::cast_slice(data));
+        }
+        view
+    };
+    Ok(recording.slots().iter().enumerate().map(view).collect())
 }
 
 /// The uniforms of all steps in one buffer.
@@ -310,7 +355,7 @@ fn uniforms(gpu: &Gpu, recording: &Recording) -> Result<wgpu::Buffer, EngineErro
     Ok(uniforms)
 }
 
-fn bind(gpu: &Gpu, recording: &Recording, uniforms: &wgpu::Buffer, buffers: &[wgpu::Buffer]) -> Result<Vec<BoundStep>, EngineError> {
+fn bind(gpu: &Gpu, recording: &Recording, uniforms: &wgpu::Buffer, views: &[View]) -> Result<Vec<BoundStep>, EngineError> {
     let limit = gpu.device.limits().max_compute_workgroups_per_dimension;
     let bind_one = |(i, step): (usize, &Step)| {
         let work = step.kernel.work();
@@ -320,8 +365,8 @@ fn bind(gpu: &Gpu, recording: &Recording, uniforms: &wgpu::Buffer, buffers: &[wg
             return Err(EngineError::TooManyGroups { kernel: step.kernel.name(), groups: most, limit });
         }
         let pipeline = gpu.pipeline(&*step.kernel)?;
-        let buffer = |slot: Slot| &buffers[slot.index()];
-        let bindings = scoped(&gpu.device, step.kernel.name(), || bind_group(gpu, step, &pipeline, uniforms, i, buffer))?;
+        let view = |slot: Slot| &views[slot.index()];
+        let bindings = scoped(&gpu.device, step.kernel.name(), || bind_group(gpu, step, &pipeline, uniforms, i, view))?;
         Ok(BoundStep { pipeline, bindings, groups })
     };
     recording.steps().iter().enumerate().map(bind_one).collect()
@@ -333,14 +378,14 @@ fn bind_group<'a>(
     pipeline: &wgpu::ComputePipeline,
     uniforms: &'a wgpu::Buffer,
     index: usize,
-    buffer: impl Fn(Slot) -> &'a wgpu::Buffer,
+    view: impl Fn(Slot) -> &'a View,
 ) -> wgpu::BindGroup {
     let uniform = wgpu::BindingResource::Buffer(wgpu::BufferBinding {
         buffer: uniforms,
         offset: (index * UNIFORM_ALIGN) as u64,
         size: std::num::NonZeroU64::new(step.kernel.uniform().len().next_multiple_of(16) as u64),
     });
-    let storage = step.slots.iter().map(|slot| buffer(*slot).as_entire_binding());
+    let storage = step.slots.iter().map(|slot| view(*slot).resource());
     let entries: Vec<_> =
         std::iter::once(uniform).chain(storage).zip(0..).map(|(resource, binding)| wgpu::BindGroupEntry { binding, resource }).collect();
     let layout = pipeline.get_bind_group_layout(0);

@@ -44,3 +44,17 @@ impl Samples for Loops {
         [0, 1, 255, Self::SAFE].map(|count| Sample { kernel: Self::new(count), read: Vec::new() }).to_vec()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turns_are_those_of_the_generator_worked_out_by_hand() {
+        for (count, want) in [(0, 1), (1, 1_015_568_748), (2, 1_586_005_467), (3, 2_165_703_038)] {
+            let mut y = [f32::NAN; 2];
+            Kernel::reference(&Loops::new(count), 1, &[], &mut [&mut y]);
+            assert_eq!(y.map(f32::to_bits), [count, want]);
+        }
+    }
+}

@@ -84,7 +84,7 @@ impl Crop {
 
 /// Weights of one crop after the other, in the same memory.
 #[derive(Default)]
-struct Weights {
+struct CropTaps {
     across: Taps,
     down: Taps,
     bands: Bands,
@@ -92,14 +92,14 @@ struct Weights {
 
 impl Crop {
     /// [`Crop::item`], separably: each row of the crop is summed from frame rows over the whole box, then resampled along it.
-    fn item_by_rows(&self, frame: &[u32], candidate: &Candidate, y: &mut [f32], weights: &mut Weights) {
+    fn item_by_rows(&self, frame: &[u32], candidate: &Candidate, y: &mut [f32], weights: &mut CropTaps) {
         let [x1, y1, x2, y2] = candidate.corners.map(|v| v as i64);
         let (left, right) = ((x1 - 1).max(0), x2.min(i64::from(self.frame_w)));
         if x2 < x1 || y2 < y1 || right <= left {
             return y.fill(normal(0.0));
         }
         let left = left as usize;
-        let Weights { across, down, bands } = weights;
+        let CropTaps { across, down, bands } = weights;
         across.clear();
         down.clear();
         for i in 0..self.side {
@@ -146,7 +146,7 @@ impl Kernel for Crop {
 
     fn native_part(&self, items: Range<u32>, read: &[&[f32]], write: &mut [&mut [f32]]) {
         let crops = write[0].chunks_mut((3 * self.side * self.side) as usize);
-        let mut weights = Weights::default();
+        let mut weights = CropTaps::default();
         for (y, item) in crops.zip(items) {
             let (frame, candidate) = self.source(item, read);
             self.item_by_rows(frame, candidate, y, &mut weights);

@@ -1,5 +1,7 @@
 //! Weights of a convolution as its input's gradient needs them.
 
+use rayon::prelude::*;
+
 use super::{Conv, GROUP};
 use crate::kernels::{Sample, Samples, wgsl};
 use crate::record::{Binding, Kernel, Work};
@@ -53,6 +55,21 @@ impl Kernel for ConvFlip {
             *flipped = if channel < c { read[0][from] } else { 0.0 };
         }
     }
+
+    fn native(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
+        let (c, out, taps) = (self.c as usize, self.out as usize, (self.k * self.k) as usize);
+        // A task has the taps of one output channel and of a group of input channels.
+        let blocks = write[0][..self.elements()].par_chunks_exact_mut(taps * GROUP).enumerate();
+        blocks.with_min_len(32).for_each(|(block, flipped)| {
+            let (group, o) = (block / out, block % out);
+            flipped.fill(0.0);
+            for (lane, channel) in (group * GROUP..c.min((group + 1) * GROUP)).enumerate() {
+                let kernel = &read[0][(o / GROUP * c + channel) * taps * GROUP..][..taps * GROUP];
+                let mirrored = kernel.chunks_exact(GROUP).rev().map(|lanes| lanes[o % GROUP]);
+                flipped.chunks_exact_mut(GROUP).zip(mirrored).for_each(|(lanes, weight)| lanes[lane] = weight);
+            }
+        });
+    }
 }
 
 impl Samples for ConvFlip {
@@ -76,8 +93,10 @@ mod tests {
         let weight = Tensor { shape: vec![2, 1, 2, 2], data: vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0] };
         let want = Tensor { shape: vec![1, 2, 2, 2], data: vec![4.0, 3.0, 2.0, 1.0, 8.0, 7.0, 6.0, 5.0] };
         let kernel = ConvFlip::new(1, 2, 2);
-        let mut flipped = vec![f32::NAN; kernel.elements()];
-        Kernel::reference(&kernel, 1, &[&Conv::pack(&weight)], &mut [&mut flipped]);
-        assert_eq!(flipped, Conv::pack(&want));
+        for play in [Kernel::reference, Kernel::native as fn(&ConvFlip, u32, &[&[f32]], &mut [&mut [f32]])] {
+            let mut flipped = vec![f32::NAN; kernel.elements()];
+            play(&kernel, 1, &[&Conv::pack(&weight)], &mut [&mut flipped]);
+            assert_eq!(flipped, Conv::pack(&want));
+        }
     }
 }

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::Level;
-use crate::simd::{ConvMap, ConvRows, Layer, NARROWEST, PlanesMut, Simd, Transform, Transformed};
+use crate::simd::{ConvMap, ConvRows, MapLayer, NARROWEST, PlanesMut, Simd, Transform, Transformed};
 
 /// Output channels that weights are packed in.
 const GROUP: usize = 16;
@@ -30,12 +30,12 @@ pub(super) struct Convolve<'a> {
 }
 
 /// A part of the result.
-enum Part<'a> {
+enum ConvPart<'a> {
     Map(ConvMap<'a>),
     Rows(ConvRows<'a>),
 }
 
-impl Part<'_> {
+impl ConvPart<'_> {
     fn play(self) {
         match self {
             Self::Map(map) => Simd::chosen().run(map),
@@ -52,17 +52,17 @@ impl Convolve<'_> {
         for (item, y) in y.chunks_exact_mut((self.out * self.y_plane) as usize).take(items as usize).enumerate() {
             self.parts(item, y, transformed.as_ref(), &mut parts);
             if self.n > 1 {
-                parts.drain(..).for_each(Part::play);
+                parts.drain(..).for_each(ConvPart::play);
             }
         }
-        parts.into_par_iter().for_each(Part::play);
+        parts.into_par_iter().for_each(ConvPart::play);
     }
 
     /// The first item, on the caller's thread, with weights that were transformed before.
     pub fn run_here(self, transformed: Option<&Transformed>, y: &mut [f32]) {
         let mut parts = Vec::new();
         self.parts(0, y, transformed, &mut parts);
-        parts.into_iter().for_each(Part::play);
+        parts.into_iter().for_each(ConvPart::play);
     }
 
     /// Transformed weights, if some level is worth it.
@@ -74,7 +74,7 @@ impl Convolve<'_> {
     }
 
     /// Cuts the levels of one item into rows, and gives each piece to a micro-kernel.
-    fn parts<'a>(&'a self, item: usize, y: &'a mut [f32], transformed: Option<&'a Transformed>, parts: &mut Vec<Part<'a>>) {
+    fn parts<'a>(&'a self, item: usize, y: &'a mut [f32], transformed: Option<&'a Transformed>, parts: &mut Vec<ConvPart<'a>>) {
         let [side, stride] = self.pool;
         let mut rest = PlanesMut::new(y, self.out as usize);
         for level in self.levels {
@@ -99,18 +99,19 @@ impl Convolve<'_> {
         [from, to]: [u32; 2],
         transformed: Option<&'a Transformed>,
         y: PlanesMut<'a>,
-    ) -> Part<'a> {
+    ) -> ConvPart<'a> {
         let at = item * (self.c * self.x_plane) as usize + (level.x + from * level.x_w) as usize;
         let (x, c, plane, width, k) = (&self.x[at..], self.c as usize, self.x_plane as usize, level.x_w as usize, self.k as usize);
         let rows = (to - from) as usize;
         let (weight, bias, slope) = (self.weight, self.bias, self.slope);
         let pool = matches!(self.pool, [2, 2]);
         if self.out < GROUP as u32 && level.y_w as usize >= NARROWEST && (pool || self.pool == [1, 1]) {
-            return Part::Rows(ConvRows { x, c, plane, width, rows, k, weight, bias, slope, pool, y });
+            return ConvPart::Rows(ConvRows { x, c, plane, width, rows, k, weight, bias, slope, pool, y });
         }
-        let layer = Layer { x, c, plane, width, height: rows + k - 1, k, weight, bias, slope, pool: self.pool.map(|side| side as usize) };
+        let layer =
+            MapLayer { x, c, plane, width, height: rows + k - 1, k, weight, bias, slope, pool: self.pool.map(|side| side as usize) };
         let pays = Transform::pays(k, c, self.out as usize, [rows, width + 1 - k]);
-        Part::Map(ConvMap { layer, transformed: transformed.filter(|_| pays), y })
+        ConvPart::Map(ConvMap { layer, transformed: transformed.filter(|_| pays), y })
     }
 }
 

@@ -1,20 +1,23 @@
 //! Dropout by counter-based random numbers.
 
+use rayon::prelude::*;
+
+use super::BLOCK;
 use crate::kernels::{Sample, Samples, largest, wgsl, words};
 use crate::record::{Binding, Kernel, Work};
 
 crate::uniform! {
     /// `x[i] = kept(i) ? x[i] / (1 - rate) : 0` in place: forward over activations, backward over their gradient (spec section 8).
     ///
-    /// Reads the step's schedule (see [`Schedule`](crate::kernels::train::Schedule)); rewrites `x: [len]`. `kept(i)` depends on seed, step
-    /// and `i` alone, so both directions see one mask, and a resumed run sees the masks of an uninterrupted one.
-    pub struct Dropout { len: u32, threshold: u32, scale: f32 }
+    /// Reads the step's schedule (see [`StepInputs`](crate::kernels::train::StepInputs)); rewrites `x: [len]`. `kept(i)` depends on seed, step
+    /// and the place of `i` in the whole batch alone, so both directions see one mask, and a resumed run sees the masks of an uninterrupted one.
+    pub struct Dropout { len: u32, each: u32, threshold: u32, scale: f32 }
 }
 
 impl Dropout {
-    /// Over `len` elements, of which the share `rate`, in `[0, 1)`, is dropped.
-    pub fn new(len: u32, rate: f64) -> Self {
-        Self { len, threshold: (rate * 4_294_967_296.0) as u32, scale: (1.0 / (1.0 - rate)) as f32 }
+    /// Over `n` items of `each` elements, of which the share `rate`, in `[0, 1)`, is dropped.
+    pub fn new(n: u32, each: u32, rate: f64) -> Self {
+        Self { len: n * each, each, threshold: (rate * 4_294_967_296.0) as u32, scale: (1.0 / (1.0 - rate)) as f32 }
     }
 }
 
@@ -42,10 +45,23 @@ impl Kernel for Dropout {
 
     fn reference(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
         let [step, seed] = [read[0][0].to_bits(), read[0][1].to_bits()];
-        let stream = pcg(pcg(seed).wrapping_add(step));
+        let (stream, first) = (pcg(pcg(seed).wrapping_add(step)), read[0][5].to_bits() * self.each);
         for (i, x) in (0..self.len).zip(write[0].iter_mut()) {
-            *x = if pcg(stream.wrapping_add(i)) >= self.threshold { *x * self.scale } else { 0.0 };
+            *x = if pcg(stream.wrapping_add(first + i)) >= self.threshold { *x * self.scale } else { 0.0 };
         }
+    }
+
+    fn native(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
+        let [step, seed] = [read[0][0].to_bits(), read[0][1].to_bits()];
+        let stream = pcg(pcg(seed).wrapping_add(step)).wrapping_add(read[0][5].to_bits() * self.each);
+        let (threshold, scale) = (self.threshold, self.scale);
+        write[0][..self.len as usize].par_chunks_mut(BLOCK).enumerate().for_each(|(block, x)| {
+            let first = stream.wrapping_add((block * BLOCK) as u32);
+            for (i, x) in (0..x.len() as u32).zip(x) {
+                let kept = pcg(first.wrapping_add(i)) >= threshold;
+                *x = if kept { *x * scale } else { 0.0 };
+            }
+        });
     }
 
     fn tolerance(&self, _: &[&[f32]]) -> f32 {
@@ -55,8 +71,8 @@ impl Kernel for Dropout {
 
 impl Samples for Dropout {
     fn samples() -> Vec<Sample<Self>> {
-        [(1, 0.25, 0, 0), (77, 0.5, 3, 9), (8192, 0.25, 1_000_000, 7), (65, 0.0, 5, 5)]
-            .map(|(len, rate, step, seed)| Sample { kernel: Self::new(len, rate), read: vec![words([step, seed, 0, 0, 0, 0, 0, 0])] })
+        [(1, 0.25, 0, 0), (77, 0.5, 3, 9), (13_337, 0.25, 1_000_000, 7), (65, 0.0, 5, 5)]
+            .map(|(each, rate, step, seed)| Sample { kernel: Self::new(3, each, rate), read: vec![words([step, seed, 0, 0, 0, 7, 0, 0])] })
             .to_vec()
     }
 }
@@ -67,7 +83,7 @@ mod tests {
 
     fn mask(step: u32, seed: u32) -> Vec<f32> {
         let mut x = vec![1.0; 40_000];
-        let kernel = Dropout::new(x.len() as u32, 0.25);
+        let kernel = Dropout::new(1, x.len() as u32, 0.25);
         Kernel::reference(&kernel, 1, &[&words([step, seed, 0, 0, 0, 0, 0, 0])], &mut [&mut x]);
         x
     }

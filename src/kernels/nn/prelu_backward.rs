@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use super::Slabs;
 use super::prelu::SHAPES;
 use crate::kernels::{Sample, Samples, largest, wgsl};
 use crate::record::{Binding, Kernel, Work};
@@ -19,8 +20,7 @@ crate::uniform! {
 impl PreluBackward {
     /// Over activations of `shape`.
     pub fn new(shape: &Shape) -> Self {
-        let places = shape.n() * shape.plane();
-        Self { n: shape.n(), c: shape.c(), plane: shape.plane(), slabs: (places / 64).clamp(1, 1024) }
+        Self { n: shape.n(), c: shape.c(), plane: shape.plane(), slabs: Slabs::number(shape) }
     }
 
     /// Partial sums of a channel.

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::convolve::Convolve;
 use super::{Conv, Level};
-use crate::kernels::select::{PROBABILITY_TOLERANCE, face_probability};
+use crate::kernels::probability::{PROBABILITY_TOLERANCE, face_probability};
 use crate::kernels::{Sample, Samples, largest, wgsl, words};
 use crate::record::{Binding, Kernel, Work};
 use crate::simd::PlanesMut;

@@ -105,6 +105,44 @@ impl Kernel for Decode {
             Counter::put(counters, self.list, self.images, image, counter);
         }
     }
+
+    fn native(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
+        let [heads, counts, bands, corners, before] = read else { unreachable!("checked when recorded") };
+        let [candidates, keep, counters] = write else { unreachable!("checked when recorded") };
+        let (cells, blocks, room) = (self.cells as usize, self.blocks as usize, self.capacity as usize);
+        let (bands, corners) = (&bytemuck::cast_slice::<_, CellBand>(bands)[..self.bands as usize], corners.as_chunks::<2>().0);
+        for image in 0..self.images as usize {
+            let heads = &heads[image * Propose::OUTPUTS as usize * cells..][..Propose::OUTPUTS as usize * cells];
+            let earlier = Counter::at(before, 0, self.images, image);
+            let mut wanted = earlier.wanted as usize;
+            let list = &mut Candidate::list_mut(candidates)[image * room..][..room];
+            for (k, band) in bands.iter().enumerate() {
+                let end = bands.get(k + 1).map_or(cells, |next| next.cell as usize);
+                let lines = heads[band.cell as usize..end].chunks(band.width as usize);
+                for (i, line) in lines.enumerate() {
+                    // Most lines have none.
+                    if !line.iter().fold(false, |any, score| any | (*score >= self.threshold)) {
+                        continue;
+                    }
+                    let [y1, y2] = corners[band.rows as usize + band.row as usize + i];
+                    for (j, score) in line.iter().enumerate().filter(|(_, score)| **score >= self.threshold) {
+                        if let Some(candidate) = list.get_mut(wanted) {
+                            let [x1, x2] = corners[band.columns as usize + j];
+                            let cell = band.cell as usize + i * band.width as usize + j;
+                            *candidate = Candidate::new([x1, y1, x2, y2], *score, band.tag as f32);
+                            candidate.offsets = [1, 2, 3, 4].map(|head| heads[head * cells + cell]);
+                            keep[image * room + wanted] = f32::from_bits(1);
+                        }
+                        wanted += 1;
+                    }
+                }
+            }
+            let nan = counts[image * blocks..][..blocks].iter().any(|count| count.to_bits() >> 31 == 1);
+            let (held, wanted) = (wanted.min(room) as u32, wanted as u32);
+            let counter = Counter { held, wanted, fault: earlier.fault | u32::from(nan), ..Counter::default() };
+            Counter::put(counters, self.list, self.images, image, counter);
+        }
+    }
 }
 
 /// Hits by block, as the propose kernel counts them.

@@ -51,6 +51,24 @@ impl Kernel for Faces {
         }
     }
 
+    fn native(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
+        let (capacity, rows) = (self.capacity as usize, self.rows as usize);
+        let (all, crops) = (Candidate::list(read[0]), Candidate::list(read[2]));
+        for image in 0..self.images as usize {
+            let held = Counter::held(read[1], self.list, self.images, image).min(self.capacity) as usize;
+            let faces = write[0][image * capacity * Self::WORDS..].chunks_exact_mut(Self::WORDS);
+            for (found, face) in all[image * capacity..][..held].iter().zip(faces) {
+                let row = image * rows + (found.tag as usize).min(rows - 1);
+                let ([x1, y1, x2, y2], [left, top, right, bottom]) = (crops[row].corners, found.corners);
+                let (x, y) = read[3][row * 10..][..10].split_at(5);
+                face[..5].copy_from_slice(&[left - 1.0, top - 1.0, right, bottom, found.score]);
+                face[5..10].iter_mut().zip(x).for_each(|(to, x)| *to = x1 - 1.0 + x * (x2 - x1 + 1.0));
+                face[10..15].iter_mut().zip(y).for_each(|(to, y)| *to = y1 - 1.0 + y * (y2 - y1 + 1.0));
+                face[15] = 0.0;
+            }
+        }
+    }
+
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         let rows = Candidate::list(read[2]).iter().take((self.images * self.rows) as usize);
         let extent = rows.map(|c| largest(&c.corners)).fold(1.0, f32::max);

@@ -1,7 +1,8 @@
 //! A net's last layers and its verdict on its crops.
 
-use super::{Candidate, Counter, PROBABILITY_TOLERANCE, face_probability, image_of, lists, sample_list};
+use super::{Candidate, Counter, image_of, lists, sample_list};
 use crate::kernels::nn::Dense;
+use crate::kernels::probability::{PROBABILITY_TOLERANCE, face_probability};
 use crate::kernels::{Sample, Samples, largest, wgsl};
 use crate::record::{Binding, Kernel, Work};
 use crate::tensor::{Tensor, noise};

@@ -9,6 +9,8 @@ mod judge;
 mod rank;
 mod settle;
 mod suppress;
+#[cfg(test)]
+mod tests;
 
 pub use arguments::{Arguments, CountedSteps, Row, counted};
 pub use decode::{CellBand, Decode};
@@ -151,6 +153,33 @@ fn greedy(order: &[u32], rows: &[u32], words: usize, used: std::ops::Range<usize
     order.iter().map(&mut keep).collect()
 }
 
+/// Greedy NMS for the CPU engine: candidates are shown best first, and each that is kept has its row of bits
+/// remembered.
+struct Keepers<'a> {
+    rows: &'a [u32],
+    words: usize,
+    gone: Vec<u32>,
+}
+
+impl<'a> Keepers<'a> {
+    /// Over rows of `words` words.
+    fn new(rows: &'a [u32], words: usize) -> Self {
+        Self { rows, words, gone: vec![0; words] }
+    }
+
+    /// Whether no kept one suppresses candidate `i`; if so, it is kept, and suppresses among the candidates
+    /// in `places`.
+    fn keeps(&mut self, i: usize, places: std::ops::Range<usize>) -> bool {
+        let kept = self.gone[i / 32] >> (i % 32) & 1 == 0;
+        if kept {
+            let used = places.start / 32..places.end.div_ceil(32);
+            let row = &self.rows[i * self.words..][..self.words];
+            self.gone[used.clone()].iter_mut().zip(&row[used]).for_each(|(gone, bits)| *gone |= bits);
+        }
+        kept
+    }
+}
+
 /// Image and place in its list of item number `item`, the items of all images in a row: the twin of `shared/images.wgsl`.
 pub(super) fn image_of(item: u32, counters: &[f32], list: u32, images: u32) -> (usize, u32) {
     let mut place = item;
@@ -163,15 +192,6 @@ pub(super) fn image_of(item: u32, counters: &[f32], list: u32, images: u32) -> (
     }
     (images as usize - 1, place)
 }
-
-/// Softmax over the two class logits. In f32 like the nets' own softmax: near 1 many scores round to the same value, and ties are settled
-/// by place; a finer result would order them otherwise.
-pub(super) fn face_probability(background: f32, face: f32) -> f32 {
-    1.0 / (1.0 + (background - face).exp())
-}
-
-/// What a probability in f32 may be off: WGSL allows `exp` 3 + 2|x| ulp, which p (1 - p) damps to under 2 ε, and a division 2.5 ulp.
-pub(super) const PROBABILITY_TOLERANCE: f32 = 6.0 * f32::EPSILON;
 
 /// `n` candidates on a small integer grid, so that many overlap, with many equal scores, for samples.
 fn sample_list(n: usize, seed: u64) -> Vec<Candidate> {

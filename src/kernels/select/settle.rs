@@ -1,6 +1,6 @@
 //! NMS over a ranked list, and what is made of those that are kept.
 
-use super::{Candidate, Counter, NmsRule, Rank, Row, greedy, lists, sample_list};
+use super::{Candidate, Counter, Keepers, NmsRule, Rank, Row, greedy, lists, sample_list};
 use crate::kernels::{Sample, Samples, wgsl, words};
 use crate::record::{Binding, Kernel, Work};
 
@@ -105,6 +105,38 @@ impl Kernel for Settle {
         if self.images == 1 {
             let held = Counter::held(counters, self.to, 1, 0);
             Row::sizes(&Row::list(read[4])[..self.steps as usize], held, sizes);
+        }
+    }
+
+    fn native(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
+        let (capacity, words, room) = (self.capacity as usize, self.words as usize, self.room as usize);
+        let [keep, order, rows] = [1, 2, 3].map(|i| bytemuck::cast_slice::<f32, u32>(read[i]));
+        let [settled, counters, sizes] = write else { unreachable!("checked when recorded") };
+        let list = Candidate::list(read[0]);
+        for (image, settled) in Candidate::list_mut(settled).chunks_exact_mut(room).take(self.images as usize).enumerate() {
+            let before = Counter::at(counters, self.list, self.images, image);
+            let (first, held) = (image * capacity, before.held.min(self.capacity) as usize);
+            let (mut ranked, mut fault) = (0, before.fault.min(1));
+            for keep in &keep[first..first + held] {
+                ranked += u32::from(*keep == 1);
+                fault |= u32::from(*keep == 2);
+            }
+            let mut keepers = Keepers::new(&rows[first * words..][..capacity * words], words);
+            let mut total = 0;
+            for &i in &order[first..first + ranked as usize] {
+                if keepers.keeps(i as usize, 0..held) {
+                    if let Some(settled) = settled.get_mut(total as usize) {
+                        *settled = self.refined(&list[first + i as usize]);
+                    }
+                    total += 1;
+                }
+            }
+            let held = total.min(self.room);
+            Counter::put(counters, self.middle, self.images, image, Counter { fault, ..Counter::of(ranked) });
+            Counter::put(counters, self.to, self.images, image, Counter { held, wanted: total, fault, ..Counter::default() });
+            if self.images == 1 {
+                Row::sizes(&Row::list(read[4])[..self.steps as usize], held, sizes);
+            }
         }
     }
 

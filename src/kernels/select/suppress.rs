@@ -1,6 +1,8 @@
 //! NMS inside each pyramid level.
 
-use super::{Candidate, Counter, NmsRule, Rank, greedy, lists, sample_list};
+use rayon::prelude::*;
+
+use super::{Candidate, Counter, Keepers, NmsRule, Rank, greedy, lists, sample_list};
 use crate::kernels::{Sample, Samples, wgsl, words};
 use crate::record::{Binding, Kernel, Work};
 
@@ -50,6 +52,26 @@ impl Kernel for Suppress {
                 start += same.len();
             }
         }
+    }
+
+    fn native(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
+        let (capacity, words) = (self.capacity as usize, self.words as usize);
+        let (order, rows): (&[u32], &[u32]) = (bytemuck::cast_slice(read[2]), bytemuck::cast_slice(read[3]));
+        let images = write[0].par_chunks_exact_mut(capacity).take(self.images as usize).enumerate();
+        images.for_each(|(image, keep)| {
+            let held = Counter::held(read[1], self.list, self.images, image).min(self.capacity) as usize;
+            let list = &Candidate::list(read[0])[image * capacity..][..held];
+            let (order, rows) = (&order[image * capacity..][..held], &rows[image * capacity * words..][..capacity * words]);
+            let mut keepers = Keepers::new(rows, words);
+            let mut start = 0;
+            while start < held {
+                let same = list[start..].iter().take_while(|other| other.tag == list[start].tag).count().max(1);
+                for &i in &order[start..start + same] {
+                    keep[i as usize] = f32::from_bits(u32::from(keepers.keeps(i as usize, start..start + same)));
+                }
+                start += same;
+            }
+        });
     }
 }
 

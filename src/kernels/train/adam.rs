@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{Schedule, Status};
+use super::{Status, StepInputs};
 use crate::kernels::{Sample, Samples, wgsl, words};
 use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;
@@ -10,7 +10,7 @@ use crate::tensor::noise;
 crate::uniform! {
     /// `m = β1 m + (1 - β1) g`, `v = β2 v + (1 - β2) g²`, `value -= rate (m / c1) / (√(v / c2) + ε)` (Kingma and Ba 2015, algorithm 1).
     ///
-    /// Reads `gradient: [len]`, the step's [`Schedule`] and the [`Status`], after a fault in which nothing is updated; updates `value`, `m`
+    /// Reads `gradient: [len]`, the step's [`StepInputs`] and the [`Status`], after a fault in which nothing is updated; updates `value`, `m`
     /// and `v`. Weight decay is added to the gradient, or if `decoupled` taken off the value (AdamW, Loshchilov and Hutter 2019).
     pub struct Adam { len: u32, beta1: f32, beta2: f32, epsilon: f32, decay: f32, decoupled: u32 }
 }
@@ -37,11 +37,11 @@ impl Kernel for Adam {
 
     fn sizes(&self) -> Vec<usize> {
         let len = self.len as usize;
-        vec![len, Schedule::WORDS, Status::WORDS, len, len, len]
+        vec![len, StepInputs::WORDS, Status::WORDS, len, len, len]
     }
 
     fn reference(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
-        let (schedule, [value, m, v]) = (Schedule::read(read[1]), write) else { unreachable!("checked when recorded") };
+        let (schedule, [value, m, v]) = (StepInputs::read(read[1]), write) else { unreachable!("checked when recorded") };
         if Status::read(read[2]).fault != 0 {
             return;
         }
@@ -62,11 +62,11 @@ impl Kernel for Adam {
     }
 
     fn native(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
-        let (schedule, [value, m, v]) = (Schedule::read(read[1]), write) else { unreachable!("checked when recorded") };
+        let (schedule, [value, m, v]) = (StepInputs::read(read[1]), write) else { unreachable!("checked when recorded") };
         if Status::read(read[2]).fault != 0 {
             return;
         }
-        let Schedule { rate, correction1, correction2, .. } = schedule;
+        let StepInputs { rate, correction1, correction2, .. } = schedule;
         let parameters = value.par_iter_mut().zip(m.par_iter_mut()).zip(v.par_iter_mut()).zip(read[0].par_iter());
         parameters.take(self.len as usize).with_min_len(1 << 14).for_each(|(((value, m), v), g)| {
             let (mut x, mut g) = (*value, *g);
@@ -84,14 +84,14 @@ impl Kernel for Adam {
     /// Moments sum three terms of at most 1. Of the step, numerator and denominator err by some ε of 1 and the samples' smallest √v is
     /// 0.1; in training |m| is of the size of √v, so that the step errs by less.
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
-        let schedule = Schedule::read(read[1]);
+        let schedule = StepInputs::read(read[1]);
         (8.0 + 90.0 * schedule.rate / schedule.correction1) * f32::EPSILON
     }
 }
 
-/// Schedule, status and moments for samples of optimizers.
+/// StepInputs, status and moments for samples of optimizers.
 pub(super) fn sample_state(len: usize, fault: bool) -> Vec<Vec<f32>> {
-    let schedule = Schedule::new(3, 0, 0.01, [0.9, 0.999]).words();
+    let schedule = StepInputs::new(3, 0, 0.01, [0.9, 0.999]).words();
     let second = noise(len, 5).iter().map(|v| 0.01 + 0.99 * v.abs()).collect();
     vec![noise(len, 1), schedule, words([u32::from(fault), 0, 0, 0]), noise(len, 3), noise(len, 4), second]
 }

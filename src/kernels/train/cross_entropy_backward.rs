@@ -9,7 +9,7 @@ use crate::tensor::noise;
 crate::uniform! {
     /// `dy[n,k] += scale[n] (softmax_k - t_k)`, `t_1 = t`, `t_0 = 1 - t`, `k` 0 and 1 (spec section 4.4).
     ///
-    /// Reads `y: [n, outputs]`, `t` as `faces: [n]` and row 0 of `scales: [3, n]`; adds to `dy: [n, outputs]`. A scale of 0 adds nothing at all.
+    /// Reads `y: [n, outputs]`, `t` as `faces: [n]` and row 0 of `scales: [rows, n]`; adds to `dy: [n, outputs]`. A scale of 0 adds nothing at all.
     pub struct CrossEntropyBackward { n: u32, outputs: u32 }
 }
 
@@ -33,7 +33,7 @@ impl Kernel for CrossEntropyBackward {
 
     fn sizes(&self) -> Vec<usize> {
         let (n, y) = (self.n as usize, (self.n * self.outputs) as usize);
-        vec![y, n, 3 * n, y]
+        vec![y, n, n, y]
     }
 
     fn reference(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
@@ -46,6 +46,21 @@ impl Kernel for CrossEntropyBackward {
             let d = f64::from(*scale) * ((1.0 - t) * probability(d) - t * probability(-d));
             dy[0] = (f64::from(dy[0]) - d) as f32;
             dy[1] = (f64::from(dy[1]) + d) as f32;
+        }
+    }
+
+    fn native(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
+        let outputs = self.outputs as usize;
+        let samples = read[0].chunks_exact(outputs).zip(read[1]).zip(read[2]).zip(write[0].chunks_exact_mut(outputs));
+        for (((y, t), scale), dy) in samples.take(self.n as usize) {
+            if *scale != 0.0 {
+                let d = y[1] - y[0];
+                let e = (-d.abs()).exp();
+                let (face, other) = if d > 0.0 { (1.0, e) } else { (e, 1.0) };
+                let d = scale * ((1.0 - t) * (face / (1.0 + e)) - t * (other / (1.0 + e)));
+                dy[0] -= d;
+                dy[1] += d;
+            }
         }
     }
 

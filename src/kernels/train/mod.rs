@@ -5,25 +5,31 @@ mod clear;
 mod cross_entropy;
 mod cross_entropy_backward;
 mod mine;
+mod place_items;
 mod reduce;
+mod running_statistics;
 mod sgd;
 mod squared_error;
 mod squared_error_backward;
 mod squares;
 mod summary;
+mod take_items;
 mod unpack;
 
 pub use adam::Adam;
 pub use clear::Clear;
 pub use cross_entropy::CrossEntropy;
 pub use cross_entropy_backward::CrossEntropyBackward;
-pub use mine::Mine;
+pub use mine::{Mine, MiningRule};
+pub use place_items::PlaceItems;
 pub use reduce::Reduce;
+pub use running_statistics::RunningStatistics;
 pub use sgd::Sgd;
 pub use squared_error::SquaredError;
 pub use squared_error_backward::SquaredErrorBackward;
 pub use squares::Squares;
-pub use summary::{Entry, Status, Summary};
+pub use summary::{Figure, Status, Summary};
+pub use take_items::TakeItems;
 pub use unpack::Unpack;
 
 use crate::kernels::words;
@@ -32,7 +38,7 @@ use crate::tensor::noise;
 /// What the host tells the device before each step: four-byte words of one small slot.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Default, bytemuck::Pod, bytemuck::Zeroable)]
-pub struct Schedule {
+pub struct StepInputs {
     /// Steps before this one.
     pub step: u32,
     /// Of dropout.
@@ -43,10 +49,12 @@ pub struct Schedule {
     pub correction1: f32,
     /// `1 - beta2^t`.
     pub correction2: f32,
-    unused: [u32; 3],
+    /// First sample of the micro-batch at hand.
+    pub first: u32,
+    unused: [u32; 2],
 }
 
-impl Schedule {
+impl StepInputs {
     /// Four-byte words.
     pub const WORDS: usize = 8;
 
@@ -54,7 +62,13 @@ impl Schedule {
     pub fn new(step: u32, seed: u32, rate: f64, betas: [f64; 2]) -> Self {
         // Of the rates as the kernel has them: those of f64 would make the first step of rates near 1 longer or shorter by 1e-5.
         let correction = |beta: f64| (1.0 - f64::from(beta as f32).powf(f64::from(step) + 1.0)) as f32;
-        Self { step, seed, rate: rate as f32, correction1: correction(betas[0]), correction2: correction(betas[1]), unused: [0; 3] }
+        Self { step, seed, rate: rate as f32, correction1: correction(betas[0]), correction2: correction(betas[1]), ..Self::default() }
+    }
+
+    /// The same for the micro-batch whose first sample is `first`.
+    #[must_use]
+    pub fn from(self, first: u32) -> Self {
+        Self { first, ..self }
     }
 
     /// The schedule in a slot.
@@ -69,7 +83,7 @@ impl Schedule {
 
 /// The three tasks that share a net (spec section 4.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Task {
+pub enum LossTask {
     /// Face or not: cross entropy.
     Class,
     /// Box offsets: squared error.
@@ -78,7 +92,7 @@ pub enum Task {
     Landmarks,
 }
 
-impl Task {
+impl LossTask {
     /// In the order of their rows and bits.
     pub const ALL: [Self; 3] = [Self::Class, Self::Box, Self::Landmarks];
 
@@ -108,9 +122,9 @@ impl Task {
 
 /// Bits of a sample's kind: what it is and which tasks it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Kind(pub u32);
+pub struct SampleBits(pub u32);
 
-impl Kind {
+impl SampleBits {
     /// No face.
     pub const NEGATIVE: Self = Self(1);
     /// A face with its box.
@@ -123,7 +137,7 @@ impl Kind {
     pub const NONE: Self = Self(0);
 
     /// Whether a loss applies.
-    pub fn has(self, task: Task) -> bool {
+    pub fn has(self, task: LossTask) -> bool {
         self.0 >> task.index() & 1 != 0
     }
 
@@ -143,7 +157,7 @@ pub const TARGETS: usize = 14;
 
 /// Kinds of `n` samples, all mixed, for samples of kernels.
 fn sample_kinds(n: usize) -> Vec<f32> {
-    let kinds = [Kind::NEGATIVE, Kind::POSITIVE, Kind::PART, Kind::LANDMARKS, Kind::NONE, Kind(15)];
+    let kinds = [SampleBits::NEGATIVE, SampleBits::POSITIVE, SampleBits::PART, SampleBits::LANDMARKS, SampleBits::NONE, SampleBits(15)];
     words(noise(n, 77).iter().map(|r| kinds[((r + 1.0) * 3.0) as usize % kinds.len()].0))
 }
 

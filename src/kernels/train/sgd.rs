@@ -1,14 +1,17 @@
 //! Stochastic gradient descent with momentum.
 
+use rayon::prelude::*;
+
 use super::adam::sample_state;
-use super::{Schedule, Status};
+use super::{Status, StepInputs};
+use crate::kernels::nn::BLOCK;
 use crate::kernels::{Sample, Samples, wgsl};
 use crate::record::{Binding, Kernel, Work};
 
 crate::uniform! {
     /// `m = momentum m + g + decay value`, `value -= rate m`, as PyTorch does it.
     ///
-    /// Reads `gradient: [len]`, the step's [`Schedule`] and the [`Status`], after a fault in which nothing is updated; updates `value` and `m`.
+    /// Reads `gradient: [len]`, the step's [`StepInputs`] and the [`Status`], after a fault in which nothing is updated; updates `value` and `m`.
     pub struct Sgd { len: u32, momentum: f32, decay: f32 }
 }
 
@@ -32,19 +35,34 @@ impl Kernel for Sgd {
 
     fn sizes(&self) -> Vec<usize> {
         let len = self.len as usize;
-        vec![len, Schedule::WORDS, Status::WORDS, len, len]
+        vec![len, StepInputs::WORDS, Status::WORDS, len, len]
     }
 
     fn reference(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
         if Status::read(read[2]).fault != 0 {
             return;
         }
-        let (wide, rate) = (f64::from, f64::from(Schedule::read(read[1]).rate));
+        let (wide, rate) = (f64::from, f64::from(StepInputs::read(read[1]).rate));
         let [value, m] = write else { unreachable!("checked when recorded") };
         for ((x, m), g) in value.iter_mut().zip(m.iter_mut()).zip(read[0]).take(self.len as usize) {
             let velocity = wide(self.momentum) * wide(*m) + wide(*g) + wide(self.decay) * wide(*x);
             (*x, *m) = ((wide(*x) - rate * velocity) as f32, velocity as f32);
         }
+    }
+
+    fn native(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
+        if Status::read(read[2]).fault != 0 {
+            return;
+        }
+        let (rate, len) = (StepInputs::read(read[1]).rate, self.len as usize);
+        let [value, m] = write else { unreachable!("checked when recorded") };
+        let blocks = value[..len].par_chunks_mut(BLOCK).zip(m[..len].par_chunks_mut(BLOCK)).zip(read[0].par_chunks(BLOCK));
+        blocks.for_each(|((value, m), gradient)| {
+            for ((x, m), g) in value.iter_mut().zip(m).zip(gradient) {
+                let velocity = self.momentum * *m + g + self.decay * *x;
+                (*x, *m) = (*x - rate * velocity, velocity);
+            }
+        });
     }
 
     /// Values and velocities of at most a few, three terms each.

@@ -82,7 +82,7 @@ fn coded(heif: &Heif, item: u32, max_pixels: u64) -> Result<RgbImage> {
 }
 
 /// One plane as numbers between 0 and 1, without the part of the range that is not used.
-struct Plane {
+struct YuvPlane {
     bytes: re_rav1d::dav1d::Plane,
     stride: usize,
     wide: bool,
@@ -90,7 +90,7 @@ struct Plane {
     scale: f32,
 }
 
-impl Plane {
+impl YuvPlane {
     fn new(picture: &Picture, component: PlanarImageComponent, full: bool) -> Self {
         let bits = picture.bits_per_component().map_or(8, |bits| bits.0);
         let (step, most) = ((1u32 << (bits - 8)) as f32, ((1u32 << bits) - 1) as f32);
@@ -117,12 +117,12 @@ impl Plane {
 
 fn rgb(picture: &Picture, matrix: u16, full: bool) -> Result<RgbImage> {
     let layout = picture.pixel_layout();
-    let luma = Plane::new(picture, PlanarImageComponent::Y, full);
+    let luma = YuvPlane::new(picture, PlanarImageComponent::Y, full);
     let byte = |value: f32| (value * 255.0).round() as u8;
     if layout == PixelLayout::I400 {
         return Ok(RgbImage::from_fn(picture.width(), picture.height(), |x, y| image::Rgb([byte(luma.at(x as usize, y as usize)); 3])));
     }
-    let [u, v] = [PlanarImageComponent::U, PlanarImageComponent::V].map(|component| Plane::new(picture, component, full));
+    let [u, v] = [PlanarImageComponent::U, PlanarImageComponent::V].map(|component| YuvPlane::new(picture, component, full));
     let (across, down) = match layout {
         PixelLayout::I420 => (2, 2),
         PixelLayout::I422 => (2, 1),

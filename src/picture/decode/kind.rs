@@ -6,7 +6,7 @@ use image::ImageFormat;
 
 /// What can be told of a file by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum FileKind {
     /// What the image library reads.
     Image(ImageFormat),
     /// AV1 in the boxes of HEIF.
@@ -33,12 +33,12 @@ pub fn is_picture_name(path: &Path) -> bool {
 
 /// Whether a file is surely a picture by its first 64 bytes, read here or not. BMP is not told so: texts may begin with "BM" too.
 pub fn is_picture(head: &[u8]) -> bool {
-    kind(head).is_some_and(|kind| kind != Kind::Image(ImageFormat::Bmp) || is_bmp(head))
+    kind(head).is_some_and(|kind| kind != FileKind::Image(ImageFormat::Bmp) || is_bmp(head))
 }
 
 /// Whether `head`, the first bytes of a file, are those of a picture that is read here, and of nothing else.
 pub fn is_readable(head: &[u8]) -> bool {
-    is_picture(head) && !matches!(kind(head), Some(Kind::Foreign(_)) | None)
+    is_picture(head) && !matches!(kind(head), Some(FileKind::Foreign(_)) | None)
 }
 
 /// A BMP header tells the length of a second one, of which there are seven.
@@ -46,38 +46,38 @@ fn is_bmp(head: &[u8]) -> bool {
     head.get(14..18).is_some_and(|length| matches!(length, [12 | 40 | 52 | 56 | 64 | 108 | 124, 0, 0, 0]))
 }
 
-pub(super) fn kind(head: &[u8]) -> Option<Kind> {
+pub(super) fn kind(head: &[u8]) -> Option<FileKind> {
     if head.get(4..8) == Some(b"ftyp") {
         return brand(head);
     }
     match image::guess_format(head) {
-        Ok(format) if format.reading_enabled() => Some(Kind::Image(format)),
-        Ok(ImageFormat::OpenExr) => Some(Kind::Foreign("an OpenEXR picture")),
-        Ok(ImageFormat::Hdr) => Some(Kind::Foreign("a Radiance HDR picture")),
-        Ok(ImageFormat::Pnm) => Some(Kind::Foreign("a PNM picture")),
-        Ok(ImageFormat::Ico) => Some(Kind::Foreign("an icon")),
-        Ok(ImageFormat::Qoi) => Some(Kind::Foreign("a QOI picture")),
-        Ok(ImageFormat::Dds) => Some(Kind::Foreign("a DDS texture")),
-        _ if head.starts_with(b"\xff\x0a") || head.starts_with(b"\0\0\0\x0cJXL ") => Some(Kind::Foreign("a JPEG XL picture")),
-        _ if head.starts_with(b"\0\0\0\x0cjP  ") || head.starts_with(b"\xff\x4f\xff\x51") => Some(Kind::Foreign("a JPEG 2000 picture")),
-        _ if head.starts_with(b"8BPS\0") => Some(Kind::Foreign("a Photoshop picture")),
-        _ if head.starts_with(b"FUJIFILMCCD-RAW") => Some(Kind::Foreign("a raw picture of a camera")),
+        Ok(format) if format.reading_enabled() => Some(FileKind::Image(format)),
+        Ok(ImageFormat::OpenExr) => Some(FileKind::Foreign("an OpenEXR picture")),
+        Ok(ImageFormat::Hdr) => Some(FileKind::Foreign("a Radiance HDR picture")),
+        Ok(ImageFormat::Pnm) => Some(FileKind::Foreign("a PNM picture")),
+        Ok(ImageFormat::Ico) => Some(FileKind::Foreign("an icon")),
+        Ok(ImageFormat::Qoi) => Some(FileKind::Foreign("a QOI picture")),
+        Ok(ImageFormat::Dds) => Some(FileKind::Foreign("a DDS texture")),
+        _ if head.starts_with(b"\xff\x0a") || head.starts_with(b"\0\0\0\x0cJXL ") => Some(FileKind::Foreign("a JPEG XL picture")),
+        _ if head.starts_with(b"\0\0\0\x0cjP  ") || head.starts_with(b"\xff\x4f\xff\x51") => Some(FileKind::Foreign("a JPEG 2000 picture")),
+        _ if head.starts_with(b"8BPS\0") => Some(FileKind::Foreign("a Photoshop picture")),
+        _ if head.starts_with(b"FUJIFILMCCD-RAW") => Some(FileKind::Foreign("a raw picture of a camera")),
         _ => None,
     }
 }
 
 /// By the brands of an ISO file: its own, then those it is compatible with.
-fn brand(head: &[u8]) -> Option<Kind> {
+fn brand(head: &[u8]) -> Option<FileKind> {
     let length = u32::from_be_bytes(*head.first_chunk()?) as usize;
     let brands = head.get(8..length.min(head.len()))?.as_chunks::<4>().0;
     let of = |brand: &[u8; 4]| match brand {
-        b"avif" | b"avis" => Some(Kind::Avif),
-        b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" => Some(Kind::Heic),
-        b"crx " => Some(Kind::Foreign("a raw picture of a camera")),
+        b"avif" | b"avis" => Some(FileKind::Avif),
+        b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" => Some(FileKind::Heic),
+        b"crx " => Some(FileKind::Foreign("a raw picture of a camera")),
         _ => None,
     };
     // Written as just HEIF, without a word on what is in it: mostly HEVC.
-    let plain = || matches!(brands.first(), Some(b"mif1" | b"msf1" | b"miaf")).then_some(Kind::Heic);
+    let plain = || matches!(brands.first(), Some(b"mif1" | b"msf1" | b"miaf")).then_some(FileKind::Heic);
     brands.iter().find_map(of).or_else(plain)
 }
 
@@ -91,10 +91,10 @@ mod tests {
 
     #[test]
     fn heif_is_told_by_its_brands() {
-        assert_eq!(kind(&ftyp("avif\0\0\0\0mif1miaf")), Some(Kind::Avif));
-        assert_eq!(kind(&ftyp("mif1\0\0\0\0avif")), Some(Kind::Avif));
-        assert_eq!(kind(&ftyp("heic\0\0\0\0mif1heic")), Some(Kind::Heic));
-        assert_eq!(kind(&ftyp("mif1\0\0\0\0miaf")), Some(Kind::Heic));
+        assert_eq!(kind(&ftyp("avif\0\0\0\0mif1miaf")), Some(FileKind::Avif));
+        assert_eq!(kind(&ftyp("mif1\0\0\0\0avif")), Some(FileKind::Avif));
+        assert_eq!(kind(&ftyp("heic\0\0\0\0mif1heic")), Some(FileKind::Heic));
+        assert_eq!(kind(&ftyp("mif1\0\0\0\0miaf")), Some(FileKind::Heic));
         assert_eq!(kind(&ftyp("isom\0\0\0\0mp42")), None, "a film");
         assert_eq!(kind(b"\0\0\0\x08ftyp"), None);
     }

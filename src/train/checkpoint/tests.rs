@@ -1,9 +1,9 @@
 use super::*;
 use crate::tensor::noise;
 
-struct Folder(PathBuf);
+struct CheckpointFolder(PathBuf);
 
-impl Folder {
+impl CheckpointFolder {
     fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("mtcmcn-checkpoint-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&path);
@@ -17,7 +17,7 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
+impl Drop for CheckpointFolder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
@@ -37,7 +37,7 @@ fn checkpoint(step: u64) -> Checkpoint {
 
 #[test]
 fn a_checkpoint_reads_back_as_it_was_and_is_a_weights_file() {
-    let folder = Folder::new("back");
+    let folder = CheckpointFolder::new("back");
     let store = Checkpoints::open(&folder.0, 3).unwrap();
     let path = store.save(&checkpoint(12)).unwrap();
     assert_eq!(Checkpoint::load(&path).unwrap(), checkpoint(12));
@@ -50,7 +50,7 @@ fn a_checkpoint_reads_back_as_it_was_and_is_a_weights_file() {
 
 #[test]
 fn the_last_few_are_kept_and_nothing_half_written() {
-    let folder = Folder::new("few");
+    let folder = CheckpointFolder::new("few");
     let store = Checkpoints::open(&folder.0, 2).unwrap();
     assert!(store.newest().unwrap().is_none());
     for step in [5, 900, 1_000_000_000, 1_000_000_001] {
@@ -65,7 +65,7 @@ fn the_last_few_are_kept_and_nothing_half_written() {
 
 #[test]
 fn every_cut_and_every_flipped_bit_is_noticed_and_the_one_before_is_taken() {
-    let folder = Folder::new("cut");
+    let folder = CheckpointFolder::new("cut");
     let store = Checkpoints::open(&folder.0, 3).unwrap();
     store.save(&checkpoint(1)).unwrap();
     let path = store.save(&checkpoint(2)).unwrap();
@@ -97,7 +97,7 @@ fn every_cut_and_every_flipped_bit_is_noticed_and_the_one_before_is_taken() {
 
 #[test]
 fn what_is_wrong_is_named() {
-    let folder = Folder::new("named");
+    let folder = CheckpointFolder::new("named");
     let store = Checkpoints::open(&folder.0, 3).unwrap();
     let path = store.save(&checkpoint(1)).unwrap();
     let whole = fs::read(&path).unwrap();

@@ -6,12 +6,12 @@ use rayon::prelude::*;
 
 use super::CropsError;
 use super::augment::augment;
-use super::pool::Part;
+use super::pool::DataPart;
 use super::random::{Draw, key, place};
 use super::ratio::Ratio;
-use super::shard::{Record, Shard};
-use super::window::{Sample, Targets};
-use crate::kernels::train::{Kind, TARGETS};
+use super::shard::{CropRecord, Shard};
+use super::window::{SampleKind, Targets};
+use crate::kernels::train::{SampleBits, TARGETS};
 use crate::nets::{ONET, PNET, RNET};
 use crate::train::Batch;
 use crate::train::config::{AugmentConfig, TrainConfig};
@@ -56,17 +56,17 @@ impl ShardBatches {
         if shard.side() != side {
             return Err(CropsError::OtherNet { path: path.into(), net: net.into(), side, found: shard.side() });
         }
-        let of = |part: Part, sample: Sample| -> Vec<u32> {
-            let fits = |record: &Record| record.part == part && record.sample == sample;
+        let of = |part: DataPart, sample: SampleKind| -> Vec<u32> {
+            let fits = |record: &CropRecord| record.part == part && record.sample == sample;
             (0..).zip(shard.records()).filter(|(_, record)| fits(record)).map(|(index, _)| index).collect()
         };
-        let training = Sample::ALL.map(|sample| of(Part::Training, sample));
-        for ((sample, crops), share) in Sample::ALL.into_iter().zip(&training).zip(own.ratio) {
+        let training = SampleKind::ALL.map(|sample| of(DataPart::Training, sample));
+        for ((sample, crops), share) in SampleKind::ALL.into_iter().zip(&training).zip(own.ratio) {
             if share > 0 && crops.is_empty() {
                 return Err(CropsError::Missing { path: path.into(), sample, net: net.into(), ratio: own.ratio });
             }
         }
-        let validation = balanced(&Sample::ALL.map(|sample| of(Part::Validation, sample)));
+        let validation = balanced(&SampleKind::ALL.map(|sample| of(DataPart::Validation, sample)));
         let samples = if own.epoch_samples > 0 { own.epoch_samples } else { training.iter().map(|crops| crops.len() as u64).sum() };
         let shuffled = config.data.shuffle_labels;
         let hash = format!("{}{}", shard.hash(), if shuffled { " with shuffled labels" } else { "" });
@@ -92,32 +92,32 @@ impl ShardBatches {
     }
 
     /// Which crops of a kind are drawn, by how many of them were before.
-    fn drawn(&self, sample: Sample, number: u64) -> usize {
+    fn drawn(&self, sample: SampleKind, number: u64) -> usize {
         let crops = &self.training[sample as usize];
         let (round, at) = (number / crops.len() as u64, number % crops.len() as u64);
         crops[place(at, crops.len() as u64, key(&[self.seed, ORDER, sample as u64, round])) as usize] as usize
     }
 
     /// Tasks of a training crop.
-    fn kind(&self, index: usize, record: &Record) -> Kind {
+    fn kind(&self, index: usize, record: &CropRecord) -> SampleBits {
         match record.sample {
-            Sample::Negative | Sample::Positive if self.shuffled => {
+            SampleKind::Negative | SampleKind::Positive if self.shuffled => {
                 // The labels of all of them, dealt out anew.
                 let [negatives, positives, ..] = &self.training;
                 let all = (negatives.len() + positives.len()) as u64;
                 let rank = |crops: &[u32]| crops.binary_search(&(index as u32)).map(|at| at as u64);
                 let own = rank(negatives).or_else(|_| rank(positives).map(|at| at + negatives.len() as u64)).unwrap_or(0);
                 let face = place(own, all, key(&[self.seed, LABELS])) >= negatives.len() as u64;
-                let class = Kind(Kind::POSITIVE.0 & !Kind::PART.0);
-                if face { class } else { Kind::NEGATIVE }
+                let class = SampleBits(SampleBits::POSITIVE.0 & !SampleBits::PART.0);
+                if face { class } else { SampleBits::NEGATIVE }
             }
-            sample if self.landmarks_on_all => Kind(sample.kind().0 | u32::from(record.targets.tasks) & Kind::LANDMARKS.0),
+            sample if self.landmarks_on_all => SampleBits(sample.kind().0 | u32::from(record.targets.tasks) & SampleBits::LANDMARKS.0),
             sample => sample.kind(),
         }
     }
 
     /// The probability of a face that a net should give for a training crop of `kind`.
-    fn face(&self, kind: Kind, record: &Record) -> f32 {
+    fn face(&self, kind: SampleBits, record: &CropRecord) -> f32 {
         let (label, share) = (kind.probability(), self.soft_targets);
         let Some(logit) = record.teacher.filter(|_| share > 0.0 && !self.shuffled) else { return label };
         // However wrong the teacher is, the label is right.
@@ -126,7 +126,7 @@ impl ShardBatches {
     }
 
     /// A batch of `crops`, each changed by `change`, which tells its tasks and the probability of a face that its net should give.
-    fn fill(&self, crops: &[usize], change: impl Fn(usize, &mut Vec<u8>, &mut Targets) -> (Kind, f32) + Sync) -> Batch {
+    fn fill(&self, crops: &[usize], change: impl Fn(usize, &mut Vec<u8>, &mut Targets) -> (SampleBits, f32) + Sync) -> Batch {
         let mut batch = Batch::empty(self.batch, self.shard.side());
         let item = batch.rgba.len() / self.batch as usize;
         let rgba = batch.rgba.par_chunks_mut(item * TOGETHER);
@@ -176,7 +176,7 @@ impl Batches for ShardBatches {
 
     fn batch(&self, step: u64) -> Result<Batch, RunError> {
         let (first, counts) = (self.ratio.before(step), self.ratio.counts(step));
-        let crops: Vec<usize> = Sample::ALL
+        let crops: Vec<usize> = SampleKind::ALL
             .into_iter()
             .flat_map(|sample| (0..counts[sample as usize]).map(move |i| (sample, first[sample as usize] + i)))
             .map(|(sample, number)| self.drawn(sample, number))

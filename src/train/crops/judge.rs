@@ -2,7 +2,7 @@
 
 use crate::engine::{Engine, Session};
 use crate::kernels::train::Unpack;
-use crate::nets::{Net, NetError};
+use crate::nets::{Fused, Net, NetError};
 use crate::record::{Recording, Slot};
 use crate::tensor::Shape;
 use crate::train::TrainError;
@@ -12,7 +12,7 @@ use crate::weights::Weights;
 const BATCH: u32 = 128;
 
 /// A net that says what it takes crops for.
-pub struct Judge {
+pub struct TeacherNet {
     session: Session,
     rgba: Slot,
     y: Slot,
@@ -21,7 +21,7 @@ pub struct Judge {
     outputs: usize,
 }
 
-impl Judge {
+impl TeacherNet {
     /// `net` of `weights` on `engine`.
     ///
     /// # Errors
@@ -30,11 +30,10 @@ impl Judge {
     pub fn new(engine: &Engine, net: Net, weights: &Weights) -> Result<Self, TrainError> {
         let mut recording = Recording::new();
         let plane = net.side * net.side;
-        let rgba = recording.slot("rgba", (BATCH * plane) as usize);
+        let rgba = recording.input("rgba", (BATCH * plane) as usize);
         let x = recording.slot("x", (3 * BATCH * plane) as usize);
-        recording.input(rgba);
         recording.push(Unpack::new(BATCH, plane), &[rgba, x]);
-        let forward = net.forward(&mut recording, weights)?;
+        let forward = Fused::whole(net, &mut recording, weights, engine.facts())?;
         let shape = Shape::new([BATCH, 3, net.side, net.side]).map_err(NetError::from)?;
         let (y, _) = forward.record(&mut recording, x, &shape).map_err(NetError::from)?;
         Ok(Self { session: engine.load(recording)?, rgba, y, item: plane as usize, outputs: net.outputs() as usize })

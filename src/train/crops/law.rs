@@ -1,7 +1,7 @@
 //! Which windows of an image are cut (spec section 4.5).
 
 use super::random::Draw;
-use super::window::{Sample, Targets, Window};
+use super::window::{CropWindow, SampleKind, Targets};
 use crate::data::Annotation;
 use crate::geometry::{BoundingBox, Landmarks};
 use crate::train::config::{CropConfig, Uses};
@@ -13,9 +13,9 @@ const TRIES: u32 = 20;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Cut {
     /// Where.
-    pub window: Window,
+    pub window: CropWindow,
     /// What it is.
-    pub sample: Sample,
+    pub sample: SampleKind,
     /// What its net should say.
     pub targets: Targets,
     /// Radians that the image is turned about the middle of `about` before it is cut, clockwise as it is seen.
@@ -72,7 +72,7 @@ impl Scene<'_> {
             && b.y1 < height
     }
 
-    fn best(&self, window: Window) -> Best {
+    fn best(&self, window: CropWindow) -> Best {
         let window = window.bounding_box();
         let mut best = Best { overlap: 0.0, face: None };
         for (i, face) in self.faces.iter().enumerate() {
@@ -84,17 +84,17 @@ impl Scene<'_> {
         best
     }
 
-    fn is_negative(&self, window: Window) -> bool {
+    fn is_negative(&self, window: CropWindow) -> bool {
         self.best(window).overlap < self.law.overlaps[0]
     }
 
     /// Positive or part by its overlap with a face.
-    fn of_face(&self, overlap: f64) -> Option<Sample> {
+    fn of_face(&self, overlap: f64) -> Option<SampleKind> {
         let [_, part, positive] = self.law.overlaps;
-        if overlap >= positive { Some(Sample::Positive) } else { (overlap >= part).then_some(Sample::Part) }
+        if overlap >= positive { Some(SampleKind::Positive) } else { (overlap >= part).then_some(SampleKind::Part) }
     }
 
-    fn cut(&self, window: Window, sample: Sample, face: Option<usize>) -> Cut {
+    fn cut(&self, window: CropWindow, sample: SampleKind, face: Option<usize>) -> Cut {
         let mut targets = Targets::default();
         if let Some(face) = face.map(|face| &self.faces[face]) {
             targets = targets.with_box(window.box_targets(&face.bounding_box));
@@ -129,9 +129,9 @@ impl Scene<'_> {
         for _ in 0..self.law.negatives_per_image * TRIES {
             let Some(side) = self.side(draw).filter(|_| found < self.law.negatives_per_image) else { return };
             let [x, y] = self.size.map(|size| draw.whole(0, i64::from(size) - side + 1));
-            let window = Window { x: x as i32, y: y as i32, side: side as i32 };
+            let window = CropWindow { x: x as i32, y: y as i32, side: side as i32 };
             if self.is_negative(window) {
-                cuts.push(self.cut(window, Sample::Negative, None));
+                cuts.push(self.cut(window, SampleKind::Negative, None));
                 found += 1;
             }
         }
@@ -146,9 +146,9 @@ impl Scene<'_> {
                     let first = first as i64;
                     first + draw.whole((-side).max(-first), (size as i64).max(1))
                 });
-                let window = Window { x: x as i32, y: y as i32, side: side as i32 };
+                let window = CropWindow { x: x as i32, y: y as i32, side: side as i32 };
                 if window.is_inside(self.size) && self.is_negative(window) {
-                    cuts.push(self.cut(window, Sample::Negative, None));
+                    cuts.push(self.cut(window, SampleKind::Negative, None));
                 }
             }
         }
@@ -161,14 +161,14 @@ impl Scene<'_> {
     }
 
     /// A window about as large as `face` and nearby; `None` if no window of whole pixels is.
-    fn around(&self, face: &BoundingBox, draw: &mut Draw) -> Option<Window> {
+    fn around(&self, face: &BoundingBox, draw: &mut Draw) -> Option<CropWindow> {
         let ([smallest, largest], (w, h)) = (self.law.sides, (f64::from(face.width()), f64::from(face.height())));
         let side = draw.whole((smallest * w.min(h)).floor() as i64, (largest * w.max(h)).ceil() as i64);
         let [x, y] = [(face.x1, w), (face.y1, h)].map(|(first, size)| {
             let shift = draw.between(-self.law.shift * size, self.law.shift * size);
             f64::from(first) + size / 2.0 + shift - side as f64 / 2.0
         });
-        let window = Window { x: x.round() as i32, y: y.round() as i32, side: i32::try_from(side).ok()? };
+        let window = CropWindow { x: x.round() as i32, y: y.round() as i32, side: i32::try_from(side).ok()? };
         (side >= 1).then_some(window)
     }
 
@@ -177,14 +177,14 @@ impl Scene<'_> {
         let mut cuts = Vec::new();
         let mut negatives = 0;
         for found in found {
-            let window = Window::around(found);
+            let window = CropWindow::around(found);
             if f64::from(window.side) < self.law.min_face_px || !window.is_inside(self.size) {
                 continue;
             }
             let best = self.best(window);
             if best.overlap < self.law.overlaps[0] {
                 if self.uses.negatives && negatives < self.law.detected_negatives_per_image {
-                    cuts.push(self.cut(window, Sample::Negative, None));
+                    cuts.push(self.cut(window, SampleKind::Negative, None));
                     negatives += 1;
                 }
                 continue;
@@ -193,16 +193,16 @@ impl Scene<'_> {
             if self.uses.faces {
                 cuts.push(self.cut(window, sample, Some(face)));
             }
-            if self.uses.landmarks && sample == Sample::Positive {
+            if self.uses.landmarks && sample == SampleKind::Positive {
                 cuts.extend(self.landmark_face(window, face));
             }
         }
         cuts
     }
 
-    fn landmark_face(&self, window: Window, face: usize) -> Option<Cut> {
+    fn landmark_face(&self, window: CropWindow, face: usize) -> Option<Cut> {
         let points = self.faces[face].landmarks.as_ref().and_then(|points| window.landmark_targets(points))?;
-        Some(Cut { targets: Targets::default().with_landmarks(points), ..self.cut(window, Sample::Landmarks, None) })
+        Some(Cut { targets: Targets::default().with_landmarks(points), ..self.cut(window, SampleKind::Landmarks, None) })
     }
 
     /// For all nets: each face with landmarks by itself, and random windows around it, half of them turned.
@@ -213,7 +213,7 @@ impl Scene<'_> {
         }
         for (i, face) in self.faces.iter().enumerate().filter(|(_, face)| self.usable(face)) {
             let (b, Some(points)) = (&face.bounding_box, &face.landmarks) else { continue };
-            cuts.extend(self.landmark_face(Window::around(b), i));
+            cuts.extend(self.landmark_face(CropWindow::around(b), i));
             if f64::from(b.width().max(b.height())) < 2.0 * self.law.min_face_px {
                 continue;
             }
@@ -227,7 +227,7 @@ impl Scene<'_> {
                     && let Some(points) = window.landmark_targets(&turned)
                 {
                     let targets = Targets::default().with_landmarks(points);
-                    cuts.push(Cut { window, sample: Sample::Landmarks, targets, turn, about });
+                    cuts.push(Cut { window, sample: SampleKind::Landmarks, targets, turn, about });
                 }
             }
         }

@@ -25,12 +25,13 @@ use crate::cascade::DetectError;
 use crate::data::DataError;
 
 pub use batches::ShardBatches;
-pub use pool::{Part, Photo, photos};
-pub use prepare::{Earlier, Job, Progress, Report, prepare};
+pub use pool::{DataPart, Photo, photos};
+pub use prepare::{CropJob, CropProgress, CropReport, prepare};
 pub use ratio::Ratio;
-pub use shard::{Record, Shard, ShardError};
+pub use search::Earlier;
+pub use shard::{CropRecord, Shard, ShardError};
 pub use teacher::label;
-pub use window::{Sample, Targets};
+pub use window::{SampleKind, Targets};
 
 /// Why crops could not be cut or used.
 #[derive(Debug, thiserror::Error)]
@@ -134,7 +135,7 @@ pub enum CropsError {
         /// The file.
         path: PathBuf,
         /// What is missing.
-        sample: Sample,
+        sample: SampleKind,
         /// The net that is to be trained.
         net: String,
         /// Shares of negatives, positives, parts and landmark faces.

@@ -3,7 +3,7 @@
 use bytemuck::{cast_slice, cast_slice_mut};
 
 use super::law::Cut;
-use super::window::Window;
+use super::window::CropWindow;
 use crate::cascade::Frame;
 use crate::kernels::image::Crop;
 use crate::kernels::select::Candidate;
@@ -15,13 +15,13 @@ pub fn cut(frame: &Frame, cuts: &[Cut], side: u32) -> Vec<u8> {
     let item = (side * side * 3) as usize;
     let mut rgb = vec![0; cuts.len() * item];
     let straight: Vec<usize> = (0..cuts.len()).filter(|&i| cuts[i].turn == 0.0).collect();
-    let windows: Vec<Window> = straight.iter().map(|&i| cuts[i].window).collect();
+    let windows: Vec<CropWindow> = straight.iter().map(|&i| cuts[i].window).collect();
     for (at, crop) in straight.into_iter().zip(resample(frame, &windows, side).chunks_exact(item)) {
         rgb[at * item..][..item].copy_from_slice(crop);
     }
     for (cut, crop) in cuts.iter().zip(rgb.chunks_exact_mut(item)).filter(|(cut, _)| cut.turn != 0.0) {
         if let Some(turned) = turned(frame, cut) {
-            let whole = Window { x: 0, y: 0, side: cut.window.side };
+            let whole = CropWindow { x: 0, y: 0, side: cut.window.side };
             crop.copy_from_slice(&resample(&turned, &[whole], side));
         }
     }
@@ -29,9 +29,9 @@ pub fn cut(frame: &Frame, cuts: &[Cut], side: u32) -> Vec<u8> {
 }
 
 /// Crops by the detector's own kernel, back from its normalised planes to bytes.
-fn resample(frame: &Frame, windows: &[Window], side: u32) -> Vec<u8> {
+fn resample(frame: &Frame, windows: &[CropWindow], side: u32) -> Vec<u8> {
     // The cascade's boxes have inclusive corners that count from 1.
-    let corners = |w: &Window| [w.x + 1, w.y + 1, w.x.saturating_add(w.side), w.y.saturating_add(w.side)].map(|v| v as f32);
+    let corners = |w: &CropWindow| [w.x + 1, w.y + 1, w.x.saturating_add(w.side), w.y.saturating_add(w.side)].map(|v| v as f32);
     let candidates: Vec<Candidate> = windows.iter().map(|window| Candidate::new(corners(window), 1.0, 0.0)).collect();
     let plane = (side * side) as usize;
     let mut crops = vec![0.0; windows.len() * 3 * plane];
@@ -77,7 +77,7 @@ fn turned(frame: &Frame, cut: &Cut) -> Option<Frame> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::window::{Sample, Targets};
+    use super::super::window::{SampleKind, Targets};
     use super::*;
 
     /// Red counts columns, green rows.
@@ -86,13 +86,13 @@ mod tests {
         Frame::from_rgba(width, height, rgba).unwrap()
     }
 
-    fn plain(window: Window) -> Cut {
-        Cut { window, sample: Sample::Negative, targets: Targets::default(), turn: 0.0, about: glam::Vec2::ZERO }
+    fn plain(window: CropWindow) -> Cut {
+        Cut { window, sample: SampleKind::Negative, targets: Targets::default(), turn: 0.0, about: glam::Vec2::ZERO }
     }
 
     #[test]
     fn a_window_of_the_nets_size_is_copied_and_black_lies_outside() {
-        let rgb = cut(&frame(40, 30), &[plain(Window { x: 3, y: 5, side: 12 }), plain(Window { x: -2, y: 25, side: 12 })], 12);
+        let rgb = cut(&frame(40, 30), &[plain(CropWindow { x: 3, y: 5, side: 12 }), plain(CropWindow { x: -2, y: 25, side: 12 })], 12);
         for (i, pixel) in rgb.chunks_exact(3).enumerate() {
             let (crop, x, y) = (i / 144, i % 12, i % 144 / 12);
             let want = match crop {
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_larger_window_is_averaged() {
-        let rgb = cut(&frame(100, 100), &[plain(Window { x: 10, y: 20, side: 36 })], 12);
+        let rgb = cut(&frame(100, 100), &[plain(CropWindow { x: 10, y: 20, side: 36 })], 12);
         // Means of three neighbours.
         let want: Vec<u8> = (0..144).flat_map(|i| [11 + 3 * (i % 12) as u8, 21 + 3 * (i / 12) as u8, 7]).collect();
         assert_eq!(rgb, want);
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_quarter_turn_takes_right_to_below() {
-        let window = Window { x: 10, y: 10, side: 12 };
+        let window = CropWindow { x: 10, y: 10, side: 12 };
         let about = glam::Vec2::splat(16.0);
         let turned = Cut { turn: std::f32::consts::FRAC_PI_2, about, ..plain(window) };
         let (was, is) = (cut(&frame(40, 40), &[plain(window)], 12), cut(&frame(40, 40), &[turned], 12));

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use walkdir::WalkDir;
 
 use super::CropsError;
-use crate::data::any::{self, Form};
+use crate::data::any::{self, AnyForm};
 use crate::data::{AnnotatedImage, Annotation, DataError, Faults, celeba, facepoint, json, wider, wider_mat};
 use crate::files::{self, FileError};
 use crate::picture::decode::is_picture_name;
@@ -17,7 +17,7 @@ use crate::train::config::{DataConfig, Source, SourceFormat, Uses, folder_of};
 /// A part of the images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Part {
+pub enum DataPart {
     /// To learn from.
     Training,
     /// To choose by.
@@ -26,7 +26,7 @@ pub enum Part {
     Test,
 }
 
-impl Part {
+impl DataPart {
     /// All of them, by index.
     pub const ALL: [Self; 3] = [Self::Training, Self::Validation, Self::Test];
 
@@ -56,7 +56,7 @@ pub struct Photo {
     /// Negatives to be cut of it, if not as many as of any.
     pub negatives: Option<u32>,
     /// Which part it belongs to.
-    pub part: Part,
+    pub part: DataPart,
 }
 
 /// All images of all sources, in their order, each once, with their part by `seed`.
@@ -89,7 +89,7 @@ pub fn photos(config: &DataConfig, seed: u32, faults: &mut Faults) -> Result<Vec
             let faces = image.faces.into_iter().filter(|face| face.bounding_box.area() > 0.0).map(converted).collect();
             let named_by = (source.annotations.clone(), image.line);
             let (uses, negatives) = (source.uses(), source.negatives_per_image);
-            photos.push(Photo { path, source: number, named_by, faces, uses, negatives, part: Part::Training });
+            photos.push(Photo { path, source: number, named_by, faces, uses, negatives, part: DataPart::Training });
         }
         if photos.len() == first {
             let reasons = faults.list().iter().filter(|fault| fault.path.starts_with(&source.annotations)).map(ToString::to_string);
@@ -107,22 +107,22 @@ fn read(source: &Source, faults: &mut Faults) -> Result<Vec<AnnotatedImage>, Cro
             wider_mat::parse_images(&bytes(path)?, &mut faults.of(path))
         }
         SourceFormat::Wider => wider::read(path, faults),
-        SourceFormat::Facepoint => facepoint::read(path, facepoint::Form::CnnFacePoint, faults),
+        SourceFormat::Facepoint => facepoint::read(path, facepoint::FacepointForm::CnnFacePoint, faults),
         SourceFormat::Json => json::read_annotations(path, faults),
         SourceFormat::Celeba => celeba(path, source.landmarks.as_deref(), faults),
-        SourceFormat::Retinaface => any_form(source, Form::RetinaFace, faults),
-        SourceFormat::Coco => any_form(source, Form::Coco, faults),
-        SourceFormat::Labelme => any_form(source, Form::Labelme, faults),
-        SourceFormat::Voc => any_form(source, Form::Voc, faults),
-        SourceFormat::Yolo => any_form(source, Form::Yolo, faults),
-        SourceFormat::Pts => any_form(source, Form::Pts, faults),
-        SourceFormat::Wflw => any_form(source, Form::Wflw, faults),
+        SourceFormat::Retinaface => any_form(source, AnyForm::RetinaFace, faults),
+        SourceFormat::Coco => any_form(source, AnyForm::Coco, faults),
+        SourceFormat::Labelme => any_form(source, AnyForm::Labelme, faults),
+        SourceFormat::Voc => any_form(source, AnyForm::Voc, faults),
+        SourceFormat::Yolo => any_form(source, AnyForm::Yolo, faults),
+        SourceFormat::Pts => any_form(source, AnyForm::Pts, faults),
+        SourceFormat::Wflw => any_form(source, AnyForm::Wflw, faults),
         SourceFormat::Folder => folder(path),
     };
     Ok(images?)
 }
 
-fn any_form(source: &Source, form: Form, faults: &mut Faults) -> Result<Vec<AnnotatedImage>, DataError> {
+fn any_form(source: &Source, form: AnyForm, faults: &mut Faults) -> Result<Vec<AnnotatedImage>, DataError> {
     any::read(&source.annotations, &source.images_folder(), Some(form), faults)
 }
 
@@ -162,7 +162,7 @@ fn split(photos: &mut [Photo], folder: &Path, shares: [u32; 3], seed: u32) {
     let mut order: Vec<([u8; 32], usize)> = photos.iter().map(|photo| rank(&photo.path, folder, seed)).zip(0..).collect();
     order.sort_unstable();
     let counts = counts(photos.len(), shares);
-    let parts = Part::ALL.into_iter().zip(counts).flat_map(|(part, count)| std::iter::repeat_n(part, count));
+    let parts = DataPart::ALL.into_iter().zip(counts).flat_map(|(part, count)| std::iter::repeat_n(part, count));
     for ((_, index), part) in order.into_iter().zip(parts) {
         photos[index].part = part;
     }
@@ -202,15 +202,15 @@ mod tests {
         assert_eq!(counts(10, [2, 1, 0]), [7, 3, 0]);
     }
 
-    fn pool(names: impl Iterator<Item = usize>, seed: u32) -> Vec<(PathBuf, Part)> {
+    fn pool(names: impl Iterator<Item = usize>, seed: u32) -> Vec<(PathBuf, DataPart)> {
         let uses = Uses { negatives: true, faces: true, landmarks: true };
         let photo = |i| {
             let path = Path::new("there").join(format!("{i}.jpg"));
-            Photo { path, source: 0, named_by: ("list".into(), 1), faces: Vec::new(), uses, negatives: None, part: Part::Training }
+            Photo { path, source: 0, named_by: ("list".into(), 1), faces: Vec::new(), uses, negatives: None, part: DataPart::Training }
         };
         let mut photos: Vec<Photo> = names.map(photo).collect();
         split(&mut photos, Path::new("there"), [80, 10, 10], seed);
-        let mut parts: Vec<(PathBuf, Part)> = photos.into_iter().map(|photo| (photo.path, photo.part)).collect();
+        let mut parts: Vec<(PathBuf, DataPart)> = photos.into_iter().map(|photo| (photo.path, photo.part)).collect();
         parts.sort_by(|a, b| a.0.cmp(&b.0));
         parts
     }
@@ -220,7 +220,7 @@ mod tests {
         let parts = pool(0..500, 1);
         assert_eq!(parts, pool((0..500).rev(), 1));
         assert_ne!(parts, pool(0..500, 2));
-        for (part, count) in Part::ALL.into_iter().zip([400, 50, 50]) {
+        for (part, count) in DataPart::ALL.into_iter().zip([400, 50, 50]) {
             assert_eq!(parts.iter().filter(|(_, other)| *other == part).count(), count);
         }
     }

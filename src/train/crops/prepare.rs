@@ -9,38 +9,27 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::CropsError;
-use super::judge::{Judge, logit};
+use super::judge::{TeacherNet, logit};
 use super::law::{Cut, Scene};
 use super::pixels::cut;
-use super::pool::{Part, Photo, photos};
+use super::pool::{DataPart, Photo, photos};
 use super::random::Draw;
-use super::search::{Found, Searcher};
-use super::shard::{Record, ShardError, Writer};
-use super::window::Sample;
+use super::search::{Earlier, Loaded, SearchResult, Searcher};
+use super::shard::{CropRecord, ShardError, ShardWriter};
+use super::window::SampleKind;
 use crate::cascade::{Depth, Frame, Proposals};
 use crate::data::{DataError, Faults};
-use crate::engine::Engine;
 use crate::files;
 use crate::geometry::BoundingBox;
 use crate::nets::{Net, ONET, PNET, RNET};
 use crate::train::config::TrainConfig;
 use crate::train::run::Cause;
-use crate::weights::Weights;
 
 /// Images that are worked on together.
 const TOGETHER: usize = 32;
 
-/// The nets before the one that crops are for.
-#[derive(Clone, Copy)]
-pub struct Earlier<'a> {
-    /// What they run on.
-    pub engine: &'a Engine,
-    /// Their weights; others do not matter.
-    pub weights: &'a Weights,
-}
-
 /// Crops to be cut.
-pub struct Job<'a> {
+pub struct CropJob<'a> {
     /// For which net: `pnet`, `rnet` or `onet`.
     pub net: &'a str,
     /// All settings.
@@ -57,7 +46,7 @@ pub struct Job<'a> {
 
 /// How far the cutting has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
+pub struct CropProgress {
     /// Images done.
     pub images: usize,
     /// Images in all.
@@ -68,7 +57,7 @@ pub struct Progress {
 
 /// What came of it.
 #[derive(Debug, Serialize)]
-pub struct Report {
+pub struct CropReport {
     /// Images of the training, validation and test part.
     pub images: [u64; 3],
     /// Of those three: negatives, positives, parts, landmark faces.
@@ -90,15 +79,15 @@ pub struct Report {
 /// # Errors
 ///
 /// [`CropsError`]; what was at `out` before is then untouched.
-pub fn prepare(job: &Job<'_>, out: &Path, watch: &mut dyn FnMut(Progress)) -> Result<Option<Report>, CropsError> {
+pub fn prepare(job: &CropJob<'_>, out: &Path, watch: &mut dyn FnMut(CropProgress)) -> Result<Option<CropReport>, CropsError> {
     let net = [PNET, RNET, ONET].into_iter().find(|net| net.name == job.net).ok_or_else(|| CropsError::NoNet { name: job.net.into() })?;
     let failed = |source| ShardError::Write { path: out.into(), source };
     let mut faults = if job.config.data.strict { Faults::strict() } else { Faults::lenient() };
     let photos = photos(&job.config.data, job.config.seed, &mut faults)?;
     let searcher = searcher(net, job)?;
-    let judge = job.teacher.map(|teacher| Judge::new(teacher.engine, net, teacher.weights)).transpose();
+    let judge = job.teacher.map(|teacher| TeacherNet::new(teacher.engine, net, teacher.weights)).transpose();
     let judge = judge.map_err(|error| CropsError::NoTeacher { source: error.into() })?;
-    let mut cutter = Cutter { job, net, searcher, judge, faults, report: Report::default() };
+    let mut cutter = Cutter { job, net, searcher, judge, faults, report: CropReport::default() };
     files::remove_leftovers(out).map_err(failed)?;
     let mut end = None;
     let written = files::write_with(out, |file| {
@@ -113,11 +102,11 @@ pub fn prepare(job: &Job<'_>, out: &Path, watch: &mut dyn FnMut(Progress)) -> Re
         Some(Err(Stop::Disk(source))) => return Err(failed(source).into()),
         Some(Ok(true)) | None => written.map_err(failed)?,
     }
-    Ok(Some(Report { faults: cutter.faults, ..cutter.report }))
+    Ok(Some(CropReport { faults: cutter.faults, ..cutter.report }))
 }
 
 /// The nets before `net`; `None` for P-Net, which has none.
-fn searcher(net: Net, job: &Job<'_>) -> Result<Option<Searcher>, CropsError> {
+fn searcher(net: Net, job: &CropJob<'_>) -> Result<Option<Searcher>, CropsError> {
     let depth = match net.name {
         "pnet" => return Ok(None),
         "rnet" => Depth::Pnet,
@@ -129,7 +118,7 @@ fn searcher(net: Net, job: &Job<'_>) -> Result<Option<Searcher>, CropsError> {
     searcher.map(Some).map_err(|source| CropsError::Earlier { net: net.name.into(), source })
 }
 
-impl Default for Report {
+impl Default for CropReport {
     fn default() -> Self {
         Self { images: [0; 3], crops: [[0; 4]; 3], unreadable: 0, truncated: 0, faults: Faults::lenient() }
     }
@@ -147,30 +136,27 @@ impl<E: Into<CropsError>> From<E> for Stop {
     }
 }
 
-/// An image, or why it cannot be read.
-pub type Loaded = Result<Frame, Cause>;
-
 /// Crops of one image.
 struct Done {
     rgb: Vec<u8>,
-    records: Vec<Record>,
+    records: Vec<CropRecord>,
     truncated: bool,
 }
 
 struct Cutter<'a> {
-    job: &'a Job<'a>,
+    job: &'a CropJob<'a>,
     net: Net,
     searcher: Option<Searcher>,
     /// The teacher's own net for these crops.
-    judge: Option<Judge>,
+    judge: Option<TeacherNet>,
     faults: Faults,
-    report: Report,
+    report: CropReport,
 }
 
 impl Cutter<'_> {
     /// Cuts all photos, some at a time: while the nets search some, the next are read. False if told to stop.
-    fn write(&mut self, photos: &[Photo], file: &mut File, watch: &mut dyn FnMut(Progress)) -> Result<bool, Stop> {
-        let mut writer = Writer::new(file, self.net.side).map_err(Stop::Disk)?;
+    fn write(&mut self, photos: &[Photo], file: &mut File, watch: &mut dyn FnMut(CropProgress)) -> Result<bool, Stop> {
+        let mut writer = ShardWriter::new(file, self.net.side).map_err(Stop::Disk)?;
         let mut groups = photos.chunks(TOGETHER).zip((0..).step_by(TOGETHER));
         let mut next = groups.next().map(|(group, first)| (group, first, self.load(group)));
         let mut crops = 0;
@@ -195,7 +181,7 @@ impl Cutter<'_> {
                 records.iter().for_each(|record| self.report.crops[record.part as usize][record.sample as usize] += 1);
                 crops += records.len() as u64;
             }
-            watch(Progress { images: first + group.len(), of: photos.len(), crops });
+            watch(CropProgress { images: first + group.len(), of: photos.len(), crops });
         }
         self.check(photos)?;
         writer.finish(&self.notes()).map_err(Stop::Disk)?;
@@ -244,7 +230,7 @@ impl Cutter<'_> {
 
     /// Cuts the images at hand, the first of which is number `first`; `None` for one that cannot be read.
     fn cut(&self, group: &[Photo], first: usize, frames: &[Loaded]) -> Vec<Result<Option<Done>, CropsError>> {
-        let found: Vec<Option<Found>> = match &self.searcher {
+        let found: Vec<Option<SearchResult>> = match &self.searcher {
             Some(searcher) => searcher.search(frames).into_iter().map(Some).collect(),
             None => frames.iter().map(|_| None).collect(),
         };
@@ -272,7 +258,8 @@ impl Cutter<'_> {
         };
         cuts.extend(scene.landmark_faces(&mut draw));
         let rgb = cut(frame, &cuts, self.net.side);
-        let record = |cut: Cut| Record { targets: cut.targets, image: number as u32, sample: cut.sample, teacher: None, part: photo.part };
+        let record =
+            |cut: Cut| CropRecord { targets: cut.targets, image: number as u32, sample: cut.sample, teacher: None, part: photo.part };
         Done { rgb, records: cuts.into_iter().map(record).collect(), truncated: found.is_some_and(|found| found.truncated) }
     }
 
@@ -285,9 +272,9 @@ impl Cutter<'_> {
         }
         let [training, ..] = self.report.crops;
         if training.iter().sum::<u64>() == 0 {
-            return Err(CropsError::NoCrop { images: photos.iter().filter(|photo| photo.part == Part::Training).count() });
+            return Err(CropsError::NoCrop { images: photos.iter().filter(|photo| photo.part == DataPart::Training).count() });
         }
-        for (sample, _) in Sample::ALL.into_iter().zip(training).filter(|(_, count)| *count == 0) {
+        for (sample, _) in SampleKind::ALL.into_iter().zip(training).filter(|(_, count)| *count == 0) {
             tracing::warn!("no {} to learn from came of the images", sample.name());
         }
         Ok(())

@@ -4,17 +4,29 @@ use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
-use super::prepare::{Earlier, Loaded};
 use crate::cascade::{Capacity, Config, Depth, DetectError, Frame, Proposals, Proposer};
 use crate::engine::Engine;
 use crate::train::config::CropConfig;
+use crate::train::run::Cause;
 use crate::weights::Weights;
 
 /// At low thresholds there are more candidates than a detector would keep.
 const ROOM: Capacity = Capacity { candidates: 8192, rnet: 2048, onet: 2048 };
 
+/// The nets before the one that crops are for.
+#[derive(Clone, Copy)]
+pub struct Earlier<'a> {
+    /// What they run on.
+    pub engine: &'a Engine,
+    /// Their weights; others do not matter.
+    pub weights: &'a Weights,
+}
+
+/// An image, or why it cannot be read.
+pub type Loaded = Result<Frame, Cause>;
+
 /// What the nets before see in an image.
-pub type Found = Result<Proposals, DetectError>;
+pub type SearchResult = Result<Proposals, DetectError>;
 
 /// The first nets of a cascade.
 pub struct Searcher {
@@ -46,13 +58,13 @@ impl Searcher {
     }
 
     /// What is found in each frame: on the CPU in several at once, on a GPU in one after the other.
-    pub fn search(&self, frames: &[Loaded]) -> Vec<Found> {
+    pub fn search(&self, frames: &[Loaded]) -> Vec<SearchResult> {
         let one = |frame: &Loaded| frame.as_ref().map_or_else(|_| Ok(Proposals::default()), |frame| self.search_one(frame));
         if self.engine.gpu().is_some() { frames.iter().map(one).collect() } else { frames.par_iter().map(one).collect() }
     }
 
     /// No lock is held meanwhile: this thread may be lent to another image while it waits for others.
-    fn search_one(&self, frame: &Frame) -> Found {
+    fn search_one(&self, frame: &Frame) -> SearchResult {
         let mut proposer = self.idle_for(frame).map_or_else(|| self.made(), Ok)?;
         let found = proposer.propose(frame);
         self.rest(proposer);

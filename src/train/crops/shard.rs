@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | head | 64: `mtcmcn crops\n`, three bytes 0; form and side of a crop, u32 each; zeros |
 //! | pixels | `count * side * side * 3`: rows of R, G, B; then zeros up to a multiple of 64 |
-//! | records | `count * 64`: [`Record`] |
+//! | records | `count * 64`: [`CropRecord`] |
 //! | notes | JSON for people: settings, sources, counts |
 //! | sums | CRC-32C of each MiB of head, pixels and records |
 //! | foot | 64: `mtcmcn crops end`; count, length of the notes, u64 each; CRC-32C of the notes, of the sums, of the foot before it, u32 each; zeros |
@@ -19,8 +19,8 @@ use memmap2::Mmap;
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 
-use super::pool::Part;
-use super::window::{Sample, Targets};
+use super::pool::DataPart;
+use super::window::{SampleKind, Targets};
 use crate::files;
 
 const HEAD: &[u8; 16] = b"mtcmcn crops\n\0\0\0";
@@ -36,20 +36,20 @@ const BLOCK: usize = 1 << 20;
 
 /// What is known of a crop beside its pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Record {
+pub struct CropRecord {
     /// What its net should say.
     pub targets: Targets,
     /// The image it was cut from, by its number among all of them.
     pub image: u32,
     /// What it is.
-    pub sample: Sample,
+    pub sample: SampleKind,
     /// By how much a teacher's logit of a face is above that of background, between -8 and 8 in steps of 0.063.
     pub teacher: Option<f32>,
     /// The part that its image belongs to.
-    pub part: Part,
+    pub part: DataPart,
 }
 
-impl Record {
+impl CropRecord {
     fn to_bytes(self) -> [u8; LINE] {
         let mut bytes = [0; LINE];
         for (slot, value) in bytes.chunks_exact_mut(4).zip(self.targets.values) {
@@ -73,9 +73,9 @@ impl Record {
         fits.then_some(Self {
             targets: Targets { values, tasks },
             image: u32::from_le_bytes(word(14)?),
-            sample: *Sample::ALL.get(usize::from(sample))?,
+            sample: *SampleKind::ALL.get(usize::from(sample))?,
             teacher: (teacher > 0).then(|| (f32::from(teacher) - 128.0) / STEPS),
-            part: *Part::ALL.get(usize::from(part))?,
+            part: *DataPart::ALL.get(usize::from(part))?,
         })
     }
 }
@@ -135,7 +135,7 @@ pub enum ShardError {
 }
 
 /// Writes a file of crops, front to back.
-pub struct Writer<'a> {
+pub struct ShardWriter<'a> {
     file: BufWriter<&'a mut File>,
     side: u32,
     sum: u32,
@@ -145,7 +145,7 @@ pub struct Writer<'a> {
     records: Vec<u8>,
 }
 
-impl<'a> Writer<'a> {
+impl<'a> ShardWriter<'a> {
     /// Begins to write crops of `side` pixels to `file`.
     ///
     /// # Errors
@@ -189,7 +189,7 @@ impl<'a> Writer<'a> {
     /// # Errors
     ///
     /// What the system says.
-    pub fn add(&mut self, rgb: &[u8], records: &[Record]) -> io::Result<()> {
+    pub fn add(&mut self, rgb: &[u8], records: &[CropRecord]) -> io::Result<()> {
         debug_assert_eq!(rgb.len(), records.len() * (self.side * self.side * 3) as usize);
         self.pixels += rgb.len() as u64;
         records.iter().for_each(|record| self.records.extend(record.to_bytes()));
@@ -225,7 +225,7 @@ impl<'a> Writer<'a> {
 pub struct Shard {
     map: Mmap,
     side: u32,
-    records: Vec<Record>,
+    records: Vec<CropRecord>,
     notes: String,
     hash: String,
 }
@@ -238,7 +238,7 @@ impl Shard {
     /// [`ShardError`], which says what is wrong with it.
     pub fn open(path: &Path) -> Result<Self, ShardError> {
         let map = files::map(path).map_err(|source| ShardError::Read { path: path.into(), source })?;
-        let layout = Layout::of(&map, path)?;
+        let layout = ShardLayout::of(&map, path)?;
         let damaged = |what: String| ShardError::Damaged { path: path.into(), what };
         let (content, sums) = (&map[..layout.notes], &map[layout.sums..layout.foot]);
         let wrong =
@@ -247,7 +247,8 @@ impl Shard {
             let (first, last) = (wrong * BLOCK, content.len().min((wrong + 1) * BLOCK) - 1);
             return Err(damaged(format!("something among bytes {first} to {last}")));
         }
-        let records = map[layout.records..layout.notes].par_chunks_exact(LINE).map(Record::from_bytes).collect::<Option<Vec<Record>>>();
+        let records =
+            map[layout.records..layout.notes].par_chunks_exact(LINE).map(CropRecord::from_bytes).collect::<Option<Vec<CropRecord>>>();
         let records = records.ok_or_else(|| damaged("a record".into()))?;
         let notes = String::from_utf8_lossy(&map[layout.notes..layout.sums]).into_owned();
         let hash = Sha256::digest(sums).iter().map(|byte| format!("{byte:02x}")).collect();
@@ -260,7 +261,7 @@ impl Shard {
     }
 
     /// What is known of each crop, in order.
-    pub fn records(&self) -> &[Record] {
+    pub fn records(&self) -> &[CropRecord] {
         &self.records
     }
 
@@ -286,7 +287,7 @@ impl Shard {
 }
 
 /// Where the parts of a file begin.
-struct Layout {
+struct ShardLayout {
     side: u32,
     records: usize,
     notes: usize,
@@ -294,7 +295,7 @@ struct Layout {
     foot: usize,
 }
 
-impl Layout {
+impl ShardLayout {
     /// From head and foot, checked against the length.
     fn of(bytes: &[u8], path: &Path) -> Result<Self, ShardError> {
         if bytes.len() < LINE || bytes[..16] != *HEAD {

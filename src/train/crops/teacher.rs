@@ -6,12 +6,12 @@ use std::sync::atomic::Ordering;
 use glam::Vec2;
 use rayon::prelude::*;
 
-use super::judge::{Judge, logit};
+use super::judge::{TeacherNet, logit};
 use super::law::Cut;
 use super::merge::{Seen, merge, suppress};
-use super::prepare::{Earlier, Job, Loaded, Progress};
-use super::search::{Found, Searcher};
-use super::window::{Sample, Targets, Window};
+use super::prepare::{CropJob, CropProgress};
+use super::search::{Earlier, Loaded, SearchResult, Searcher};
+use super::window::{CropWindow, SampleKind, Targets};
 use super::{CropsError, Photo, photos, pixels};
 use crate::cascade::{Depth, Frame};
 use crate::data::{AnnotatedImage, DataError, Faults, json};
@@ -35,10 +35,10 @@ const COVERED: f32 = 0.7;
 ///
 /// [`CropsError`]; sources done before are kept.
 pub fn label(
-    job: &Job<'_>,
+    job: &CropJob<'_>,
     folder: &Path,
     faults: &mut Faults,
-    watch: &mut dyn FnMut(Progress),
+    watch: &mut dyn FnMut(CropProgress),
 ) -> Result<Option<TrainConfig>, CropsError> {
     let Some(teacher) = job.teacher else { return Ok(Some(job.config.clone())) };
     let photos = photos(&job.config.data, job.config.seed, faults)?;
@@ -65,7 +65,7 @@ pub fn label(
                     lines += &json::annotation_line(&AnnotatedImage { path, faces, line: 0 });
                 }
                 done += group.len();
-                watch(Progress { images: done, of: photos.len(), crops: 0 });
+                watch(CropProgress { images: done, of: photos.len(), crops: 0 });
             }
             files::write_whole(&path, lines.as_bytes()).map_err(DataError::from)?;
         }
@@ -95,7 +95,7 @@ fn labelled(source: &Source, path: PathBuf, images: PathBuf) -> Source {
 /// A teacher that looks at images: its cascade down to R-Net, and its O-Net on what that finds.
 struct Observer<'a> {
     searcher: Searcher,
-    onet: Judge,
+    onet: TeacherNet,
     config: &'a TeacherConfig,
 }
 
@@ -107,7 +107,7 @@ impl<'a> Observer<'a> {
         let [pnet, rnet, _] = config.teacher.thresholds;
         let unfit = |source: Box<dyn std::error::Error + Send + Sync>| CropsError::NoTeacher { source };
         let searcher = Searcher::new(teacher, &config.data.crops, [pnet, rnet], Depth::Rnet).map_err(|error| unfit(error.into()))?;
-        let onet = Judge::new(teacher.engine, ONET, teacher.weights).map_err(|error| unfit(error.into()))?;
+        let onet = TeacherNet::new(teacher.engine, ONET, teacher.weights).map_err(|error| unfit(error.into()))?;
         Ok(Self { searcher, onet, config: &config.teacher })
     }
 
@@ -131,11 +131,17 @@ impl<'a> Observer<'a> {
     }
 
     /// Every proposal of the cascade as O-Net is to see it: at some scales, and mirrored too.
-    fn views(&self, frame: &Frame, found: &Found) -> Views {
-        let squares = found.iter().flat_map(|found| &found.boxes).map(|(found, _)| Window::around(found));
-        let windows: Vec<Window> = squares.flat_map(|square| self.config.scales.iter().map(move |&scale| square.scaled(scale))).collect();
-        let plain =
-            |window: &Window| Cut { window: *window, sample: Sample::Negative, targets: Targets::default(), turn: 0.0, about: Vec2::ZERO };
+    fn views(&self, frame: &Frame, found: &SearchResult) -> Views {
+        let squares = found.iter().flat_map(|found| &found.boxes).map(|(found, _)| CropWindow::around(found));
+        let windows: Vec<CropWindow> =
+            squares.flat_map(|square| self.config.scales.iter().map(move |&scale| square.scaled(scale))).collect();
+        let plain = |window: &CropWindow| Cut {
+            window: *window,
+            sample: SampleKind::Negative,
+            targets: Targets::default(),
+            turn: 0.0,
+            about: Vec2::ZERO,
+        };
         let mut rgb = pixels::cut(frame, &windows.iter().map(plain).collect::<Vec<_>>(), ONET.side);
         if self.config.mirror {
             let mut mirrored = rgb.clone();
@@ -149,7 +155,7 @@ impl<'a> Observer<'a> {
 /// Crops of one image: all windows, those of one proposal beside each other; then all of them mirrored, or not.
 #[derive(Default)]
 struct Views {
-    windows: Vec<Window>,
+    windows: Vec<CropWindow>,
     rgb: Vec<u8>,
 }
 
@@ -169,7 +175,7 @@ impl Views {
 }
 
 /// The mean of what O-Net says of one proposal: box and points in pixels of the image, score by the mean logit.
-fn average<'v>(views: impl Iterator<Item = (&'v Window, &'v Vec<f32>, bool)>) -> Seen {
+fn average<'v>(views: impl Iterator<Item = (&'v CropWindow, &'v Vec<f32>, bool)>) -> Seen {
     let (mut count, mut sum, mut corners, mut points) = (0.0_f32, 0.0, [0.0_f32; 4], [Vec2::ZERO; 5]);
     for (window, outputs, mirrored) in views {
         let mut targets = Targets::default();

@@ -4,12 +4,12 @@ use glam::Vec2;
 use serde::{Deserialize, Serialize};
 
 use crate::geometry::{BoundingBox, Landmarks};
-use crate::kernels::train::{Kind, Task};
+use crate::kernels::train::{LossTask, SampleBits};
 
 /// What a crop teaches (spec section 4.1), in the order of the shares of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Sample {
+pub enum SampleKind {
     /// No face: overlaps every face by less than the first limit.
     Negative,
     /// A face with its box: overlaps it by at least the third limit.
@@ -20,7 +20,7 @@ pub enum Sample {
     Landmarks,
 }
 
-impl Sample {
+impl SampleKind {
     /// All of them, by index.
     pub const ALL: [Self; 4] = [Self::Negative, Self::Positive, Self::Part, Self::Landmarks];
 
@@ -35,19 +35,19 @@ impl Sample {
     }
 
     /// The tasks that it has.
-    pub fn kind(self) -> Kind {
+    pub fn kind(self) -> SampleBits {
         match self {
-            Self::Negative => Kind::NEGATIVE,
-            Self::Positive => Kind::POSITIVE,
-            Self::Part => Kind::PART,
-            Self::Landmarks => Kind::LANDMARKS,
+            Self::Negative => SampleBits::NEGATIVE,
+            Self::Positive => SampleBits::POSITIVE,
+            Self::Part => SampleBits::PART,
+            Self::Landmarks => SampleBits::LANDMARKS,
         }
     }
 }
 
 /// A square of whole pixels; may reach outside the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Window {
+pub struct CropWindow {
     /// Left edge, px.
     pub x: i32,
     /// Top edge, px.
@@ -56,7 +56,7 @@ pub struct Window {
     pub side: i32,
 }
 
-impl Window {
+impl CropWindow {
     /// Its edges.
     pub fn bounding_box(self) -> BoundingBox {
         let [x1, y1, side] = [self.x, self.y, self.side].map(|v| v as f32);
@@ -106,7 +106,7 @@ impl Window {
 pub struct Targets {
     /// Of no meaning where the task is missing.
     pub values: [f32; 14],
-    /// Bits of the tasks that are there, as in [`Kind`].
+    /// Bits of the tasks that are there, as in [`SampleBits`].
     pub tasks: u8,
 }
 
@@ -114,14 +114,14 @@ impl Targets {
     /// Adds the box.
     pub fn with_box(mut self, offsets: [f32; 4]) -> Self {
         self.values[..4].copy_from_slice(&offsets);
-        self.tasks |= 1 << Task::Box.index();
+        self.tasks |= 1 << LossTask::Box.index();
         self
     }
 
     /// Adds the landmarks.
     pub fn with_landmarks(mut self, points: [f32; 10]) -> Self {
         self.values[4..].copy_from_slice(&points);
-        self.tasks |= 1 << Task::Landmarks.index();
+        self.tasks |= 1 << LossTask::Landmarks.index();
         self
     }
 
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn targets_are_those_of_the_spec() {
         // Inclusive corners (12, 14) to (40, 47) in a window from (10, 20) of side 40, so to (49, 59): pixels count from 0.
-        let window = Window { x: 10, y: 20, side: 40 };
+        let window = CropWindow { x: 10, y: 20, side: 40 };
         let want = [(12.0 - 10.0) / 40.0, (14.0 - 20.0) / 40.0, (40.0 - 49.0) / 40.0, (47.0 - 59.0) / 40.0];
         assert_eq!(window.box_targets(&face(12.0, 14.0, 41.0, 48.0)), want);
         let points = [(20.0, 30.0), (40.0, 31.0), (30.0, 40.0), (22.0, 50.0), (38.0, 52.0)].map(|(x, y)| Vec2::new(x, y));
@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn what_a_window_teaches_can_be_decoded_again() {
         // By the rule of spec section 3.4 for stages 2 and 3, in 1-based inclusive corners.
-        let (window, face) = (Window { x: 7, y: 3, side: 24 }, face(9.5, 1.25, 30.0, 28.75));
+        let (window, face) = (CropWindow { x: 7, y: 3, side: 24 }, face(9.5, 1.25, 30.0, 28.75));
         let d = window.box_targets(&face);
         let [x1, y1, x2, y2] = [window.x + 1, window.y + 1, window.x + window.side, window.y + window.side].map(|v| v as f32);
         let (w, h) = (x2 - x1 + 1.0, y2 - y1 + 1.0);
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn mirrored_twice_is_the_same_and_once_is_the_mirror_image() {
-        let window = Window { x: 0, y: 0, side: 32 };
+        let window = CropWindow { x: 0, y: 0, side: 32 };
         let points = [(8.0, 9.0), (22.0, 10.0), (15.0, 16.0), (9.0, 24.0), (21.0, 25.0)].map(|(x, y)| Vec2::new(x, y));
         let face = face(2.0, 1.0, 27.0, 30.0);
         let targets = Targets::default().with_box(window.box_targets(&face)).with_landmarks(window.landmark_targets(&points).unwrap());
@@ -210,10 +210,10 @@ mod tests {
 
     #[test]
     fn a_window_may_touch_the_edge_of_its_image_and_no_more() {
-        let window = Window { x: 0, y: 4, side: 10 };
+        let window = CropWindow { x: 0, y: 4, side: 10 };
         assert!(window.is_inside([10, 14]) && !window.is_inside([9, 14]) && !window.is_inside([10, 13]));
-        assert!(!Window { x: -1, ..window }.is_inside([30, 30]));
-        assert!(!Window { side: i32::MAX, ..window }.is_inside([30, 30]));
-        assert_eq!(Window::around(&face(10.0, 10.0, 20.0, 40.0)), Window { x: 0, y: 10, side: 30 });
+        assert!(!CropWindow { x: -1, ..window }.is_inside([30, 30]));
+        assert!(!CropWindow { side: i32::MAX, ..window }.is_inside([30, 30]));
+        assert_eq!(CropWindow::around(&face(10.0, 10.0, 20.0, 40.0)), CropWindow { x: 0, y: 10, side: 30 });
     }
 }

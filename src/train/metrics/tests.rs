@@ -1,8 +1,8 @@
 use super::*;
 
-struct Folder(PathBuf);
+struct MetricsFolder(PathBuf);
 
-impl Folder {
+impl MetricsFolder {
     fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("mtcmcn-metrics-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
@@ -16,7 +16,7 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
+impl Drop for MetricsFolder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
@@ -28,10 +28,9 @@ fn record(step: u64) -> Record {
         step,
         epoch: step as f64 / 10.0,
         loss: Some(1.0 / step as f64),
-        class: Some(0.5),
-        r#box: None,
-        landmarks: None,
-        accuracy: Some(0.75),
+        figures: [("accuracy", Some(0.75)), ("box", None), ("class", Some(0.5)), ("landmarks", None)]
+            .map(|(name, mean)| (name.to_owned(), mean))
+            .into(),
         learning_rate: 0.001,
         samples_per_second: 100.0,
         seconds: step as f64,
@@ -40,7 +39,7 @@ fn record(step: u64) -> Record {
 
 #[test]
 fn a_resumed_run_goes_on_in_the_same_files_without_a_step_twice() {
-    let folder = Folder::new("resumed");
+    let folder = MetricsFolder::new("resumed");
     let mut metrics = Metrics::open(&folder.0, 0, true).unwrap();
     (1..=20).for_each(|step| metrics.write(&record(step)).unwrap());
     metrics.sync().unwrap();
@@ -60,7 +59,7 @@ fn a_resumed_run_goes_on_in_the_same_files_without_a_step_twice() {
 
 #[test]
 fn a_new_run_begins_with_empty_files() {
-    let folder = Folder::new("new");
+    let folder = MetricsFolder::new("new");
     for _ in 0..2 {
         let mut metrics = Metrics::open(&folder.0, 0, false).unwrap();
         metrics.write(&record(3)).unwrap();
@@ -71,7 +70,7 @@ fn a_new_run_begins_with_empty_files() {
 
 #[test]
 fn a_line_that_is_no_record_is_named() {
-    let folder = Folder::new("line");
+    let folder = MetricsFolder::new("line");
     std::fs::write(folder.0.join(FILE), format!("{}\n{{}}\n", serde_json::to_string(&record(1)).unwrap())).unwrap();
     let error = read(&folder.0).unwrap_err().to_string();
     assert!(error.contains("line 2") && error.contains(FILE), "{error}");

@@ -5,7 +5,8 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Batches, End, Event, Kept, Learner, Run, RunError, Tally};
+use super::{Batches, End, Event, Kept, Learner, Run, RunError};
+use crate::train::Meters;
 use crate::train::checkpoint::{Checkpoint, Checkpoints, Progress};
 use crate::train::config::NetConfig;
 use crate::train::metrics::{Kind, Metrics, Record};
@@ -15,7 +16,7 @@ type Watch<'a> = &'a mut dyn FnMut(&Event<'_>);
 /// Begins or goes on, and ends in order.
 pub fn run<L: Learner, B: Batches<Batch = L::Batch>>(run: Run<'_, L, B>, watch: Watch<'_>) -> Result<End, RunError> {
     let batches = run.batches;
-    let mut session = Session::open(run, watch)?;
+    let mut session = RunSession::open(run, watch)?;
     let (start, steps) = (session.progress.step, session.steps);
     let prefetch = session.run.config.run.prefetch;
     let end = thread::scope(|scope| {
@@ -42,7 +43,7 @@ fn feed<B: Batches>(batches: &B, steps: std::ops::Range<u64>, ahead: &SyncSender
     }
 }
 
-struct Session<'a, 'w, L, B> {
+struct RunSession<'a, 'w, L, B> {
     run: Run<'a, L, B>,
     watch: Watch<'w>,
     net: NetConfig,
@@ -53,7 +54,7 @@ struct Session<'a, 'w, L, B> {
     steps: u64,
     per_epoch: u64,
     /// Of the steps since the last record.
-    tally: Tally,
+    meters: Meters,
     /// Steps in it, and since when.
     since: (u64, Instant),
     saved: Instant,
@@ -61,7 +62,7 @@ struct Session<'a, 'w, L, B> {
     clock: (f64, Instant),
 }
 
-impl<'a, 'w, L: Learner, B: Batches<Batch = L::Batch>> Session<'a, 'w, L, B> {
+impl<'a, 'w, L: Learner, B: Batches<Batch = L::Batch>> RunSession<'a, 'w, L, B> {
     fn open(mut run: Run<'a, L, B>, watch: Watch<'w>) -> Result<Self, RunError> {
         let net = run.config.net(run.net).expect("one of the three nets").clone();
         let store = Checkpoints::open(&run.folder.checkpoints(), run.config.run.keep)?;
@@ -82,7 +83,7 @@ impl<'a, 'w, L: Learner, B: Batches<Batch = L::Batch>> Session<'a, 'w, L, B> {
             net,
             store,
             metrics,
-            tally: Tally::default(),
+            meters: Meters::default(),
             since: (progress.step, now),
             saved: now,
             clock: (progress.seconds, now),
@@ -141,18 +142,15 @@ impl<'a, 'w, L: Learner, B: Batches<Batch = L::Batch>> Session<'a, 'w, L, B> {
         self.clock.0 + self.clock.1.elapsed().as_secs_f64()
     }
 
-    fn record(&self, kind: Kind, tally: &Tally, samples_per_second: f64) -> Record {
-        let [class, r#box, landmarks] = tally.means();
-        let weights = [self.net.loss.class, self.net.loss.r#box, self.net.loss.landmarks];
+    fn record(&self, kind: Kind, meters: &Meters, samples_per_second: f64) -> Record {
+        let loss = self.net.loss;
+        let weights = [("class", loss.class), ("box", loss.r#box), ("landmarks", loss.landmarks)];
         Record {
             kind,
             step: self.progress.step,
             epoch: self.progress.step as f64 / self.per_epoch as f64,
-            loss: tally.total(weights),
-            class,
-            r#box,
-            landmarks,
-            accuracy: tally.accuracy(),
+            loss: meters.total(weights),
+            figures: meters.means().map(|(name, mean)| (name.to_owned(), mean)).collect(),
             learning_rate: self.rate(self.progress.step.saturating_sub(1)),
             samples_per_second,
             seconds: self.seconds(),
@@ -167,8 +165,8 @@ impl<'a, 'w, L: Learner, B: Batches<Batch = L::Batch>> Session<'a, 'w, L, B> {
 
     /// Reads the losses of the steps since the last time.
     fn read_losses(&mut self) -> Result<(), RunError> {
-        let tally = self.run.learner.losses()?;
-        self.tally.add(&tally);
+        let meters = self.run.learner.losses()?;
+        self.meters.add(&meters);
         Ok(())
     }
 
@@ -177,14 +175,14 @@ impl<'a, 'w, L: Learner, B: Batches<Batch = L::Batch>> Session<'a, 'w, L, B> {
         let (from, since) = std::mem::replace(&mut self.since, (self.progress.step, Instant::now()));
         let samples = (self.progress.step - from) * u64::from(self.run.batches.size());
         let speed = samples as f64 / since.elapsed().as_secs_f64().max(1e-9);
-        let tally = std::mem::take(&mut self.tally);
-        self.measured(&self.record(Kind::Train, &tally, speed))
+        let meters = std::mem::take(&mut self.meters);
+        self.measured(&self.record(Kind::Train, &meters, speed))
     }
 
     /// Looks at every validation sample; false if it was told to stop before the last.
     fn validate(&mut self) -> Result<bool, RunError> {
         let count = self.run.batches.validation_batches();
-        let (begun, mut tally, batches) = (Instant::now(), Tally::default(), self.run.batches);
+        let (begun, mut meters, batches) = (Instant::now(), Meters::default(), self.run.batches);
         let learner = &mut self.run.learner;
         let stop = self.run.stop;
         let all = thread::scope(|scope| {
@@ -200,7 +198,7 @@ impl<'a, 'w, L: Learner, B: Batches<Batch = L::Batch>> Session<'a, 'w, L, B> {
                 if stop.load(Ordering::Relaxed) {
                     return Ok(false);
                 }
-                tally.add(&learner.evaluate(&batch?)?);
+                meters.add(&learner.evaluate(&batch?)?);
             }
             Ok::<_, RunError>(true)
         })?;
@@ -209,9 +207,8 @@ impl<'a, 'w, L: Learner, B: Batches<Batch = L::Batch>> Session<'a, 'w, L, B> {
         }
         self.progress.validated = self.progress.step / self.per_epoch;
         if count > 0 {
-            let samples = tally.samples.into_iter().max().unwrap_or(0);
-            let record = self.record(Kind::Validation, &tally, samples as f64 / begun.elapsed().as_secs_f64().max(1e-9));
-            self.finite(&tally)?;
+            let record = self.record(Kind::Validation, &meters, meters.samples() as f64 / begun.elapsed().as_secs_f64().max(1e-9));
+            self.finite(&meters)?;
             self.measured(&record)?;
             self.keep_best(record.loss)?;
         }
@@ -220,11 +217,8 @@ impl<'a, 'w, L: Learner, B: Batches<Batch = L::Batch>> Session<'a, 'w, L, B> {
     }
 
     /// A net may go wrong without its training losses showing it, for example in the last step of an epoch.
-    fn finite(&self, tally: &Tally) -> Result<(), RunError> {
-        match (0..3).find(|&task| !tally.losses[task].is_finite()) {
-            None => Ok(()),
-            Some(task) => Err(self.not_finite(format!("validation {} loss", super::TASKS[task]))),
-        }
+    fn finite(&self, meters: &Meters) -> Result<(), RunError> {
+        meters.broken().map_or(Ok(()), |name| Err(self.not_finite(format!("validation {name} loss"))))
     }
 
     fn not_finite(&self, what: String) -> RunError {

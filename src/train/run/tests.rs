@@ -52,7 +52,7 @@ struct Fake {
     weights: [f32; 2],
     momentum: [f32; 2],
     step: u64,
-    tally: Tally,
+    meters: Meters,
     /// From this step on nothing is finite.
     nan_at: Option<u64>,
     /// In this step the device goes.
@@ -61,12 +61,15 @@ struct Fake {
 
 impl Fake {
     fn new() -> Self {
-        Self { weights: [3.0, -2.0], momentum: [0.0; 2], step: 0, tally: Tally::default(), nan_at: None, lost_at: None }
+        Self { weights: [3.0, -2.0], momentum: [0.0; 2], step: 0, meters: Meters::default(), nan_at: None, lost_at: None }
     }
 
-    fn loss(&self, batch: &[f32]) -> Tally {
+    fn loss(&self, batch: &[f32]) -> Meters {
         let losses = batch.iter().enumerate().map(|(i, x)| f64::from(x - self.weights[i % 2]).powi(2)).sum();
-        Tally { losses: [losses, 0.0, 0.0], samples: [4, 0, 0], right: 3, pool: 4 }
+        let mut meters = Meters::default();
+        meters.count("class", losses, 4);
+        meters.count("accuracy", 3.0, 4);
+        meters
     }
 }
 
@@ -79,7 +82,7 @@ impl Learner for Fake {
             return Err(RunError::Learner { net: "onet".into(), source: Box::new(source) });
         }
         let loss = self.loss(batch);
-        self.tally.add(&loss);
+        self.meters.add(&loss);
         for (i, x) in batch.iter().enumerate() {
             let k = i % 2;
             self.momentum[k] = 0.9 * self.momentum[k] + (x - self.weights[k]);
@@ -89,16 +92,16 @@ impl Learner for Fake {
         Ok(())
     }
 
-    fn losses(&mut self) -> Result<Tally, RunError> {
+    fn losses(&mut self) -> Result<Meters, RunError> {
         match self.nan_at {
             Some(step) if self.step >= step => {
                 Err(RunError::NotFinite { net: "onet".into(), step, what: "box loss".into(), kept: Kept::default() })
             }
-            _ => Ok(std::mem::take(&mut self.tally)),
+            _ => Ok(std::mem::take(&mut self.meters)),
         }
     }
 
-    fn evaluate(&mut self, batch: &Vec<f32>) -> Result<Tally, RunError> {
+    fn evaluate(&mut self, batch: &Vec<f32>) -> Result<Meters, RunError> {
         Ok(self.loss(batch))
     }
 
@@ -114,9 +117,9 @@ impl Learner for Fake {
     }
 }
 
-struct Scratch(PathBuf);
+struct RunFolder(PathBuf);
 
-impl Scratch {
+impl RunFolder {
     fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("mtcmcn-run-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
@@ -152,7 +155,7 @@ impl Scratch {
     }
 }
 
-impl Drop for Scratch {
+impl Drop for RunFolder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
@@ -166,20 +169,20 @@ fn points() -> Points {
 type Validations = Vec<(u64, Option<f64>)>;
 
 /// What must not depend on interruptions.
-fn essence(scratch: &Scratch) -> (BTreeMap<String, Tensor>, Validations) {
+fn essence(scratch: &RunFolder) -> (BTreeMap<String, Tensor>, Validations) {
     let validations = scratch.records().into_iter().filter(|record| record.kind == Kind::Validation);
     (scratch.newest().tensors, validations.map(|record| (record.step, record.loss)).collect())
 }
 
 #[test]
 fn a_run_that_is_stopped_anywhere_and_resumed_equals_one_that_is_not() {
-    let whole = Scratch::new();
+    let whole = RunFolder::new();
     assert_eq!(whole.run(Fake::new(), &points(), 4, 0).unwrap(), End::Finished);
     let want = essence(&whole);
     assert_eq!(want.1.iter().map(|(step, _)| *step).collect::<Vec<_>>(), [5, 10, 15, 20]);
     // Steps 5, 10 and 15 end an epoch: its validation comes after the stop.
     for stop_after in [1, 4, 5, 6, 10, 13, 15, 19] {
-        let parts = Scratch::new();
+        let parts = RunFolder::new();
         assert_eq!(parts.run(Fake::new(), &points(), 4, stop_after).unwrap(), End::Stopped, "{stop_after}");
         assert_eq!(parts.newest().progress.step, stop_after);
         assert_eq!(parts.run(Fake::new(), &points(), 4, 0).unwrap(), End::Finished, "{stop_after}");
@@ -193,7 +196,7 @@ fn a_run_that_is_stopped_anywhere_and_resumed_equals_one_that_is_not() {
 
 #[test]
 fn a_run_that_is_done_stays_done() {
-    let scratch = Scratch::new();
+    let scratch = RunFolder::new();
     for _ in 0..2 {
         assert_eq!(scratch.run(Fake::new(), &points(), 2, 0).unwrap(), End::Finished);
         assert_eq!(scratch.newest().progress.step, 10);
@@ -204,7 +207,7 @@ fn a_run_that_is_done_stays_done() {
 
 #[test]
 fn the_best_validation_is_kept_and_becomes_the_weights() {
-    let scratch = Scratch::new();
+    let scratch = RunFolder::new();
     scratch.run(Fake::new(), &points(), 4, 0).unwrap();
     let validations: Vec<_> = scratch.records().into_iter().filter(|record| record.kind == Kind::Validation).collect();
     let best = validations.iter().min_by(|a, b| a.loss.unwrap().total_cmp(&b.loss.unwrap())).unwrap();
@@ -218,7 +221,7 @@ fn the_best_validation_is_kept_and_becomes_the_weights() {
 
 #[test]
 fn what_is_not_a_number_stops_the_run_and_names_step_net_and_task() {
-    let scratch = Scratch::new();
+    let scratch = RunFolder::new();
     let error = scratch.run(Fake { nan_at: Some(13), ..Fake::new() }, &points(), 4, 0).unwrap_err().to_string();
     for needle in ["box", "step 13", "onet", "step-000000010.safetensors"] {
         assert!(error.contains(needle), "{error}");
@@ -230,7 +233,7 @@ fn what_is_not_a_number_stops_the_run_and_names_step_net_and_task() {
 
 #[test]
 fn a_lost_device_and_crops_that_cannot_be_read_are_errors_that_leave_the_last_checkpoint() {
-    let scratch = Scratch::new();
+    let scratch = RunFolder::new();
     let error = scratch.run(Fake { lost_at: Some(7), ..Fake::new() }, &points(), 4, 0).unwrap_err();
     assert!(error.to_string().contains("onet") && error.source().unwrap().to_string().contains("unplugged"), "{error}");
     assert_eq!(scratch.newest().progress.step, 5);
@@ -242,7 +245,7 @@ fn a_lost_device_and_crops_that_cannot_be_read_are_errors_that_leave_the_last_ch
 
 #[test]
 fn a_damaged_checkpoint_is_passed_over_and_told() {
-    let scratch = Scratch::new();
+    let scratch = RunFolder::new();
     scratch.run(Fake::new(), &points(), 4, 12).unwrap();
     let path = scratch.store().newest_path().unwrap();
     let bytes = fs::read(&path).unwrap();
@@ -263,7 +266,7 @@ fn a_damaged_checkpoint_is_passed_over_and_told() {
 
 #[test]
 fn other_crops_another_seed_and_a_second_process_are_refused() {
-    let scratch = Scratch::new();
+    let scratch = RunFolder::new();
     scratch.run(Fake::new(), &points(), 2, 3).unwrap();
     let error = scratch.run(Fake::new(), &Points { hash: "other".into(), ..points() }, 2, 0).unwrap_err().to_string();
     assert!(error.contains("crops") && error.contains("other"), "{error}");
@@ -276,18 +279,9 @@ fn other_crops_another_seed_and_a_second_process_are_refused() {
 
 #[test]
 fn a_run_without_validation_keeps_the_last_weights() {
-    let scratch = Scratch::new();
+    let scratch = RunFolder::new();
     scratch.run(Fake::new(), &Points { validation: 0, ..points() }, 2, 0).unwrap();
     assert!(scratch.records().iter().all(|record| record.kind == Kind::Train));
     let weights = Weights::load(scratch.0.join("weights.safetensors")).unwrap();
     assert_eq!(weights.tensors()["onet.w"], scratch.newest().tensors["onet.w"]);
-}
-
-#[test]
-fn tasks_without_a_sample_add_nothing() {
-    let mut tally = Tally::default();
-    assert_eq!((tally.total([1.0; 3]), tally.accuracy(), tally.means()), (None, None, [None; 3]));
-    tally.add(&Tally { losses: [3.0, 0.0, 10.0], samples: [6, 0, 5], right: 3, pool: 6 });
-    assert_eq!(tally.means(), [Some(0.5), None, Some(2.0)]);
-    assert_eq!((tally.total([1.0, 0.5, 0.25]), tally.accuracy()), (Some(1.0), Some(0.5)));
 }

@@ -1,13 +1,13 @@
 //! Lists of `CNN_FacePoint` and MTFL.
 
 use glam::Vec2;
-use mtcmcn::data::facepoint::{Form, parse};
+use mtcmcn::data::facepoint::{FacepointForm, parse};
 use mtcmcn::data::{AnnotatedImage, DataError, FileFaults};
 
 use super::{assert_faults, clean, edges, lenient};
 
 fn facepoint(bytes: &[u8], faults: &mut FileFaults) -> Result<Vec<AnnotatedImage>, DataError> {
-    parse(bytes, Form::CnnFacePoint, faults)
+    parse(bytes, FacepointForm::CnnFacePoint, faults)
 }
 
 #[test]
@@ -26,7 +26,7 @@ fn boxes_and_points_are_read() {
 #[test]
 fn mtfl_has_all_x_first_and_a_box_about_the_points() {
     let text = "AFLW\\0001.jpg 10 30 20 12 28 40 41 50 60 60 1 2 2 3\n";
-    let images = clean(text, |bytes, faults| parse(bytes, Form::Mtfl, faults));
+    let images = clean(text, |bytes, faults| parse(bytes, FacepointForm::Mtfl, faults));
     let face = images[0].faces[0];
     assert_eq!(face.landmarks.expect("points")[1], Vec2::new(30.0, 41.0));
     assert_eq!((&*images[0].path, edges(face.bounding_box)), ("AFLW/0001.jpg", [2.0, 32.0, 38.0, 68.0]));
@@ -38,6 +38,9 @@ fn faulty_lines_are_named() {
     let (images, faults) = lenient(text, facepoint);
     assert_eq!(images.len(), 1);
     assert_faults(&faults, &[(1, "14 numbers"), (2, "14 numbers"), (3, "no area"), (4, "inf"), (5, "\"x\""), (7, "same face")]);
-    assert_faults(&lenient("a 5 5 5 5 5 5 5 5 5 5 1 2 2 3", |bytes, faults| parse(bytes, Form::Mtfl, faults)).1, &[(1, "no area")]);
+    assert_faults(
+        &lenient("a 5 5 5 5 5 5 5 5 5 5 1 2 2 3", |bytes, faults| parse(bytes, FacepointForm::Mtfl, faults)).1,
+        &[(1, "no area")],
+    );
     assert_faults(&lenient("", facepoint).1, &[(0, "empty")]);
 }

@@ -3,8 +3,8 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::files;
-use crate::kernels::train::Task;
-use crate::train::crops::shard::{ShardError, Writer};
+use crate::kernels::train::LossTask;
+use crate::train::crops::shard::{ShardError, ShardWriter};
 
 /// A file of crops, each of which says in its pixels which one it is.
 struct Crops(PathBuf);
@@ -13,24 +13,24 @@ impl Crops {
     /// So many crops of each kind in each part.
     fn new(name: &str, side: u32, training: [u32; 4], validation: [u32; 4]) -> Self {
         Self::of(name, side, training, validation, |sample| match sample {
-            Sample::Negative => Targets::default(),
-            Sample::Landmarks => Targets::default().with_landmarks([0.5; 10]),
+            SampleKind::Negative => Targets::default(),
+            SampleKind::Landmarks => Targets::default().with_landmarks([0.5; 10]),
             _ => Targets::default().with_box([0.1, 0.2, 0.3, 0.4]),
         })
     }
 
     /// With such targets.
-    fn of(name: &str, side: u32, training: [u32; 4], validation: [u32; 4], targets: impl Fn(Sample) -> Targets) -> Self {
+    fn of(name: &str, side: u32, training: [u32; 4], validation: [u32; 4], targets: impl Fn(SampleKind) -> Targets) -> Self {
         let path = std::env::temp_dir().join(format!("mtcmcn-batches-{}-{name}", std::process::id()));
         let mut records = Vec::new();
-        for (part, counts) in [(Part::Training, training), (Part::Validation, validation), (Part::Test, [3; 4])] {
-            for (sample, count) in Sample::ALL.into_iter().zip(counts) {
+        for (part, counts) in [(DataPart::Training, training), (DataPart::Validation, validation), (DataPart::Test, [3; 4])] {
+            for (sample, count) in SampleKind::ALL.into_iter().zip(counts) {
                 let targets = targets(sample);
-                records.extend((0..count).map(|i| Record { targets, image: i, sample, teacher: None, part }));
+                records.extend((0..count).map(|i| CropRecord { targets, image: i, sample, teacher: None, part }));
             }
         }
         files::write_with(&path, |file| {
-            let mut writer = Writer::new(file, side)?;
+            let mut writer = ShardWriter::new(file, side)?;
             for (i, record) in records.iter().enumerate() {
                 let rgb: Vec<u8> = [i as u8, (i >> 8) as u8, 77].repeat((side * side) as usize);
                 writer.add(&rgb, std::slice::from_ref(record))?;
@@ -45,10 +45,10 @@ impl Crops {
     fn with_teacher(name: &str, logit: f32) -> Self {
         let crops = Self::new(name, 12, [30, 10, 10, 20], [4; 4]);
         let shard = Shard::open(&crops.0).unwrap();
-        let records: Vec<Record> = shard.records().iter().map(|record| Record { teacher: Some(logit), ..*record }).collect();
+        let records: Vec<CropRecord> = shard.records().iter().map(|record| CropRecord { teacher: Some(logit), ..*record }).collect();
         let rgb: Vec<Vec<u8>> = (0..records.len()).map(|i| shard.pixels(i).to_vec()).collect();
         files::write_with(&crops.0, |file| {
-            let mut writer = Writer::new(file, 12)?;
+            let mut writer = ShardWriter::new(file, 12)?;
             for (rgb, record) in rgb.iter().zip(&records) {
                 writer.add(rgb, std::slice::from_ref(record))?;
             }
@@ -84,13 +84,13 @@ fn a_batch_has_its_kinds_in_the_ratio_with_their_tasks() {
     assert_eq!((batches.size(), batches.per_epoch(), batches.validation_batches()), (32, 5, 0));
     for step in 0..20 {
         let batch = batches.batch(step).unwrap();
-        let count = |kind: Kind| batch.kinds.iter().filter(|other| **other == kind.0).count();
+        let count = |kind: SampleBits| batch.kinds.iter().filter(|other| **other == kind.0).count();
         let want = if step % 2 == 0 { [14, 5, 4, 9] } else { [14, 4, 5, 9] };
-        assert_eq!([Kind::NEGATIVE, Kind::POSITIVE, Kind::PART, Kind::LANDMARKS].map(count), want);
+        assert_eq!([SampleBits::NEGATIVE, SampleBits::POSITIVE, SampleBits::PART, SampleBits::LANDMARKS].map(count), want);
         for (kind, targets) in batch.kinds.iter().zip(batch.targets.chunks_exact(TARGETS)) {
-            let box_targets = if Kind(*kind).has(Task::Box) { [0.1, 0.2, 0.3, 0.4] } else { [0.0; 4] };
+            let box_targets = if SampleBits(*kind).has(LossTask::Box) { [0.1, 0.2, 0.3, 0.4] } else { [0.0; 4] };
             assert_eq!(targets[..4], box_targets);
-            assert!(targets[4..].iter().all(|value| *value == if Kind(*kind).has(Task::Landmarks) { 0.5 } else { 0.0 }));
+            assert!(targets[4..].iter().all(|value| *value == if SampleBits(*kind).has(LossTask::Landmarks) { 0.5 } else { 0.0 }));
         }
     }
 }
@@ -101,16 +101,16 @@ fn a_teacher_softens_labels_as_far_as_it_is_right() {
     for (name, logit) in [("sure", 8.0), ("unsure", 0.0), ("wrong", -8.0)] {
         let crops = Crops::with_teacher(name, logit);
         let batch = crops.open("batch = 14\nsoft_targets = 0.25").batch(0).unwrap();
-        for (kind, face) in batch.kinds.iter().zip(&batch.faces).filter(|(kind, _)| Kind(**kind).has(Task::Class)) {
-            let is_face = Kind(*kind).is_face();
+        for (kind, face) in batch.kinds.iter().zip(&batch.faces).filter(|(kind, _)| SampleBits(**kind).has(LossTask::Class)) {
+            let is_face = SampleBits(*kind).is_face();
             let soft = probability(if is_face { logit.max(1.0) } else { logit.min(-1.0) });
             let want = 0.75 * f32::from(u8::from(is_face)) + 0.25 * soft;
             assert!((face - want).abs() < 1e-6, "{name}: {face}, not {want}");
         }
         let hard = crops.open("batch = 14\nsoft_targets = 0").batch(0).unwrap();
-        assert!(hard.kinds.iter().zip(&hard.faces).all(|(kind, face)| *face == Kind(*kind).probability()));
+        assert!(hard.kinds.iter().zip(&hard.faces).all(|(kind, face)| *face == SampleBits(*kind).probability()));
         let validation = crops.open("batch = 16").validation_batch(0).unwrap();
-        assert!(validation.kinds.iter().zip(&validation.faces).all(|(kind, face)| *face == Kind(*kind).probability()));
+        assert!(validation.kinds.iter().zip(&validation.faces).all(|(kind, face)| *face == SampleBits(*kind).probability()));
     }
 }
 
@@ -119,18 +119,18 @@ fn landmarks_are_taught_by_all_crops_that_have_them_if_asked() {
     let crops = Crops::new("all-landmarks", 12, [30, 10, 10, 20], [4; 4]);
     let count = |settings: &str| {
         let batch = crops.open(settings).batch(0).unwrap();
-        batch.kinds.iter().filter(|kind| Kind(**kind).has(Task::Landmarks)).count()
+        batch.kinds.iter().filter(|kind| SampleBits(**kind).has(LossTask::Landmarks)).count()
     };
     // None of the other kinds has points here: 2 of 7 in 14 are landmark faces.
     assert_eq!((count("batch = 14"), count("batch = 14\nlandmarks_on_all = true")), (4, 4));
     let all = Crops::of("with-points", 12, [30, 10, 10, 20], [4; 4], |sample| match sample {
-        Sample::Negative => Targets::default(),
+        SampleKind::Negative => Targets::default(),
         _ => Targets::default().with_box([0.1; 4]).with_landmarks([0.5; 10]),
     });
     let batch = all.open("batch = 14\nlandmarks_on_all = true").batch(0).unwrap();
-    assert_eq!(batch.kinds.iter().filter(|kind| Kind(**kind).has(Task::Landmarks)).count(), 8);
-    let positives = batch.kinds.iter().filter(|kind| Kind(**kind).is_face());
-    assert!(positives.clone().all(|kind| *kind == Kind::POSITIVE.0 | Kind::LANDMARKS.0) && positives.count() == 2);
+    assert_eq!(batch.kinds.iter().filter(|kind| SampleBits(**kind).has(LossTask::Landmarks)).count(), 8);
+    let positives = batch.kinds.iter().filter(|kind| SampleBits(**kind).is_face());
+    assert!(positives.clone().all(|kind| *kind == SampleBits::POSITIVE.0 | SampleBits::LANDMARKS.0) && positives.count() == 2);
 }
 
 #[test]
@@ -175,8 +175,8 @@ fn validation_is_balanced_whole_and_never_changed() {
     assert_eq!(batches.validation_batches(), 7);
     let all: Vec<Batch> = (0..7).map(|index| batches.validation_batch(index).unwrap()).collect();
     let kinds: Vec<u32> = all.iter().flat_map(|batch| batch.kinds.clone()).collect();
-    let count = |kind: Kind| kinds.iter().filter(|other| **other == kind.0).count();
-    let each = [Kind::NEGATIVE, Kind::POSITIVE, Kind::PART, Kind::LANDMARKS, Kind::NONE].map(count);
+    let count = |kind: SampleBits| kinds.iter().filter(|other| **other == kind.0).count();
+    let each = [SampleBits::NEGATIVE, SampleBits::POSITIVE, SampleBits::PART, SampleBits::LANDMARKS, SampleBits::NONE].map(count);
     assert_eq!(each, [30, 30, 30, 8, 7 * 16 - 98]);
     let seen: Vec<usize> = all.iter().flat_map(numbers).collect();
     let once: HashSet<usize> = seen.iter().copied().collect();
@@ -198,8 +198,8 @@ fn shuffled_labels_keep_their_number_and_say_nothing() {
     for step in 0..10 {
         let (was, is) = (plain.batch(step).unwrap(), shuffled.batch(step).unwrap());
         for (was, is) in was.kinds.iter().zip(&is.kinds) {
-            assert!(Kind(*is).has(Task::Class) && !Kind(*is).has(Task::Box));
-            faces[usize::from(Kind(*was).is_face())] += u32::from(Kind(*is).is_face());
+            assert!(SampleBits(*is).has(LossTask::Class) && !SampleBits(*is).has(LossTask::Box));
+            faces[usize::from(SampleBits(*was).is_face())] += u32::from(SampleBits(*is).is_face());
         }
         assert_eq!(plain.validation_batch(1).unwrap(), shuffled.validation_batch(1).unwrap());
     }
@@ -213,7 +213,7 @@ fn what_is_missing_and_what_is_for_another_net_is_named() {
     let crops = Crops::new("missing", 12, [5, 5, 5, 0], [1; 4]);
     let open = |net: &str, settings: &str| ShardBatches::open(&crops.0, net, &TrainConfig::from_toml(settings, "test").unwrap());
     let error = open("pnet", "").err().unwrap();
-    assert!(matches!(error, CropsError::Missing { sample: Sample::Landmarks, .. }), "{error}");
+    assert!(matches!(error, CropsError::Missing { sample: SampleKind::Landmarks, .. }), "{error}");
     let text = error.to_string();
     assert!(["landmark faces", "pnet.ratio = [3, 1, 1, 2]", "mtcmcn-batches"].iter().all(|needle| text.contains(needle)), "{text}");
     assert!(open("pnet", "pnet.ratio = [3, 1, 1, 0]").is_ok());

@@ -16,7 +16,7 @@ fn check(faces: &[Annotation], uses: Uses, of: impl Fn(&Scene<'_>, &CropConfig))
     of(&Scene { size: [300, 200], faces, uses, law: &law, least: 12 }, &law);
 }
 
-fn count(cuts: &[Cut], sample: Sample) -> usize {
+fn count(cuts: &[Cut], sample: SampleKind) -> usize {
     cuts.iter().filter(|cut| cut.sample == sample).count()
 }
 
@@ -26,22 +26,22 @@ fn classes_by_overlap_are_those_of_the_spec() {
     let face = face(0.0, 0.0, 100.0, 100.0);
     check(&[face], ALL, |scene, _| {
         for (shift, want) in [
-            (0, Some(Sample::Positive)),
-            (21, Some(Sample::Positive)), // 79 / 121 = 0.6529
-            (22, Some(Sample::Part)),     // 78 / 122 = 0.6393
-            (42, Some(Sample::Part)),     // 58 / 142 = 0.4085
-            (43, None),                   // 57 / 143 = 0.3986
-            (53, None),                   // 47 / 153 = 0.3072
-            (54, Some(Sample::Negative)), // 46 / 154 = 0.2987
-            (150, Some(Sample::Negative)),
+            (0, Some(SampleKind::Positive)),
+            (21, Some(SampleKind::Positive)), // 79 / 121 = 0.6529
+            (22, Some(SampleKind::Part)),     // 78 / 122 = 0.6393
+            (42, Some(SampleKind::Part)),     // 58 / 142 = 0.4085
+            (43, None),                       // 57 / 143 = 0.3986
+            (53, None),                       // 47 / 153 = 0.3072
+            (54, Some(SampleKind::Negative)), // 46 / 154 = 0.2987
+            (150, Some(SampleKind::Negative)),
         ] {
             let found = BoundingBox { x1: shift as f32, y1: 0.0, x2: (shift + 100) as f32, y2: 100.0 };
             let cuts = scene.detected([found].iter());
-            let got = cuts.iter().map(|cut| cut.sample).find(|sample| *sample != Sample::Landmarks);
+            let got = cuts.iter().map(|cut| cut.sample).find(|sample| *sample != SampleKind::Landmarks);
             assert_eq!(got, want, "shift {shift}");
-            assert_eq!(count(&cuts, Sample::Landmarks), usize::from(want == Some(Sample::Positive)), "shift {shift}");
-            let box_targets = Window { x: shift, y: 0, side: 100 }.box_targets(&face.bounding_box);
-            for cut in cuts.iter().filter(|cut| [Sample::Positive, Sample::Part].contains(&cut.sample)) {
+            assert_eq!(count(&cuts, SampleKind::Landmarks), usize::from(want == Some(SampleKind::Positive)), "shift {shift}");
+            let box_targets = CropWindow { x: shift, y: 0, side: 100 }.box_targets(&face.bounding_box);
+            for cut in cuts.iter().filter(|cut| [SampleKind::Positive, SampleKind::Part].contains(&cut.sample)) {
                 assert_eq!(cut.targets.values[..4], box_targets);
             }
         }
@@ -52,13 +52,13 @@ fn classes_by_overlap_are_those_of_the_spec() {
 fn the_limits_belong_to_the_class_above() {
     check(&[], ALL, |scene, _| {
         for (overlap, want) in
-            [(0.65, Some(Sample::Positive)), (0.649_999, Some(Sample::Part)), (0.4, Some(Sample::Part)), (0.399_999, None)]
+            [(0.65, Some(SampleKind::Positive)), (0.649_999, Some(SampleKind::Part)), (0.4, Some(SampleKind::Part)), (0.399_999, None)]
         {
             assert_eq!(scene.of_face(overlap), want, "{overlap}");
         }
         // 39 x 35 of 45 x 45 and 40 x 36: 1365 / 2100 is 0.65, which single precision does not know.
         let face = face(200.0, 100.0, 40.0, 36.0).bounding_box;
-        assert_eq!(overlap(&Window { x: 201, y: 90, side: 45 }.bounding_box(), &face), 0.65);
+        assert_eq!(overlap(&CropWindow { x: 201, y: 90, side: 45 }.bounding_box(), &face), 0.65);
     });
 }
 
@@ -70,7 +70,7 @@ fn random_windows_keep_the_law() {
         for seed in 0..50 {
             let cuts = scene.random(&mut Draw::new(&[seed]));
             assert!(
-                count(&cuts, Sample::Negative) >= law.negatives_per_image as usize,
+                count(&cuts, SampleKind::Negative) >= law.negatives_per_image as usize,
                 "an image with room has all of its random negatives"
             );
             assert!(cuts.len() <= 50 + 2 * (5 + 20));
@@ -81,12 +81,12 @@ fn random_windows_keep_the_law() {
             let overlaps = faces.each_ref().map(|face| overlap(&cut.window.bounding_box(), &face.bounding_box));
             let most = overlaps[0].max(overlaps[1]);
             match cut.sample {
-                Sample::Negative => assert!(most < 0.3 && (12..100).contains(&cut.window.side), "{cut:?}"),
-                Sample::Positive => assert!(most >= 0.65, "{cut:?}"),
-                Sample::Part => assert!((0.4..0.65).contains(&most), "{cut:?}"),
-                Sample::Landmarks => panic!("{cut:?}"),
+                SampleKind::Negative => assert!(most < 0.3 && (12..100).contains(&cut.window.side), "{cut:?}"),
+                SampleKind::Positive => assert!(most >= 0.65, "{cut:?}"),
+                SampleKind::Part => assert!((0.4..0.65).contains(&most), "{cut:?}"),
+                SampleKind::Landmarks => panic!("{cut:?}"),
             }
-            if cut.sample != Sample::Negative {
+            if cut.sample != SampleKind::Negative {
                 assert_eq!(cut.targets.tasks & 2, 2);
                 sides.push(cut.window.side);
             }
@@ -94,7 +94,7 @@ fn random_windows_keep_the_law() {
         // Sides are whole, from floor(0.8 * 60) to below ceil(1.25 * 70), and from floor(0.8 * 36) to below 50.
         assert!(sides.iter().all(|side| (48..88).contains(side) || (28..50).contains(side)));
         assert!(sides.iter().any(|side| *side > 70) && sides.iter().any(|side| *side < 34));
-        assert!(count(&all, Sample::Positive) > 200 && count(&all, Sample::Part) > 200);
+        assert!(count(&all, SampleKind::Positive) > 200 && count(&all, SampleKind::Part) > 200);
     });
 }
 
@@ -106,7 +106,7 @@ fn faces_that_are_small_invalid_or_begin_outside_give_nothing_but_no_negative_li
         for seed in 0..20 {
             let mut draw = Draw::new(&[seed]);
             let cuts = scene.random(&mut draw);
-            assert_eq!(count(&cuts, Sample::Negative), cuts.len());
+            assert_eq!(count(&cuts, SampleKind::Negative), cuts.len());
             assert!(cuts.iter().all(|cut| faces.iter().all(|face| cut.window.bounding_box().iou(&face.bounding_box) < 0.3)));
             assert!(scene.landmark_faces(&mut draw).is_empty());
         }
@@ -119,9 +119,9 @@ fn an_image_that_is_all_face_ends() {
     check(&[face(0.0, 0.0, 300.0, 200.0)], ALL, |scene, law| {
         let law = CropConfig { overlaps: [0.1, 0.4, 0.65], ..law.clone() };
         let whole = Scene { size: [30, 30], faces: &[face(0.0, 0.0, 30.0, 30.0)], law: &law, ..*scene };
-        assert_eq!(count(&whole.random(&mut Draw::new(&[1])), Sample::Negative), 0);
+        assert_eq!(count(&whole.random(&mut Draw::new(&[1])), SampleKind::Negative), 0);
         let tiny = Scene { size: [5, 400], ..*scene };
-        assert_eq!(count(&tiny.random(&mut Draw::new(&[1])), Sample::Negative), 0);
+        assert_eq!(count(&tiny.random(&mut Draw::new(&[1])), SampleKind::Negative), 0);
     });
 }
 
@@ -130,11 +130,11 @@ fn detections_are_rounded_and_those_small_or_outside_are_left_out() {
     check(&[], ALL, |scene, law| {
         let found = |x1: f32, y1: f32, side: f32| BoundingBox { x1, y1, x2: x1 + side, y2: y1 + side };
         let cuts = scene.detected([found(10.4, 20.6, 30.2), found(-1.0, 5.0, 40.0), found(270.0, 5.0, 40.0), found(5.0, 5.0, 19.0)].iter());
-        assert_eq!(cuts.iter().map(|cut| cut.window).collect::<Vec<_>>(), [Window { x: 11, y: 21, side: 30 }]);
+        assert_eq!(cuts.iter().map(|cut| cut.window).collect::<Vec<_>>(), [CropWindow { x: 11, y: 21, side: 30 }]);
         let many: Vec<BoundingBox> = (0..200).map(|i| found((i % 20) as f32, (i / 20) as f32, 50.0)).collect();
         let cuts = scene.detected(many.iter());
         assert_eq!(cuts.len(), law.detected_negatives_per_image as usize);
-        assert_eq!(cuts[59].window, Window::around(&many[59]), "the best come first");
+        assert_eq!(cuts[59].window, CropWindow::around(&many[59]), "the best come first");
     });
 }
 
@@ -145,9 +145,9 @@ fn landmark_faces_are_the_face_and_windows_around_it_some_turned() {
         let mut turned = 0;
         for seed in 0..40 {
             let cuts = scene.landmark_faces(&mut Draw::new(&[seed]));
-            assert_eq!((cuts[0].window, cuts[0].turn), (Window { x: 80, y: 60, side: 60 }, 0.0));
-            assert_eq!(cuts.last().unwrap().window, Window { x: 200, y: 100, side: 30 }, "one under 40 px has no more");
-            assert!(cuts.len() <= 12 && cuts.iter().all(|cut| cut.sample == Sample::Landmarks && cut.targets.tasks == 4));
+            assert_eq!((cuts[0].window, cuts[0].turn), (CropWindow { x: 80, y: 60, side: 60 }, 0.0));
+            assert_eq!(cuts.last().unwrap().window, CropWindow { x: 200, y: 100, side: 30 }, "one under 40 px has no more");
+            assert!(cuts.len() <= 12 && cuts.iter().all(|cut| cut.sample == SampleKind::Landmarks && cut.targets.tasks == 4));
             for cut in &cuts {
                 assert!(f64::from(cut.turn.abs()) <= law.rotation_degrees.to_radians());
                 assert!(cut.targets.values[4..].iter().all(|value| *value > 0.0 && *value < 1.0));
@@ -182,7 +182,7 @@ fn a_source_is_used_for_what_it_is_good_for_alone() {
         let scene = Scene { size: [300, 200], faces: &faces, uses, law: &law, least: 12 };
         let mut draw = Draw::new(&[1]);
         let cuts = [scene.random(&mut draw), scene.landmark_faces(&mut draw), scene.detected(found.iter())].concat();
-        Sample::ALL.map(|sample| count(&cuts, sample) > 0)
+        SampleKind::ALL.map(|sample| count(&cuts, sample) > 0)
     };
     assert_eq!(kinds(ALL), [true; 4]);
     assert_eq!(kinds(Uses { negatives: true, faces: false, landmarks: false }), [true, false, false, false]);

@@ -4,28 +4,28 @@ use std::io::Read as _;
 use super::*;
 
 /// A file of its own, which goes with the test.
-struct Scratch(PathBuf);
+struct ShardFile(PathBuf);
 
-impl Scratch {
+impl ShardFile {
     fn new(name: &str) -> Self {
         Self(std::env::temp_dir().join(format!("mtcmcn-shard-{}-{name}", std::process::id())))
     }
 }
 
-impl Drop for Scratch {
+impl Drop for ShardFile {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
     }
 }
 
-fn record(i: u32) -> Record {
+fn record(i: u32) -> CropRecord {
     let targets = Targets { values: std::array::from_fn(|k| i as f32 + k as f32 / 16.0), tasks: [0, 2, 4, 6][i as usize % 4] };
-    Record {
+    CropRecord {
         targets,
         image: i / 3,
-        sample: Sample::ALL[i as usize % 4],
+        sample: SampleKind::ALL[i as usize % 4],
         teacher: [None, Some(-8.0), Some(0.0), Some(8.0)][i as usize % 4],
-        part: Part::ALL[i as usize % 3],
+        part: DataPart::ALL[i as usize % 3],
     }
 }
 
@@ -35,7 +35,7 @@ fn pixels(i: u32, side: u32) -> Vec<u8> {
 
 fn write(path: &Path, count: u32, side: u32) {
     files::write_with(path, |file| {
-        let mut writer = Writer::new(file, side)?;
+        let mut writer = ShardWriter::new(file, side)?;
         // In unequal portions.
         let mut first = 0;
         while first < count {
@@ -51,7 +51,7 @@ fn write(path: &Path, count: u32, side: u32) {
 
 #[test]
 fn what_was_written_is_read_again() {
-    let scratch = Scratch::new("again");
+    let scratch = ShardFile::new("again");
     // More than two blocks under checksums, and none at all.
     for (count, side) in [(400, 48), (7, 12), (1, 24), (0, 12)] {
         write(&scratch.0, count, side);
@@ -66,10 +66,10 @@ fn what_was_written_is_read_again() {
 
 #[test]
 fn equal_crops_have_equal_hashes_and_others_have_not() {
-    let (one, other) = (Scratch::new("one"), Scratch::new("other"));
+    let (one, other) = (ShardFile::new("one"), ShardFile::new("other"));
     write(&one.0, 20, 12);
     write(&other.0, 20, 12);
-    let hash = |scratch: &Scratch| Shard::open(&scratch.0).unwrap().hash().to_owned();
+    let hash = |scratch: &ShardFile| Shard::open(&scratch.0).unwrap().hash().to_owned();
     assert_eq!(hash(&one), hash(&other));
     assert_eq!(hash(&one).len(), 64);
     write(&other.0, 21, 12);
@@ -79,7 +79,7 @@ fn equal_crops_have_equal_hashes_and_others_have_not() {
 /// Every byte counts: of a small file each is flipped, of a larger one some in every part.
 #[test]
 fn a_flipped_bit_anywhere_is_refused() {
-    let scratch = Scratch::new("flipped");
+    let scratch = ShardFile::new("flipped");
     for (count, side, step) in [(3, 12, 1), (160, 48, 13_337)] {
         write(&scratch.0, count, side);
         let whole = fs::read(&scratch.0).unwrap();
@@ -95,7 +95,7 @@ fn a_flipped_bit_anywhere_is_refused() {
 
 #[test]
 fn a_truncated_file_is_refused_as_such() {
-    let scratch = Scratch::new("truncated");
+    let scratch = ShardFile::new("truncated");
     write(&scratch.0, 5, 12);
     let whole = fs::read(&scratch.0).unwrap();
     for length in (1..whole.len()).rev() {
@@ -115,7 +115,7 @@ fn a_truncated_file_is_refused_as_such() {
 
 #[test]
 fn another_form_and_impossible_lengths_are_named() {
-    let scratch = Scratch::new("form");
+    let scratch = ShardFile::new("form");
     write(&scratch.0, 5, 12);
     let whole = fs::read(&scratch.0).unwrap();
     let mut bytes = whole.clone();
@@ -136,11 +136,11 @@ fn another_form_and_impossible_lengths_are_named() {
 /// Whoever dies while writing leaves what was there before.
 #[test]
 fn an_unfinished_file_is_never_seen() {
-    let scratch = Scratch::new("unfinished");
+    let scratch = ShardFile::new("unfinished");
     write(&scratch.0, 5, 12);
     let hash = Shard::open(&scratch.0).unwrap().hash().to_owned();
     let died = files::write_with(&scratch.0, |file| {
-        let mut writer = Writer::new(file, 12)?;
+        let mut writer = ShardWriter::new(file, 12)?;
         writer.add(&pixels(1, 12), &[record(1)])?;
         writer.file.flush()?;
         assert_eq!(Shard::open(&scratch.0).unwrap().hash(), hash);

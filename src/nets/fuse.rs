@@ -1,0 +1,338 @@
+//! [`Fused`]: a net's graph for inference, with layers joined where one kernel does several and with its tensors as constants. The
+//! activations in between do not exist; training wants them and walks the graph with a [`Pass`](super::Pass).
+
+use super::graph::{Graph, NodeId};
+use super::layer::{ConvLayer, Layer, MaxPoolLayer, Site, Value};
+use super::net::{Net, NetError, NetGraph};
+use super::parameters::packed;
+use crate::kernels::nn::{Conv, ConvPool, ConvUniform, Dense, Propose};
+use crate::kernels::select::Judge;
+use crate::record::{DeviceFacts, Recording, Slot};
+use crate::tensor::{Shape, ShapeError, Tensor};
+use crate::weights::Weights;
+
+/// What one or more kernels compute, with their constants.
+#[derive(Debug, Clone)]
+enum Block {
+    /// Convolution of pixels, activation, pooling.
+    ConvPool { out: u32, pool: u32, parameters: Slot },
+    /// Convolution with weights in uniform buffers: first group, groups, weights. Nonlinearity.
+    ConvUniform { out: u32, k: u32, slices: Vec<(u32, u32, Slot)>, bias: Slot, slope: Slot },
+    /// Any convolution, activation.
+    Conv { out: u32, k: u32, weight: Slot, bias: Slot, slope: Slot },
+    /// Fully connected layer, activation.
+    Dense { out: u32, weight: Slot, bias: Slot, slope: Slot },
+    /// A layer without tensors.
+    Alone(Layer),
+}
+
+/// A block between nodes of the graph.
+#[derive(Debug, Clone)]
+struct Joined {
+    block: Block,
+    inputs: Vec<NodeId>,
+    output: NodeId,
+}
+
+/// The last layers of a net, for the kernel that does them together with the choice of candidates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tail {
+    /// A convolution and heads, for [`crate::kernels::nn::Propose`]: its parameters.
+    Propose {
+        /// Packed.
+        parameters: Slot,
+    },
+    /// A dense layer and heads, for [`Judge`].
+    Judge {
+        /// Of the dense layer, packed.
+        weight: Slot,
+        /// Packed.
+        parameters: Slot,
+        /// Outputs of the dense layer.
+        hidden: u32,
+        /// Outputs of the heads.
+        outputs: u32,
+    },
+}
+
+/// A net in one recording: blocks in order, each with an activation slot that all passes share.
+#[derive(Debug, Clone)]
+pub struct Fused {
+    blocks: Vec<Joined>,
+    input: NodeId,
+    output: NodeId,
+    tail: Option<Tail>,
+}
+
+/// Slots for activations, one per position in a net: nets that run one after the other share them.
+#[derive(Debug, Default)]
+pub struct Activations(Vec<Slot>);
+
+impl Activations {
+    /// The slot at `position`, with room for `len` elements.
+    pub fn slot(&mut self, recording: &mut Recording, position: usize, len: u32) -> Slot {
+        while self.0.len() <= position {
+            let label = format!("activations {}", self.0.len());
+            self.0.push(recording.slot(label, 1));
+        }
+        recording.grow(self.0[position], len as usize);
+        self.0[position]
+    }
+}
+
+/// A convolution or dense layer with the tensors that it reads and what follows it.
+struct Linear<'a> {
+    name: &'a str,
+    weight: Tensor,
+    bias: Vec<f32>,
+    slope: Vec<f32>,
+    /// Side of the pooling windows behind the activation.
+    pool: Option<u32>,
+    input: NodeId,
+    output: NodeId,
+}
+
+/// Walks a graph and joins what it can.
+struct Fuser<'a> {
+    graph: &'a Graph,
+    recording: &'a mut Recording,
+    weights: &'a Weights,
+    device: DeviceFacts,
+}
+
+impl Fused {
+    /// All of `net`: its outputs are those of its heads.
+    ///
+    /// # Errors
+    ///
+    /// [`NetError::Weights`] if a tensor is missing, misshapen or not finite.
+    pub fn whole(net: Net, recording: &mut Recording, weights: &Weights, device: DeviceFacts) -> Result<Self, NetError> {
+        let NetGraph { graph, input, output, .. } = net.graph(1, 0.0)?;
+        let blocks = Fuser { graph: &graph, recording, weights, device }.blocks(&[])?;
+        Ok(Self { blocks, input, output, tail: None })
+    }
+
+    /// `net` without the last hidden layer and the heads, which are its [`Tail`]. Convolutions take their weights from uniform buffers where
+    /// `device` reads those faster and they fit.
+    ///
+    /// # Errors
+    ///
+    /// [`NetError::Weights`] if a tensor is missing, misshapen or not finite.
+    ///
+    /// # Panics
+    ///
+    /// If no kernel does its last layers: a mistake in the net.
+    pub fn with_tail(net: Net, recording: &mut Recording, weights: &Weights, device: DeviceFacts) -> Result<Self, NetError> {
+        let NetGraph { graph, input, trunk, output } = net.graph(1, 0.0)?;
+        // The trunk ends in the activation of a layer.
+        let hidden = graph.node(trunk).inputs[0];
+        let mut fuser = Fuser { graph: &graph, recording, weights, device };
+        let tail = fuser.tail(hidden, output)?;
+        let blocks = fuser.blocks(&[hidden, output])?;
+        let end = graph.node(hidden).inputs[0];
+        Ok(Self { blocks, input, output: end, tail: Some(tail) })
+    }
+
+    /// The last layers.
+    ///
+    /// # Panics
+    ///
+    /// If the net was recorded whole: a mistake in the caller.
+    pub fn tail(&self) -> Tail {
+        self.tail.expect("a net that was recorded with its tail apart")
+    }
+
+    /// Appends the net over `x`, with activations in `activations` from position 1 on (its input may be at 0); returns slot and shape of the
+    /// result.
+    ///
+    /// # Errors
+    ///
+    /// [`ShapeError`] if `shape` is smaller than the net's window or too large to index.
+    pub fn record_in(
+        &self,
+        recording: &mut Recording,
+        activations: &mut Activations,
+        x: Slot,
+        shape: &Shape,
+    ) -> Result<(Slot, Shape), ShapeError> {
+        let mut results = vec![(self.input, x, shape.clone())];
+        for (i, joined) in self.blocks.iter().enumerate() {
+            let of = |id: &NodeId| results.iter().find(|(other, ..)| other == id).map(|(_, slot, shape)| (*slot, shape));
+            let inputs: Vec<(Slot, &Shape)> = joined.inputs.iter().filter_map(of).collect();
+            let (y, shape) = joined.block.record(recording, activations, i + 1, &inputs)?;
+            results.push((joined.output, y, shape));
+        }
+        let (_, y, shape) = results.into_iter().find(|(id, ..)| *id == self.output).expect("the output is the last block's");
+        Ok((y, shape))
+    }
+
+    /// As [`Fused::record_in`], with activations of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Fused::record_in`].
+    pub fn record(&self, recording: &mut Recording, x: Slot, shape: &Shape) -> Result<(Slot, Shape), ShapeError> {
+        self.record_in(recording, &mut Activations::default(), x, shape)
+    }
+}
+
+impl<'a> Fuser<'a> {
+    /// Blocks for all nodes but the linear layers `apart` and what follows them.
+    fn blocks(&mut self, apart: &[NodeId]) -> Result<Vec<Joined>, NetError> {
+        let mut blocks = Vec::new();
+        let mut done: Vec<NodeId> = Vec::new();
+        for id in self.graph.ids() {
+            let node = self.graph.node(id);
+            if node.layer.is_given() || done.contains(&id) {
+                continue;
+            }
+            if matches!(node.layer, Layer::Conv(_) | Layer::Dense(_)) {
+                let linear = self.linear(id)?;
+                done.push(linear.output);
+                if !apart.contains(&id) {
+                    self.linear_blocks(id, &linear, &mut blocks);
+                }
+            } else {
+                let inputs = node.inputs.iter().copied().filter(|input| !matches!(self.graph.node(*input).layer, Layer::Tensor(_)));
+                blocks.push(Joined { block: Block::Alone(node.layer.clone()), inputs: inputs.collect(), output: id });
+            }
+        }
+        Ok(blocks)
+    }
+
+    /// The tensors of the linear layer `id`, with the activation that alone reads it.
+    fn linear(&self, id: NodeId) -> Result<Linear<'a>, NetError> {
+        let node = self.graph.node(id);
+        let [weight, bias] = [node.inputs[1], node.inputs[2]].map(|tensor| self.tensor(tensor));
+        let (weight, bias) = (weight?, bias?.data);
+        let readers: Vec<NodeId> = self.graph.readers(id).collect();
+        let (mut output, mut pool, mut slope) = (id, None, vec![1.0; bias.len()]);
+        if let [reader] = readers[..] {
+            let next = self.graph.node(reader);
+            if let Layer::Prelu(_) | Layer::PreluPool(_) = &next.layer {
+                output = reader;
+                slope = next.inputs.get(1).map_or_else(|| Ok(vec![0.0; bias.len()]), |slope| self.tensor(*slope).map(|t| t.data))?;
+                pool = if let Layer::PreluPool(layer) = &next.layer { Some(layer.k) } else { None };
+            }
+        }
+        let name = &self.graph.node(node.inputs[1]).label;
+        Ok(Linear { name, weight, bias, slope, pool, input: node.inputs[0], output })
+    }
+
+    /// The weights' values of a tensor node, all its tensors side by side.
+    fn tensor(&self, id: NodeId) -> Result<Tensor, NetError> {
+        let Layer::Tensor(parameter) = &self.graph.node(id).layer else { unreachable!("tensors come second") };
+        let plain = crate::record::State { packing: crate::record::Packing::PLAIN, ..parameter.state.clone() };
+        Ok(Tensor { shape: plain.shape(), data: packed(&plain, self.weights)? })
+    }
+
+    fn constant(&mut self, name: &str, data: Vec<f32>) -> Slot {
+        self.recording.constant(name, data)
+    }
+
+    /// The block or blocks of one linear layer with its activation and pooling.
+    fn linear_blocks(&mut self, id: NodeId, linear: &Linear<'_>, blocks: &mut Vec<Joined>) {
+        let (name, input, output) = (linear.name, linear.input, linear.output);
+        let shape = &self.graph.node(input).shape;
+        let out = linear.bias.len() as u32;
+        if matches!(self.graph.node(id).layer, Layer::Dense(_)) {
+            let [bias, slope] = [&linear.bias, &linear.slope].map(|part| self.constant(name, Dense::pad(part)));
+            let block = Block::Dense { out, weight: self.constant(name, Dense::pack(&linear.weight)), bias, slope };
+            return blocks.push(Joined { block, inputs: vec![input], output });
+        }
+        let k = linear.weight.shape[2] as u32;
+        if let (3, 3, Some(pool @ 2..=3), true) = (k, shape.c(), linear.pool, out <= ConvPool::MOST) {
+            let parameters = self.constant(name, ConvPool::pack(&linear.weight, &linear.bias, &linear.slope));
+            return blocks.push(Joined { block: Block::ConvPool { out, pool, parameters }, inputs: vec![input], output });
+        }
+        // Where pooling is a kernel of its own, the convolution's result goes by the name of its node.
+        let between = if linear.pool.is_some() { id } else { output };
+        let block = self.convolution(linear, shape.c(), k);
+        blocks.push(Joined { block, inputs: vec![input], output: between });
+        if let Some(k) = linear.pool {
+            blocks.push(Joined { block: Block::Alone(MaxPoolLayer { k }.into()), inputs: vec![between], output });
+        }
+    }
+
+    fn convolution(&mut self, linear: &Linear<'_>, c: u32, k: u32) -> Block {
+        let (name, out) = (linear.name, linear.bias.len() as u32);
+        let [bias, slope] = [&linear.bias, &linear.slope].map(|part| self.constant(name, Conv::pad(part)));
+        let packed = Conv::pack(&linear.weight);
+        let fits = self.device.uniforms_are_fast() && ConvUniform::fits(c, k);
+        let slices = if fits { ConvUniform::slices(&packed, c, k) } else { Vec::new() };
+        // A third pass over the input costs more than the slower weights.
+        if !(1..=2).contains(&slices.len()) {
+            return Block::Conv { out, k, weight: self.constant(name, packed), bias, slope };
+        }
+        let slices = slices.into_iter().map(|(first, groups, data)| (first, groups, self.constant(name, data))).collect();
+        Block::ConvUniform { out, k, slices, bias, slope }
+    }
+
+    /// The tail made of the linear layer `hidden`, its activation, and the heads `output`.
+    fn tail(&mut self, hidden: NodeId, output: NodeId) -> Result<Tail, NetError> {
+        let (last, heads) = (self.linear(hidden)?, self.linear(output)?);
+        let (hidden_outputs, outputs) = (last.bias.len() as u32, heads.bias.len() as u32);
+        let is_conv = matches!(self.graph.node(hidden).layer, Layer::Conv(ConvLayer));
+        if is_conv {
+            assert!(hidden_outputs == 32 && outputs == 6, "{}: no kernel for the last layers", last.name);
+            let packed = Propose::pack(&last.weight, &last.bias, &last.slope, &heads.weight, &heads.bias);
+            return Ok(Tail::Propose { parameters: self.constant("tail", packed) });
+        }
+        assert!(Judge::fits(hidden_outputs, outputs), "{}: no kernel for the last layers", last.name);
+        let parameters = self.constant("tail", Judge::pack(&last.bias, &last.slope, &heads.weight, &heads.bias));
+        let weight = self.constant(last.name, Dense::pack(&last.weight));
+        Ok(Tail::Judge { weight, parameters, hidden: hidden_outputs, outputs })
+    }
+}
+
+impl Block {
+    /// Appends the block over `inputs`; returns slot and shape of the result.
+    fn record(
+        &self,
+        r: &mut Recording,
+        activations: &mut Activations,
+        position: usize,
+        inputs: &[(Slot, &Shape)],
+    ) -> Result<(Slot, Shape), ShapeError> {
+        let (x, shape) = inputs[0];
+        Ok(match self {
+            Self::ConvPool { out, pool, parameters } => {
+                let (kernel, table, result) = ConvPool::new(shape, *out, *pool)?;
+                let (levels, y) = (r.table("levels", table), activations.slot(r, position, result.elements()));
+                r.push(kernel, &[x, *parameters, levels, y]);
+                (y, result)
+            }
+            Self::ConvUniform { out, k, slices, bias, slope } => {
+                let (_, _, result) = Conv::new(shape, *out, *k)?;
+                let y = activations.slot(r, position, result.elements());
+                for (first, groups, weight) in slices {
+                    let (kernel, table, _) = ConvUniform::new(shape, *out, *k, *first, *groups)?;
+                    let levels = r.table("levels", table);
+                    r.push(kernel, &[x, *weight, *bias, *slope, levels, y]);
+                }
+                (y, result)
+            }
+            Self::Conv { out, k, weight, bias, slope } => {
+                let (kernel, table, result) = Conv::new(shape, *out, *k)?;
+                let (levels, y) = (r.table("levels", table), activations.slot(r, position, result.elements()));
+                r.push(kernel, &[x, *weight, *bias, *slope, levels, y]);
+                (y, result)
+            }
+            Self::Dense { out, weight, bias, slope } => {
+                let result = Shape::new([shape.n(), *out, 1, 1])?;
+                let y = activations.slot(r, position, result.elements());
+                r.push(Dense::new(shape.n(), shape.item(), *out), &[x, *weight, *bias, *slope, y]);
+                (y, result)
+            }
+            Self::Alone(layer) => {
+                let shapes: Vec<&Shape> = inputs.iter().map(|(_, shape)| *shape).collect();
+                let result = layer.op().output(&shapes)?;
+                let y = activations.slot(r, position, result.elements());
+                let x: Vec<Value<'_>> = inputs.iter().map(|&(slot, shape)| Value { slot, shape }).collect();
+                let mut site = Site { recording: r, device: DeviceFacts::HOST, schedule: None };
+                layer.op().forward(&mut site, &x, Value { slot: y, shape: &result });
+                (y, result)
+            }
+        })
+    }
+}

@@ -1,0 +1,49 @@
+//! PReLU with max pooling behind it.
+
+use super::prelu::slope;
+use super::{Op, Site, Taped, Value};
+use crate::kernels::nn::{PreluPool, PreluPoolBackward};
+use crate::kernels::train::Reduce;
+use crate::record::Slot;
+use crate::tensor::{Shape, ShapeError};
+
+/// PReLU, then the largest of each `k x k` window, windows two apart, the last of which may stick out. Joined, since the activations are as
+/// large as anything in a net. Inputs: `x`, and the slopes `[c]`; without them a ReLU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PreluPoolLayer {
+    /// Side of a window, 2 or 3.
+    pub k: u32,
+}
+
+impl Op for PreluPoolLayer {
+    fn name(&self) -> &'static str {
+        "prelu_pool"
+    }
+
+    fn output(&self, x: &[&Shape]) -> Result<Shape, ShapeError> {
+        PreluPool::new(x[0], self.k).map(|(_, y)| y)
+    }
+
+    fn forward(&self, site: &mut Site<'_>, x: &[Value<'_>], y: Value<'_>) -> Vec<Slot> {
+        let (kernel, _) = PreluPool::new(x[0].shape, self.k).expect("checked when the graph was built");
+        let slope = slope(site, x);
+        site.recording.push(kernel, &[x[0].slot, slope, y.slot]);
+        Vec::new()
+    }
+
+    fn backward(&self, site: &mut Site<'_>, pass: &Taped<'_>, dy: Slot, dx: &[Option<Slot>]) {
+        let (x, c) = (pass.x, pass.x[0].shape.c());
+        let kernel = PreluPoolBackward::new(x[0].shape, pass.y.shape, self.k, site.device.parallelism());
+        let partial = site.scratch("partial sums of slopes", c * kernel.slabs());
+        let to = dx[0].unwrap_or_else(|| site.recording.scratch("gradient that nobody wants", x[0].shape.elements() as usize));
+        let slope = slope(site, x);
+        site.recording.push(kernel, &[x[0].slot, slope, dy, to, partial]);
+        if let Some(Some(slope)) = dx.get(1) {
+            site.recording.push(Reduce::slabs_first(kernel.slabs(), c), &[partial, *slope]);
+        }
+    }
+
+    fn overwrites(&self) -> bool {
+        true
+    }
+}

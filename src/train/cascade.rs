@@ -1,0 +1,372 @@
+//! The recipe of the cascade's nets: three tasks, mined apart from each other (spec sections 4.3 and 4.4).
+
+use super::Optimizer;
+use super::recipe::{Beat, Program, Recipe, ReportSlots};
+use super::trainer::RING;
+use crate::engine::Session;
+use crate::kernels::nn::Axpy;
+use crate::kernels::train::{
+    Clear, CrossEntropy, CrossEntropyBackward, Figure, LossTask, Mine, MiningRule, PlaceItems, SampleBits, SquaredError,
+    SquaredErrorBackward, Squares, Status, StepInputs, Summary, TARGETS, TakeItems, Unpack,
+};
+use crate::nets::{Learned, Net, NetError, NetGraph, Parameters, Pass};
+use crate::record::{DeviceFacts, Part, Recording, Slot};
+
+/// What is minimised: `Σ_task weight · mean of the kept losses` (spec sections 4.3 and 4.4), tasks in the order of [`LossTask::ALL`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Objective {
+    /// Weight of each task.
+    pub weights: [f32; 3],
+    /// Share of the samples with the task whose gradient counts, the hardest ones; 1 for all.
+    pub keep: [f64; 3],
+    /// Share of O-Net's and R-Net's hidden neurons dropped in training.
+    pub dropout: f64,
+}
+
+impl Objective {
+    /// The paper's for `net`: task weights of spec section 4.3, the hardest 70 % for classification, dropout of 0.25 in O-Net.
+    pub fn of(net: Net) -> Self {
+        let onet = net.name == "onet";
+        Self { weights: [1.0, 0.5, if onet { 1.0 } else { 0.5 }], keep: [0.7, 1.0, 1.0], dropout: if onet { 0.25 } else { 0.0 } }
+    }
+}
+
+/// Samples of one step, as they go up.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Batch {
+    /// `[n, side, side]` pixels of R, G, B and an unused byte.
+    pub rgba: Vec<u8>,
+    /// [`SampleBits`] of each sample.
+    pub kinds: Vec<u32>,
+    /// Probability that each sample is a face, as its net should say: 0 or 1, or between by a teacher.
+    pub faces: Vec<f32>,
+    /// `[n, 14]`: box offsets, then landmarks (spec section 4.2); of no meaning where the kind lacks the task.
+    pub targets: Vec<f32>,
+}
+
+impl Batch {
+    /// Room for `n` crops of `side` pixels that have no task.
+    pub fn empty(n: u32, side: u32) -> Self {
+        let (n, pixels) = (n as usize, (n * side * side) as usize);
+        Self { rgba: vec![0; 4 * pixels], kinds: vec![0; n], faces: vec![0.0; n], targets: vec![0.0; n * TARGETS] }
+    }
+
+    /// Makes the sample at `index` one of `kind`, without a teacher.
+    pub fn label(&mut self, index: usize, kind: SampleBits) {
+        (self.kinds[index], self.faces[index]) = (kind.0, kind.probability());
+    }
+}
+
+/// How one net of the cascade is trained.
+#[derive(Debug, Clone)]
+pub struct NetRecipe {
+    /// The net.
+    pub net: Net,
+    /// Samples of a step.
+    pub batch: u32,
+    /// Samples at a time: a divisor of the batch. Fewer take less memory and compute the forward pass twice; what is mined is the same.
+    pub micro_batch: u32,
+    /// What is minimised.
+    pub objective: Objective,
+    /// By which rule.
+    pub optimizer: Optimizer,
+}
+
+/// Slots that the host writes before a micro-batch.
+#[derive(Debug, Clone, Copy)]
+pub struct CropInputs {
+    rgba: Slot,
+    kinds: Slot,
+    faces: Slot,
+    targets: Slot,
+    schedule: Slot,
+}
+
+impl NetRecipe {
+    /// `net` on whole batches of `batch` samples.
+    pub fn new(net: Net, batch: u32, objective: Objective, optimizer: Optimizer) -> Self {
+        Self { net, batch, micro_batch: batch, objective, optimizer }
+    }
+
+    /// The same, `micro_batch` samples at a time.
+    ///
+    /// # Panics
+    ///
+    /// If that does not divide the batch: a mistake in the caller.
+    #[must_use]
+    pub fn in_micro_batches(self, micro_batch: u32) -> Self {
+        assert!(micro_batch > 0 && self.batch.is_multiple_of(micro_batch), "{micro_batch} does not divide {}", self.batch);
+        Self { micro_batch, ..self }
+    }
+
+    /// Tasks with the first of their outputs.
+    fn heads(&self) -> Vec<(LossTask, u32)> {
+        let (mut first, mut found) = (0, Vec::new());
+        for &(name, out) in self.net.heads {
+            found.extend(LossTask::ALL.into_iter().find(|task| task.name() == name).map(|task| (task, first)));
+            first += out;
+        }
+        found
+    }
+}
+
+impl Recipe for NetRecipe {
+    type Batch = Batch;
+    type Inputs = CropInputs;
+
+    fn name(&self) -> &'static str {
+        self.net.name
+    }
+
+    fn program(&self, device: DeviceFacts) -> Result<(Program, CropInputs), NetError> {
+        let mut recording = Recording::new();
+        let (n, plane) = (self.micro_batch, self.net.side * self.net.side);
+        let mut input = |label: &str, len: u32| recording.input(label, len as usize);
+        let inputs = CropInputs {
+            rgba: input("rgba", n * plane),
+            kinds: input("kinds", n),
+            faces: input("faces", n),
+            targets: input("targets", n * TARGETS as u32),
+            schedule: input("schedule", StepInputs::WORDS as u32),
+        };
+        let graph = self.net.graph(self.micro_batch, self.objective.dropout)?;
+        let parameters = Parameters::states(&mut recording, [&graph.graph], |_| true);
+        let mut writer = ProgramWriter { recipe: self, recording, inputs, graph: &graph, parameters: &parameters, device };
+        let (step, report, learned) = writer.training();
+        let (validation, validation_report) = writer.validation();
+        let program = Program {
+            recording: writer.recording,
+            micro_batches: self.batch / self.micro_batch,
+            samples: self.micro_batch,
+            step,
+            report,
+            validation,
+            validation_report,
+            schedule: inputs.schedule,
+            learned,
+            optimizer: self.optimizer,
+        };
+        Ok((program, inputs))
+    }
+
+    fn write(&self, inputs: &CropInputs, batch: &Batch, micro_batch: u32, session: &mut Session) {
+        let (n, first) = (self.micro_batch as usize, (micro_batch * self.micro_batch) as usize);
+        let pixels = (self.net.side * self.net.side) as usize;
+        session.write(inputs.rgba, &batch.rgba[4 * first * pixels..][..4 * n * pixels]);
+        session.write(inputs.kinds, bytemuck::cast_slice(&batch.kinds[first..][..n]));
+        session.write(inputs.faces, bytemuck::cast_slice(&batch.faces[first..][..n]));
+        session.write(inputs.targets, bytemuck::cast_slice(&batch.targets[first * TARGETS..][..n * TARGETS]));
+    }
+}
+
+/// Rows over a whole batch that summing up and mining look at.
+#[derive(Clone, Copy)]
+struct Rows {
+    /// `[tasks + 1, batch]`: losses, then who is told right.
+    figures: Slot,
+    /// `[batch]`.
+    kinds: Slot,
+    /// `[tasks + 1, batch]`: scales of the losses' gradients, then who has the class task.
+    scales: Slot,
+}
+
+/// Writes the program of a recipe.
+struct ProgramWriter<'a> {
+    recipe: &'a NetRecipe,
+    recording: Recording,
+    inputs: CropInputs,
+    graph: &'a NetGraph,
+    parameters: &'a Parameters,
+    device: DeviceFacts,
+}
+
+impl<'a> ProgramWriter<'a> {
+    fn tasks(&self) -> u32 {
+        self.recipe.heads().len() as u32
+    }
+
+    fn is_whole(&self) -> bool {
+        self.recipe.batch == self.recipe.micro_batch
+    }
+
+    fn slot(&mut self, label: &str, len: u32) -> Slot {
+        self.recording.slot(label, len as usize)
+    }
+
+    fn rows(&mut self, of: &str) -> Rows {
+        let (rows, batch) = (self.tasks() + 1, self.recipe.batch);
+        let [figures, scales] = ["figures", "scales"].map(|label| self.slot(&format!("{label} of {of}"), rows * batch));
+        let kinds = if self.is_whole() { self.inputs.kinds } else { self.slot(&format!("kinds of {of}"), batch) };
+        Rows { figures, kinds, scales }
+    }
+
+    fn report(&mut self, of: &str) -> ReportSlots {
+        let heads = self.recipe.heads();
+        let meters: Vec<String> = heads.iter().map(|(task, _)| task.name().to_owned()).chain(["accuracy".to_owned()]).collect();
+        let ring = self.slot(&format!("ring of {of}"), RING * Summary::words(meters.len()) as u32);
+        ReportSlots { ring, status: self.slot(&format!("status of {of}"), Status::WORDS as u32), losses: heads.len(), meters }
+    }
+
+    /// The net over the pixels of a micro-batch.
+    fn forward(&mut self, dropout: bool) -> Pass<'a> {
+        let NetGraph { graph, input, output, .. } = self.graph;
+        let plane = self.recipe.net.side * self.recipe.net.side;
+        let x = self.recording.scratch("picture", (3 * self.recipe.micro_batch * plane) as usize);
+        self.recording.push(Unpack::new(self.recipe.micro_batch, plane), &[self.inputs.rgba, x]);
+        let mut pass = Pass::new(graph, self.parameters, self.device, dropout.then_some(self.inputs.schedule));
+        pass.bind(*input, x);
+        pass.forward(&mut self.recording, &[*output]);
+        pass
+    }
+
+    /// Figures of a micro-batch, into those of the whole batch.
+    fn figures(&mut self, pass: &Pass<'_>, rows: Rows) {
+        let (n, outputs, tasks, y) = (self.recipe.micro_batch, self.recipe.net.outputs(), self.tasks(), pass.value(self.graph.output));
+        let own = if self.is_whole() { rows.figures } else { self.slot("figures of a micro-batch", (tasks + 1) * n) };
+        let CropInputs { kinds, faces, targets, schedule, .. } = self.inputs;
+        for (task, first) in self.recipe.heads() {
+            match task {
+                LossTask::Class => self.recording.push(CrossEntropy::new(n, outputs, tasks), &[y, kinds, faces, own]),
+                task => self.recording.push(SquaredError::new(task, n, outputs, first), &[y, kinds, targets, own]),
+            }
+        }
+        if !self.is_whole() {
+            let batch = self.recipe.batch;
+            self.recording.push(PlaceItems::new(tasks + 1, n, batch), &[own, schedule, rows.figures]);
+            self.recording.push(PlaceItems::new(1, n, batch), &[kinds, schedule, rows.kinds]);
+        }
+    }
+
+    /// Which samples of the whole batch count.
+    fn mine(&mut self, rows: Rows, keep: [f64; 3]) {
+        let objective = &self.recipe.objective;
+        let rules: Vec<MiningRule> = keep.into_iter().zip(objective.weights).map(|(keep, weight)| MiningRule::new(keep, weight)).collect();
+        let tasks = self.tasks();
+        let rules = self.recording.table("mining rules", MiningRule::words(&rules[..tasks as usize]));
+        self.recording.push(Mine::new(self.recipe.batch, tasks), &[rows.figures, rows.kinds, rules, rows.scales]);
+    }
+
+    /// Gradients of the losses, and of everything behind them.
+    fn backward(&mut self, pass: &mut Pass<'_>, rows: Rows) {
+        let (n, outputs, tasks, output) = (self.recipe.micro_batch, self.recipe.net.outputs(), self.tasks(), self.graph.output);
+        let y = pass.value(output);
+        let scales = if self.is_whole() {
+            rows.scales
+        } else {
+            let own = self.recording.scratch("scales of a micro-batch", (tasks * n) as usize);
+            self.recording.push(TakeItems::new(tasks, n, self.recipe.batch), &[rows.scales, self.inputs.schedule, own]);
+            own
+        };
+        let dy = pass.gradient(&mut self.recording, output);
+        for (task, first) in self.recipe.heads() {
+            match task {
+                LossTask::Class => self.recording.push(CrossEntropyBackward::new(n, outputs), &[y, self.inputs.faces, scales, dy]),
+                task => {
+                    let kernel = SquaredErrorBackward::new(task, n, outputs, first);
+                    self.recording.push(kernel, &[y, self.inputs.targets, scales, dy]);
+                }
+            }
+        }
+        let learned = pass.learned();
+        pass.backward(&mut self.recording, &[output], &learned);
+    }
+
+    /// Sums the step up, with the norms of `gradients`, an arena; without one in validation.
+    fn summary(&mut self, rows: Rows, report: &ReportSlots, gradients: Option<Slot>) {
+        let (norms, count) = match gradients {
+            Some(gradients) => self.norms(gradients),
+            None => (self.recording.constant("no norms", vec![0.0; Squares::SHARES]), 1),
+        };
+        let tasks = self.tasks();
+        let figures: Vec<Figure> = (0..=tasks).map(|row| Figure { figure: row, counted: row }).collect();
+        let table = self.recording.table("figures of an entry", bytemuck::cast_slice(&figures).to_vec());
+        let kernel = Summary::new(self.recipe.batch, figures.len() as u32, count, RING);
+        let slots = [rows.figures, rows.scales, table, norms, self.inputs.schedule, report.ring, report.status];
+        self.recording.push(kernel, &slots);
+    }
+
+    /// Squared norms of every learned tensor's gradient in an arena.
+    fn norms(&mut self, gradients: Slot) -> (Slot, u32) {
+        let slots = self.recording.slots();
+        let range = |slot: Slot| slots[slot.index()].range.map_or([0; 2], |(_, start)| [start as u32, slots[slot.index()].len as u32]);
+        let ranges: Vec<[u32; 2]> = self.parameters.all_learned().iter().map(|learned| range(learned.gradient)).collect();
+        let (count, len) = (ranges.len() as u32, slots[gradients.index()].len as u32);
+        let table = self.recording.table("ranges of gradients", ranges.concat());
+        let norms = self.slot("norms", count * Squares::SHARES as u32);
+        self.recording.push(Squares::new(len, count, 0), &[gradients, table, norms]);
+        (norms, count)
+    }
+
+    fn update(&mut self, gradients: Slot, report: &ReportSlots) {
+        let (schedule, status) = (self.inputs.schedule, report.status);
+        self.recipe.optimizer.record(&mut self.recording, self.parameters, gradients, self.device, [schedule, status]);
+    }
+
+    /// Records `steps` as a part.
+    fn part<T>(&mut self, label: &str, steps: impl FnOnce(&mut Self) -> T) -> (Part, T) {
+        let begun = self.recording.begin(label);
+        let value = steps(self);
+        (self.recording.end(begun), value)
+    }
+
+    /// One step of training.
+    fn training(&mut self) -> (Vec<Beat>, ReportSlots, Vec<Learned>) {
+        let (rows, report) = (self.rows("a step"), self.report("training"));
+        let [_, gradients] = self.parameters.arenas().expect("a net learns something");
+        let keep = self.recipe.objective.keep;
+        if self.is_whole() {
+            let (step, ()) = self.part("step", |w| {
+                let mut pass = w.forward(true);
+                w.figures(&pass, rows);
+                w.mine(rows, keep);
+                w.parameters.clear(&mut w.recording, w.device);
+                w.backward(&mut pass, rows);
+                w.summary(rows, &report, Some(gradients));
+                w.update(gradients, &report);
+            });
+            return (vec![Beat::Once(step)], report, self.parameters.all_learned().to_vec());
+        }
+        let len = self.recording.slots()[gradients.index()].len;
+        let sums = self.recording.slot("sums of gradients", len);
+        let (judge, ()) = self.part("judge", |w| {
+            let pass = w.forward(true);
+            w.figures(&pass, rows);
+        });
+        let (select, ()) = self.part("select", |w| {
+            w.mine(rows, keep);
+            w.recording.push(Clear::new(len as u32), &[sums]);
+        });
+        let (learn, ()) = self.part("learn", |w| {
+            w.parameters.clear(&mut w.recording, w.device);
+            let mut pass = w.forward(true);
+            w.backward(&mut pass, rows);
+            // Each micro-batch sums apart, then is added once: its bits are the same whoever computes it.
+            w.recording.push(Axpy::new(len as u32, 1.0), &[gradients, sums]);
+        });
+        let (update, ()) = self.part("update", |w| {
+            w.summary(rows, &report, Some(sums));
+            w.update(sums, &report);
+        });
+        let beats = vec![Beat::Each(judge), Beat::Once(select), Beat::Each(learn), Beat::Once(update)];
+        let learned = self.parameters.all_learned().iter().map(|learned| {
+            let info = &self.recording.slots()[learned.gradient.index()];
+            let (start, len) = (info.range.map_or(0, |(_, start)| start), info.len);
+            Learned { gradient: self.recording.range(sums, start..start + len), ..learned.clone() }
+        });
+        (beats, report, learned.collect())
+    }
+
+    /// The same without learning: nothing is dropped, nothing is mined.
+    fn validation(&mut self) -> (Vec<Beat>, ReportSlots) {
+        let (rows, report) = (self.rows("validation"), self.report("validation"));
+        let (judge, ()) = self.part("judge for validation", |w| {
+            let pass = w.forward(false);
+            w.figures(&pass, rows);
+        });
+        let (sum, ()) = self.part("sum up validation", |w| {
+            w.mine(rows, [1.0; 3]);
+            w.summary(rows, &report, None);
+        });
+        (vec![Beat::Each(judge), Beat::Once(sum)], report)
+    }
+}
