@@ -98,7 +98,7 @@ fn face(object: &Object) -> Result<Annotation, String> {
     let (triples, rest) = object.keypoints.as_chunks::<3>();
     if rest.is_empty() && triples.iter().all(|&[x, y, seen]| seen > 0.0 && x.is_finite() && y.is_finite()) {
         let pairs: Vec<f64> = triples.iter().flat_map(|&[x, y, _]| [x, y]).collect();
-        face.landmarks = five(&from_pairs(&pairs));
+        face.landmarks = five(&from_pairs(&pairs)).filter(|points| points.iter().all(|point| point.is_finite()));
     }
     Ok(face)
 }
