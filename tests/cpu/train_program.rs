@@ -318,7 +318,7 @@ fn ctrl_c_finishes_the_step_saves_and_tells_how_to_go_on() {
     let scratch = scratch();
     let mut child = start(&scratch, &["train", "pnet", "--config", "own.toml", "--out", "run", "--set", "net.epochs=1000000"]);
     wait_for_checkpoint(&scratch, "run", &mut child);
-    let signalled = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let signalled = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(signalled.success());
     let ended = end(child);
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
@@ -343,7 +343,7 @@ fn a_second_process_is_refused_and_a_full_disk_is_told() {
     // No file may grow beyond 4 KiB, which is less than a checkpoint has and more than the measurements.
     let program = env!("CARGO_BIN_EXE_mtcmcn");
     let script = format!("ulimit -f 8; trap '' XFSZ; exec '{program}' train resume run");
-    let mut shell = std::process::Command::new("sh");
+    let mut shell = Command::new("sh");
     shell.args(["-c", &script]).current_dir(scratch.path("."));
     let full: Ended = shell.output().unwrap().into();
     assert_eq!(full.code, Some(2), "{}", full.stderr);
@@ -360,7 +360,7 @@ fn a_second_process_is_refused_and_a_full_disk_is_told() {
 /// Stopped after its first checkpoint.
 fn stopped() -> Scratch {
     let scratch = scratch();
-    let mut child = start(&scratch, &["train", "pnet", "--out", "run", "--config", "own.toml", "--set", "pnet.epochs=500"]);
+    let mut child = start(&scratch, &["train", "pnet", "--out", "run", "--config", "own.toml", "--set", "pnet.epochs=1000000"]);
     wait_for_checkpoint(&scratch, "run", &mut child);
     Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert_eq!(end(child).code, Some(1));
@@ -373,7 +373,7 @@ fn settings_of_a_run_that_were_changed_are_refused() {
     let scratch = stopped();
     let settings = fs::read_to_string(scratch.path("run/settings.toml")).unwrap();
     for changed in
-        [String::new(), settings[..settings.len() / 2].to_owned(), settings.replace("500", "3"), settings.lines().skip(1).collect()]
+        [String::new(), settings[..settings.len() / 2].to_owned(), settings.replace("1000000", "3"), settings.lines().skip(1).collect()]
     {
         scratch.write("run/settings.toml", changed.as_bytes());
         let ended = scratch.run(&["train", "resume", "run"]);
@@ -393,7 +393,7 @@ fn settings_of_a_run_that_were_changed_are_refused() {
 #[test]
 fn two_signals_at_once_are_one() {
     let scratch = scratch();
-    let mut child = start(&scratch, &["train", "pnet", "--out", "run", "--config", "own.toml", "--set", "pnet.epochs=500"]);
+    let mut child = start(&scratch, &["train", "pnet", "--out", "run", "--config", "own.toml", "--set", "pnet.epochs=1000000"]);
     wait_for_checkpoint(&scratch, "run", &mut child);
     for signal in ["-TERM", "-TERM", "-INT"] {
         Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
