@@ -110,6 +110,18 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Where the first page says what its numbers mean, if they are places in a palette.
+    fn palette_mark(&self) -> Option<usize> {
+        const PHOTOMETRIC: u64 = 262;
+        const PALETTE: u64 = 3;
+        let first = self.first()?;
+        let (count, start, size, value) =
+            if self.big { (self.number::<8>(first)?, 8, 20, 12) } else { (self.number::<2>(first)?, 2, 12, 8) };
+        let entry = |index: u64| first.checked_add(start + index * size);
+        let at = (0..count.min(4096)).filter_map(entry).find(|&at| self.number::<2>(at) == Some(PHOTOMETRIC))? + value;
+        (self.number::<2>(at)? == PALETTE).then(|| usize::try_from(at).ok())?
+    }
+
     fn bytes_of(&self, offset: u64) -> [u8; 8] {
         if self.little { offset.to_le_bytes() } else { offset.to_be_bytes() }
     }
@@ -136,12 +148,23 @@ fn unusual(bytes: &[u8], max_pixels: u64) -> Result<RgbImage> {
     let mut limits = Limits::default();
     limits.decoding_buffer_size = usize::try_from(max_pixels.saturating_mul(16)).unwrap_or(usize::MAX).saturating_add(64 << 20);
     limits.intermediate_buffer_size = limits.decoding_buffer_size;
-    let mut decoder = Decoder::new(Cursor::new(bytes))?.with_limits(limits);
+    let reader = Reader::of(bytes);
+    let mark = reader.as_ref().and_then(Reader::palette_mark);
+    let bytes: Cow<[u8]> = match (&reader, mark) {
+        // The library reads no palettes, but grey of the same numbers.
+        (Some(reader), Some(at)) => {
+            let mut copy = bytes.to_vec();
+            copy[at..at + 2].copy_from_slice(if reader.little { &[1, 0] } else { &[0, 1] });
+            copy.into()
+        }
+        _ => bytes.into(),
+    };
+    let mut decoder = Decoder::new(Cursor::new(&bytes[..]))?.with_limits(limits);
     let (width, height) = decoder.dimensions()?;
     check_size(width, height, max_pixels)?;
     let (color, pixels) = (decoder.colortype()?, width as usize * height as usize);
     let rgb = match color {
-        ColorType::Palette(bits) => {
+        ColorType::Gray(bits) if mark.is_some() => {
             let map = decoder.get_tag_u16_vec(Tag::ColorMap).context("a palette image without a palette")?;
             let indices = whole(decoder.read_image()?, bits, width as usize)?;
             palette(&indices, &map)?
