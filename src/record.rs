@@ -139,7 +139,8 @@ impl Recording {
         self.add(label, len, Role::Result)
     }
 
-    /// A slot of `len` elements that is of no meaning outside the part that uses it. The first step there that touches it writes all of it.
+    /// A slot of `len` elements that means nothing outside the part that uses it. It may share its memory with others if one part alone uses it
+    /// and the first step there that touches it writes all of it; else it keeps its memory for itself.
     pub fn scratch(&mut self, label: impl Into<String>, len: usize) -> Slot {
         self.add(label, len, Role::Scratch)
     }

@@ -42,6 +42,14 @@ pub enum ShapeError {
         /// Elements of one plane.
         plane: u64,
     },
+    /// Two tensors that should have as many elements.
+    #[error("an input or tensor of a layer has {right} elements where {left} are needed")]
+    Different {
+        /// Elements needed.
+        left: u32,
+        /// Elements there.
+        right: u32,
+    },
     /// A batch with one element a channel, where a variance is wanted.
     #[error("a batch of one item with {c} channels of one element has no variance; batch statistics need at least two elements a channel")]
     Alone {
@@ -61,6 +69,29 @@ pub enum ShapeError {
         k: u32,
         /// Elements added on every side.
         padding: u32,
+    },
+    /// A convolution that cannot be.
+    #[error(
+        "a {k} x {k} window with stride {stride}, padding {padding} and {groups} groups does not fit {c} channels of {h} x {w} and {out} outputs: \
+         it must lie in the one padded plane, be larger than the padding, and the groups must divide channels and outputs"
+    )]
+    Window {
+        /// Input channels.
+        c: u32,
+        /// Input rows.
+        h: u32,
+        /// Input columns.
+        w: u32,
+        /// Output channels.
+        out: u32,
+        /// Side of the window.
+        k: u32,
+        /// Rows and columns from one window to the next.
+        stride: u32,
+        /// Zeros on every side.
+        padding: u32,
+        /// Groups of channels.
+        groups: u32,
     },
 }
 
@@ -142,6 +173,24 @@ impl Shape {
     /// Elements in all, `n * c * plane`.
     pub fn elements(&self) -> u32 {
         self.n * self.item()
+    }
+
+    /// That this is a shape of `want` elements: of a tensor that a layer reads.
+    ///
+    /// # Errors
+    ///
+    /// [`ShapeError::Different`] if it is not.
+    pub fn has(&self, want: u32) -> Result<(), ShapeError> {
+        if self.elements() == want { Ok(()) } else { Err(ShapeError::Different { left: want, right: self.elements() }) }
+    }
+
+    /// This shape, if `other` is the same.
+    ///
+    /// # Errors
+    ///
+    /// [`ShapeError::Different`] if it is not.
+    pub fn same(&self, other: &Self) -> Result<Self, ShapeError> {
+        if self == other { Ok(self.clone()) } else { Err(ShapeError::Different { left: self.elements(), right: other.elements() }) }
     }
 
     /// The same planes with other items and channels.

@@ -1,8 +1,8 @@
-// conv_backward_input: dx[n,c,a,b] += sum_{o,u,v} dy[n,o,a-u,b-v] * weight[o,c,u,v], dy zero outside (spec 8)
+// conv_backward_input: dx[n,c,a,b] = sum_{o,u,v} dy[n,o,a-u,b-v] * weight[o,c,u,v], dy zero outside (spec 8)
 //
 //   dy       f32[n, out, y_h, y_w]       read
 //   weight   vec4f[groups, out, K, K, 4] read     by `conv_flip`: 16 input channels a group
-//   dx       f32[n, c, x_h, x_w]         update   every element added to once; x_h = y_h + K - 1
+//   dx       f32[n, c, x_h, x_w]         write    every element written once; x_h = y_h + K - 1
 //
 // One invocation per item, tile of 4 x 2 pixels and group of 16 input channels, as `conv`. Twin: src/kernels/nn/conv_backward_input.rs.
 // Snippets: tile.
@@ -53,9 +53,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) workgro
     let j = column - (K - 1u);
     let x_plane = x_h * x_w;
     let channel = (item * p.c + group * 16u) * x_plane;
-    // Sums start from what is there: added to at the end, each would wait for the one before to be stored.
-    var upper = present(channel + row * x_w, column, x_w - 1u, group, x_plane);
-    var lower = present(channel + min(row + 1u, x_h - 1u) * x_w, column, x_w - 1u, group, x_plane);
+    var upper = Sums(mat4x4f(), mat4x4f(), mat4x4f(), mat4x4f());
+    var lower = upper;
     var at = group * p.out * K * K * 4u;
     var plane = item * p.out * p.y_h * p.y_w;
     for (var o = 0u; o < p.out; o++) {
@@ -92,22 +91,6 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) workgro
     let to = channel + row * x_w + column;
     store_line(upper, group, to, x_w - column, x_plane);
     if row + 1u < x_h { store_line(lower, group, to + x_w, x_w - column, x_plane); }
-}
-
-// What the tile's inputs of a row have; those beyond the last column or channel repeat it, and are not stored.
-fn present(at: u32, column: u32, edge: u32, group: u32, x_plane: u32) -> Sums {
-    let j = at + min(vec4u(column) + vec4u(0u, 1u, 2u, 3u), vec4u(edge));
-    return Sums(sixteen(j.x, group, x_plane), sixteen(j.y, group, x_plane), sixteen(j.z, group, x_plane), sixteen(j.w, group, x_plane));
-}
-
-fn sixteen(at: u32, group: u32, x_plane: u32) -> mat4x4f {
-    let left = p.c - 1u - group * 16u;
-    return mat4x4f(four(at, 0u, left, x_plane), four(at, 4u, left, x_plane), four(at, 8u, left, x_plane), four(at, 12u, left, x_plane));
-}
-
-fn four(at: u32, first: u32, left: u32, x_plane: u32) -> vec4f {
-    let k = at + min(vec4u(first) + vec4u(0u, 1u, 2u, 3u), vec4u(left)) * x_plane;
-    return vec4f(dx[k.x], dx[k.y], dx[k.z], dx[k.w]);
 }
 
 fn store_line(sums: Sums, group: u32, at: u32, width: u32, x_plane: u32) {

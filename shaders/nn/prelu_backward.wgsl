@@ -1,9 +1,9 @@
-// prelu_backward: dx += dy * (x > 0 ? 1 : slope[c]); dslope[c,s] = sum over slab s of min(x, 0) * dy (spec 8)
+// prelu_backward: dx = dy * (x > 0 ? 1 : slope[c]); dslope[c,s] = sum over slab s of min(x, 0) * dy (spec 8)
 //
 //   x       f32[n, c, plane]  read     pre-activations
 //   slope   f32[c]            read
 //   dy      f32[n, c, plane]  read
-//   dx      f32[n, c, plane]  update   every element added to once
+//   dx      f32[n, c, plane]  write    every element written once
 //   dslope  f32[c, slabs]     write    partial sums, for `reduce`
 //
 // One invocation per slab and channel; a slab is every `slabs`-th place of the channel, all items end to end, so that neighbours read
@@ -32,7 +32,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         let i = (place / p.plane * p.c + id.y) * p.plane + place % p.plane;
         let v = x[i];
         let d = dy[i];
-        dx[i] += select(a * d, d, v > 0.0);
+        dx[i] = select(a * d, d, v > 0.0);
         sum += select(v * d, 0.0, v > 0.0);
     }
     dslope[id.y * p.slabs + id.x] = sum;

@@ -3,7 +3,7 @@
 //
 //   losses  f32[tasks, n]      read
 //   kinds   u32[n]             read    bit `task`: the sample has the task
-//   rules   MiningRule[tasks]  read
+//   rules   vec2u[tasks]       read    hundredths of a per cent that are kept, an integer, so that every device finds the same K; weight, a float
 //   scales  f32[tasks + 1, n]  write   the last row has 1 for samples of the first task, kept or not, and 0 for the others
 //
 // One invocation per task and sample counts the samples before it: those with a larger loss, and those with an equal loss and a smaller
@@ -14,15 +14,10 @@ struct Mine {
     tasks: u32,
 }
 
-struct MiningRule {
-    keep: u32, // hundredths of a per cent: an integer, so that every device finds the same K
-    weight: f32,
-}
-
 @group(0) @binding(0) var<uniform> p: Mine;
 @group(0) @binding(1) var<storage, read> losses: array<f32>;
 @group(0) @binding(2) var<storage, read> kinds: array<u32>;
-@group(0) @binding(3) var<storage, read> rules: array<MiningRule>;
+@group(0) @binding(3) var<storage, read> rules: array<vec2u>;
 @group(0) @binding(4) var<storage, read_write> scales: array<f32>;
 
 @compute @workgroup_size(64)
@@ -49,7 +44,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         before += has * vec4u((other > vec4f(loss)) | ((other == vec4f(loss)) & (j < vec4u(id.x))));
     }
     let rank = before.x + before.y + before.z + before.w;
-    let kept = max(1u, (pool.x + pool.y + pool.z + pool.w) * rule.keep / 10000u);
+    let kept = max(1u, (pool.x + pool.y + pool.z + pool.w) * rule.x / 10000u);
     let mine = ((kinds[id.x] >> id.y) & 1u) != 0u && rank < kept;
-    scales[at] = select(0.0, rule.weight / f32(kept), mine);
+    scales[at] = select(0.0, bitcast<f32>(rule.y) / f32(kept), mine);
 }

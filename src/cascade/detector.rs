@@ -6,12 +6,13 @@ use std::sync::{Arc, Weak};
 
 use super::Config;
 use super::found::{DetectError, Detections, Frame, StageCounts, Ticket, face};
-use super::plan::Frames;
-use super::pyramid::PyramidLevel;
-use super::ready::{Left, Prepared, Ready};
+use super::plan::{Frames, Plan};
+use super::pyramid::{self, PyramidLevel};
+use super::ready::{Prepared, Ready, Remaining};
 use crate::engine::gpu::GpuFrame;
 use crate::engine::{Engine, EngineError, Flight, Outputs, Session};
 use crate::kernels::select::Faces;
+use crate::record::{DeviceFacts, Recording};
 use crate::weights::Weights;
 
 /// A submitted frame.
@@ -242,7 +243,7 @@ impl Detector {
 
 /// What was found in each image, from what a play of `prepared` gave.
 pub(super) fn found(prepared: &Prepared, outputs: &Outputs) -> Result<Vec<Detections>, DetectError> {
-    let detections = |left: Left<'_>| {
+    let detections = |left: Remaining<'_>| {
         let [cells, level_nms, merged, rnet, rnet_nms, onet] = left.lists.map(|counter| counter.wanted);
         Detections {
             faces: left.words.chunks_exact(Faces::WORDS).map(face).collect(),
@@ -251,4 +252,16 @@ pub(super) fn found(prepared: &Prepared, outputs: &Outputs) -> Result<Vec<Detect
         }
     };
     prepared.left(outputs).map(|left| left.map(detections)).collect()
+}
+
+/// The recording that a [`Detector`] plays on `device` for `images` frames of `size` (columns and rows, px) at once: for tests and tools that
+/// look at it without a device.
+///
+/// # Errors
+///
+/// [`DetectError::Config`] if a setting is out of range, [`DetectError::Net`] if weights do not fit.
+pub fn recording(images: u32, size: [u32; 2], weights: &Weights, config: &Config, device: DeviceFacts) -> Result<Recording, DetectError> {
+    config.validate()?;
+    let levels = pyramid::levels(size[0], size[1], config);
+    Ok(Plan::new(Frames { images, size }, &levels, weights, config, device, None)?.recording)
 }

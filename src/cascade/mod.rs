@@ -11,7 +11,7 @@ mod stage;
 mod trace;
 
 pub use config::{Capacity, Config, ConfigError, Resampling};
-pub use detector::Detector;
+pub use detector::{Detector, recording};
 pub use found::{DetectError, Detections, Face, Frame, StageCounts, Ticket};
 pub use plan::Depth;
 pub use propose::{Proposals, Proposer};

@@ -3,7 +3,7 @@
 use super::Config;
 use super::found::{DetectError, Frame, edges};
 use super::plan::{Depth, Frames};
-use super::ready::{Left, Ready};
+use super::ready::{Ready, Remaining};
 use crate::engine::Engine;
 use crate::geometry::BoundingBox;
 use crate::kernels::select::Candidate;
@@ -64,7 +64,7 @@ impl Proposer {
     }
 }
 
-fn proposals(left: &Left<'_>) -> Proposals {
+fn proposals(left: &Remaining<'_>) -> Proposals {
     let boxes = Candidate::list(left.words).iter().map(|candidate| (edges(candidate), candidate.score)).collect();
     Proposals { boxes, truncated: left.truncated }
 }

@@ -41,7 +41,7 @@ pub struct Prepared {
 }
 
 /// What the cascade left of one image.
-pub struct Left<'a> {
+pub struct Remaining<'a> {
     /// The items of the last list, as its kernel wrote them.
     pub words: &'a [f32],
     /// Counters of the lists of candidates, in the order of [`ListId`].
@@ -168,7 +168,7 @@ impl Prepared {
     /// # Errors
     ///
     /// [`DetectError::NotANumber`] for an image in which a net produced NaN.
-    pub fn left<'a>(&self, outputs: &'a Outputs) -> impl Iterator<Item = Result<Left<'a>, DetectError>> {
+    pub fn left<'a>(&self, outputs: &'a Outputs) -> impl Iterator<Item = Result<Remaining<'a>, DetectError>> {
         let output = |slot: Slot| outputs.iter().find(|(other, _)| *other == slot).map_or(&[][..], |(_, data)| data);
         let (last, counters, images, last_id) = (output(self.last), output(self.counters), self.frames.images, self.last_id);
         let each = last.chunks_exact((last.len() / images as usize).max(1)).enumerate();
@@ -182,7 +182,7 @@ impl Prepared {
             let lists = ListId::CANDIDATES.map(counter);
             let played = ListId::CANDIDATES.iter().zip(&lists).filter(|(list, _)| **list as u32 <= last_id as u32);
             let truncated = played.into_iter().any(|(_, counter)| counter.held < counter.wanted);
-            Ok(Left { words, lists, held: end.held, truncated })
+            Ok(Remaining { words, lists, held: end.held, truncated })
         })
     }
 }

@@ -6,6 +6,7 @@ pub mod image;
 pub mod nn;
 mod probability;
 pub mod select;
+mod together;
 pub mod train;
 
 use crate::record::{Access, Kernel, Recording, Slot};
@@ -41,6 +42,10 @@ macro_rules! for_each_kernel {
         $visit!($crate::kernels::nn::ConvBackwardWeight);
         $visit!($crate::kernels::nn::DenseBackwardInput);
         $visit!($crate::kernels::nn::DenseBackwardWeight);
+        $visit!($crate::kernels::nn::Convolution);
+        $visit!($crate::kernels::nn::ConvolutionBackwardInput);
+        $visit!($crate::kernels::nn::ConvolutionBackwardWeight);
+        $visit!($crate::kernels::nn::ConvolutionBackwardBias);
         $visit!($crate::kernels::nn::Lrn);
         $visit!($crate::kernels::nn::LrnBackward);
         $visit!($crate::kernels::nn::Halve);

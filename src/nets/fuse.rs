@@ -7,13 +7,13 @@ use super::net::{Net, NetError, NetGraph};
 use super::parameters::packed;
 use crate::kernels::nn::{Conv, ConvPool, ConvUniform, Dense, Propose};
 use crate::kernels::select::Judge;
-use crate::record::{DeviceFacts, Recording, Slot};
+use crate::record::{DeviceFacts, Packing, Recording, Slot, State};
 use crate::tensor::{Shape, ShapeError, Tensor};
 use crate::weights::Weights;
 
 /// What one or more kernels compute, with their constants.
 #[derive(Debug, Clone)]
-enum Block {
+enum FusedBlock {
     /// Convolution of pixels, activation, pooling.
     ConvPool { out: u32, pool: u32, parameters: Slot },
     /// Convolution with weights in uniform buffers: first group, groups, weights. Nonlinearity.
@@ -22,15 +22,24 @@ enum Block {
     Conv { out: u32, k: u32, weight: Slot, bias: Slot, slope: Slot },
     /// Fully connected layer, activation.
     Dense { out: u32, weight: Slot, bias: Slot, slope: Slot },
-    /// A layer without tensors.
+    /// A layer as it is.
     Alone(Layer),
+}
+
+/// Where a block's input comes from.
+#[derive(Debug, Clone)]
+enum Source {
+    /// Another block, or outside.
+    Node(NodeId),
+    /// A tensor, which is a constant now.
+    Tensor(Slot, Shape),
 }
 
 /// A block between nodes of the graph.
 #[derive(Debug, Clone)]
-struct Joined {
-    block: Block,
-    inputs: Vec<NodeId>,
+struct Placed {
+    block: FusedBlock,
+    inputs: Vec<Source>,
     output: NodeId,
 }
 
@@ -58,10 +67,11 @@ pub enum Tail {
 /// A net in one recording: blocks in order, each with an activation slot that all passes share.
 #[derive(Debug, Clone)]
 pub struct Fused {
-    blocks: Vec<Joined>,
+    blocks: Vec<Placed>,
     input: NodeId,
     output: NodeId,
     tail: Option<Tail>,
+    device: DeviceFacts,
 }
 
 /// Slots for activations, one per position in a net: nets that run one after the other share them.
@@ -109,7 +119,7 @@ impl Fused {
     pub fn whole(net: Net, recording: &mut Recording, weights: &Weights, device: DeviceFacts) -> Result<Self, NetError> {
         let NetGraph { graph, input, output, .. } = net.graph(1, 0.0)?;
         let blocks = Fuser { graph: &graph, recording, weights, device }.blocks(&[])?;
-        Ok(Self { blocks, input, output, tail: None })
+        Ok(Self { blocks, input, output, tail: None, device })
     }
 
     /// `net` without the last hidden layer and the heads, which are its [`Tail`]. Convolutions take their weights from uniform buffers where
@@ -130,7 +140,7 @@ impl Fused {
         let tail = fuser.tail(hidden, output)?;
         let blocks = fuser.blocks(&[hidden, output])?;
         let end = graph.node(hidden).inputs[0];
-        Ok(Self { blocks, input, output: end, tail: Some(tail) })
+        Ok(Self { blocks, input, output: end, tail: Some(tail), device })
     }
 
     /// The last layers.
@@ -157,9 +167,16 @@ impl Fused {
     ) -> Result<(Slot, Shape), ShapeError> {
         let mut results = vec![(self.input, x, shape.clone())];
         for (i, joined) in self.blocks.iter().enumerate() {
-            let of = |id: &NodeId| results.iter().find(|(other, ..)| other == id).map(|(_, slot, shape)| (*slot, shape));
-            let inputs: Vec<(Slot, &Shape)> = joined.inputs.iter().filter_map(of).collect();
-            let (y, shape) = joined.block.record(recording, activations, i + 1, &inputs)?;
+            let of = |source: &'_ Source| match source {
+                Source::Tensor(slot, shape) => (*slot, shape.clone()),
+                Source::Node(id) => {
+                    let found = results.iter().find(|(other, ..)| other == id);
+                    found.map(|(_, slot, shape)| (*slot, shape.clone())).expect("a block's inputs come before it")
+                }
+            };
+            let owned: Vec<(Slot, Shape)> = joined.inputs.iter().map(of).collect();
+            let inputs: Vec<(Slot, &Shape)> = owned.iter().map(|(slot, shape)| (*slot, shape)).collect();
+            let (y, shape) = joined.block.record(recording, self.device, activations, i + 1, &inputs)?;
             results.push((joined.output, y, shape));
         }
         let (_, y, shape) = results.into_iter().find(|(id, ..)| *id == self.output).expect("the output is the last block's");
@@ -178,7 +195,7 @@ impl Fused {
 
 impl<'a> Fuser<'a> {
     /// Blocks for all nodes but the linear layers `apart` and what follows them.
-    fn blocks(&mut self, apart: &[NodeId]) -> Result<Vec<Joined>, NetError> {
+    fn blocks(&mut self, apart: &[NodeId]) -> Result<Vec<Placed>, NetError> {
         let mut blocks = Vec::new();
         let mut done: Vec<NodeId> = Vec::new();
         for id in self.graph.ids() {
@@ -193,11 +210,19 @@ impl<'a> Fuser<'a> {
                     self.linear_blocks(id, &linear, &mut blocks);
                 }
             } else {
-                let inputs = node.inputs.iter().copied().filter(|input| !matches!(self.graph.node(*input).layer, Layer::Tensor(_)));
-                blocks.push(Joined { block: Block::Alone(node.layer.clone()), inputs: inputs.collect(), output: id });
+                let inputs = node.inputs.iter().map(|input| self.source(*input)).collect::<Result<_, _>>()?;
+                blocks.push(Placed { block: FusedBlock::Alone(node.layer.clone()), inputs, output: id });
             }
         }
         Ok(blocks)
+    }
+
+    /// Where the input `id` of a layer comes from.
+    fn source(&mut self, id: NodeId) -> Result<Source, NetError> {
+        let node = self.graph.node(id);
+        let Layer::Tensor(parameter) = &node.layer else { return Ok(Source::Node(id)) };
+        let data = packed(&parameter.state, self.weights)?;
+        Ok(Source::Tensor(self.constant(&node.label, data), node.shape.clone()))
     }
 
     /// The tensors of the linear layer `id`, with the activation that alone reads it.
@@ -222,7 +247,7 @@ impl<'a> Fuser<'a> {
     /// The weights' values of a tensor node, all its tensors side by side.
     fn tensor(&self, id: NodeId) -> Result<Tensor, NetError> {
         let Layer::Tensor(parameter) = &self.graph.node(id).layer else { unreachable!("tensors come second") };
-        let plain = crate::record::State { packing: crate::record::Packing::PLAIN, ..parameter.state.clone() };
+        let plain = State { packing: Packing::PLAIN, ..parameter.state.clone() };
         Ok(Tensor { shape: plain.shape(), data: packed(&plain, self.weights)? })
     }
 
@@ -231,30 +256,34 @@ impl<'a> Fuser<'a> {
     }
 
     /// The block or blocks of one linear layer with its activation and pooling.
-    fn linear_blocks(&mut self, id: NodeId, linear: &Linear<'_>, blocks: &mut Vec<Joined>) {
+    fn linear_blocks(&mut self, id: NodeId, linear: &Linear<'_>, blocks: &mut Vec<Placed>) {
         let (name, input, output) = (linear.name, linear.input, linear.output);
         let shape = &self.graph.node(input).shape;
         let out = linear.bias.len() as u32;
         if matches!(self.graph.node(id).layer, Layer::Dense(_)) {
             let [bias, slope] = [&linear.bias, &linear.slope].map(|part| self.constant(name, Dense::pad(part)));
-            let block = Block::Dense { out, weight: self.constant(name, Dense::pack(&linear.weight)), bias, slope };
-            return blocks.push(Joined { block, inputs: vec![input], output });
+            let block = FusedBlock::Dense { out, weight: self.constant(name, Dense::pack(&linear.weight)), bias, slope };
+            return blocks.push(Placed { block, inputs: vec![Source::Node(input)], output });
         }
         let k = linear.weight.shape[2] as u32;
         if let (3, 3, Some(pool @ 2..=3), true) = (k, shape.c(), linear.pool, out <= ConvPool::MOST) {
             let parameters = self.constant(name, ConvPool::pack(&linear.weight, &linear.bias, &linear.slope));
-            return blocks.push(Joined { block: Block::ConvPool { out, pool, parameters }, inputs: vec![input], output });
+            return blocks.push(Placed {
+                block: FusedBlock::ConvPool { out, pool, parameters },
+                inputs: vec![Source::Node(input)],
+                output,
+            });
         }
         // Where pooling is a kernel of its own, the convolution's result goes by the name of its node.
         let between = if linear.pool.is_some() { id } else { output };
         let block = self.convolution(linear, shape.c(), k);
-        blocks.push(Joined { block, inputs: vec![input], output: between });
+        blocks.push(Placed { block, inputs: vec![Source::Node(input)], output: between });
         if let Some(k) = linear.pool {
-            blocks.push(Joined { block: Block::Alone(MaxPoolLayer { k }.into()), inputs: vec![between], output });
+            blocks.push(Placed { block: FusedBlock::Alone(MaxPoolLayer { k }.into()), inputs: vec![Source::Node(between)], output });
         }
     }
 
-    fn convolution(&mut self, linear: &Linear<'_>, c: u32, k: u32) -> Block {
+    fn convolution(&mut self, linear: &Linear<'_>, c: u32, k: u32) -> FusedBlock {
         let (name, out) = (linear.name, linear.bias.len() as u32);
         let [bias, slope] = [&linear.bias, &linear.slope].map(|part| self.constant(name, Conv::pad(part)));
         let packed = Conv::pack(&linear.weight);
@@ -262,10 +291,10 @@ impl<'a> Fuser<'a> {
         let slices = if fits { ConvUniform::slices(&packed, c, k) } else { Vec::new() };
         // A third pass over the input costs more than the slower weights.
         if !(1..=2).contains(&slices.len()) {
-            return Block::Conv { out, k, weight: self.constant(name, packed), bias, slope };
+            return FusedBlock::Conv { out, k, weight: self.constant(name, packed), bias, slope };
         }
         let slices = slices.into_iter().map(|(first, groups, data)| (first, groups, self.constant(name, data))).collect();
-        Block::ConvUniform { out, k, slices, bias, slope }
+        FusedBlock::ConvUniform { out, k, slices, bias, slope }
     }
 
     /// The tail made of the linear layer `hidden`, its activation, and the heads `output`.
@@ -285,11 +314,12 @@ impl<'a> Fuser<'a> {
     }
 }
 
-impl Block {
+impl FusedBlock {
     /// Appends the block over `inputs`; returns slot and shape of the result.
     fn record(
         &self,
         r: &mut Recording,
+        device: DeviceFacts,
         activations: &mut Activations,
         position: usize,
         inputs: &[(Slot, &Shape)],
@@ -329,7 +359,7 @@ impl Block {
                 let result = layer.op().output(&shapes)?;
                 let y = activations.slot(r, position, result.elements());
                 let x: Vec<Value<'_>> = inputs.iter().map(|&(slot, shape)| Value { slot, shape }).collect();
-                let mut site = Site { recording: r, device: DeviceFacts::HOST, schedule: None };
+                let mut site = Site { recording: r, device, schedule: None };
                 layer.op().forward(&mut site, &x, Value { slot: y, shape: &result });
                 (y, result)
             }

@@ -74,15 +74,15 @@ impl Graph {
     ///
     /// # Errors
     ///
-    /// [`ShapeError`] if it is empty or too large to index.
+    /// [`ShapeError`] if it is empty or too large to index, or of another size than the one of that name.
     pub fn tensor(&mut self, state: State, start: Initial) -> Result<NodeId, ShapeError> {
         let name = state.tensors[0].name.clone();
-        if let Some(id) = self.tensors.get(&name) {
-            return Ok(*id);
-        }
         let sizes = state.shape();
         let size = |i: usize| sizes.get(i).map_or(1, |size| *size as u32);
         let shape = Shape::new([size(0), size(1), size(2), size(3)])?;
+        if let Some(id) = self.tensors.get(&name) {
+            return self.node(*id).shape.same(&shape).map(|_| *id);
+        }
         let id = self.push(name.clone(), Layer::Tensor(Parameter { state, start }), &[], shape);
         self.tensors.insert(name, id);
         Ok(id)

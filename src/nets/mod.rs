@@ -4,6 +4,7 @@ mod cascade;
 mod cost;
 mod fuse;
 mod graph;
+pub mod ir;
 pub mod layer;
 mod net;
 mod parameter;

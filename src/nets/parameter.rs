@@ -12,6 +12,8 @@ pub enum Initial {
     },
     /// Every element the same: biases, slopes.
     Constant(f32),
+    /// Every element the same, and no gradient ever changes it: running statistics.
+    Running(f32),
 }
 
 /// A tensor that a net learns, or several side by side in one slot.
@@ -24,6 +26,11 @@ pub struct Parameter {
 }
 
 impl Parameter {
+    /// Whether it has a gradient.
+    pub fn can_learn(&self) -> bool {
+        !matches!(self.start, Initial::Running(_))
+    }
+
     /// Whether weight decay applies to it.
     pub fn is_weight(&self) -> bool {
         matches!(self.start, Initial::Weight { .. })

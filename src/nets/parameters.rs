@@ -41,7 +41,7 @@ impl Parameters {
                 all.push(parameter);
             }
         }
-        let (mut learning, frozen): (Vec<_>, Vec<_>) = all.into_iter().partition(|parameter| learns(parameter));
+        let (mut learning, frozen): (Vec<_>, Vec<_>) = all.into_iter().partition(|parameter| parameter.can_learn() && learns(parameter));
         learning.sort_by_key(|parameter| !parameter.is_weight());
         let mut values: BTreeMap<String, Slot> = BTreeMap::new();
         for parameter in frozen {

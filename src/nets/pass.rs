@@ -18,6 +18,7 @@ pub struct Pass<'a> {
     values: Vec<Option<Slot>>,
     kept: Vec<Vec<Slot>>,
     gradients: Vec<Option<Slot>>,
+    is_spent: bool,
 }
 
 impl<'a> Pass<'a> {
@@ -28,7 +29,7 @@ impl<'a> Pass<'a> {
         for (id, _) in graph.parameters() {
             values[id.index()] = Some(parameters.value(graph, id));
         }
-        Self { graph, parameters, device, schedule, values, kept: vec![Vec::new(); nodes], gradients: vec![None; nodes] }
+        Self { graph, parameters, device, schedule, values, kept: vec![Vec::new(); nodes], gradients: vec![None; nodes], is_spent: false }
     }
 
     /// Says where the input `id` is.
@@ -72,7 +73,12 @@ impl<'a> Pass<'a> {
     }
 
     /// The gradient of the result `id`, cleared, for losses to add to.
+    ///
+    /// # Panics
+    ///
+    /// If `id` is a tensor, whose gradient lies among the parameters': a mistake in the caller.
     pub fn gradient(&mut self, recording: &mut Recording, id: NodeId) -> Slot {
+        assert!(self.parameters.learned(self.graph, id).is_none(), "{:?} is a tensor", self.graph.node(id).label);
         let known = self.gradients[id.index()];
         known.unwrap_or_else(|| self.fresh(recording, id, true))
     }
@@ -89,8 +95,14 @@ impl<'a> Pass<'a> {
     }
 
     /// Appends the backward pass from the nodes `losses`, whose gradients are there ([`Pass::gradient`]), into `into`: tensors, whose
-    /// gradients are added to, and inputs. Nodes on no path from `into` to a loss have no part in it.
+    /// gradients are added to, and inputs. Nodes on no path from `into` to a loss have no part in it. A pass goes backward once.
+    ///
+    /// # Panics
+    ///
+    /// If a loss has no gradient, or the pass has gone backward before: mistakes in the caller.
     pub fn backward(&mut self, recording: &mut Recording, losses: &[NodeId], into: &[NodeId]) {
+        assert!(!std::mem::replace(&mut self.is_spent, true), "a pass goes backward once");
+        losses.iter().for_each(|id| assert!(self.gradients[id.index()].is_some(), "{:?} has no gradient", self.graph.node(*id).label));
         let above = self.ancestors(losses);
         let mut reached = vec![false; above.len()];
         for id in self.graph.ids() {
@@ -123,6 +135,16 @@ impl<'a> Pass<'a> {
             if let Some((own, target)) = beside {
                 recording.push(Axpy::new(x[0].shape.elements(), 1.0), &[own, target]);
             }
+        }
+    }
+
+    /// Appends how running statistics follow what the forward pass saw, unless `status` has a fault by then.
+    pub fn track(&self, recording: &mut Recording, status: Slot) {
+        for id in self.graph.ids().filter(|id| !self.graph.node(*id).layer.is_given() && self.values[id.index()].is_some()) {
+            let node = self.graph.node(id);
+            let x: Vec<Value<'_>> = node.inputs.iter().map(|input| self.of(*input)).collect();
+            let taped = Taped { x: &x, y: self.of(id), kept: &self.kept[id.index()] };
+            node.layer.op().track(&mut Site { recording, device: self.device, schedule: self.schedule }, &taped, status);
         }
     }
 

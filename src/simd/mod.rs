@@ -20,6 +20,7 @@ mod planes;
 mod pool;
 mod pool_backward;
 mod portable;
+mod product;
 mod scratch;
 mod sink;
 mod tile;
@@ -43,6 +44,7 @@ pub(crate) use plain::Plain;
 pub(crate) use planes::PlanesMut;
 pub(crate) use pool::PoolPlane;
 pub(crate) use pool_backward::PoolBackward;
+pub(crate) use product::{Factor, Gradient, Image, Product, Start, Tap, Target};
 pub(crate) use vector::Vector;
 pub(crate) use winograd::{Transform, Transformed};
 

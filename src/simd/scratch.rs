@@ -7,15 +7,23 @@ const LINE: usize = 16;
 
 thread_local! {
     static MEMORY: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+    static SHARED: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
 }
 
+type KeptMemory = std::thread::LocalKey<Cell<Vec<f32>>>;
+
 /// This thread's memory; given back when dropped. No closure is called with it: one would not be compiled with the path's instructions.
-pub(crate) struct Scratch(Vec<f32>);
+pub(crate) struct Scratch(Vec<f32>, &'static KeptMemory);
 
 impl Scratch {
     /// Takes it. Who takes it a second time meanwhile starts with an empty one.
     pub fn take() -> Self {
-        Self(MEMORY.take())
+        Self(MEMORY.take(), &MEMORY)
+    }
+
+    /// Takes what the thread keeps for those who hand parts of it to tasks, which may run on the same thread and take its memory.
+    pub fn take_shared() -> Self {
+        Self(SHARED.take(), &SHARED)
     }
 
     /// Pieces of at least the given lengths, each at the start of a cache line. What they hold is left from earlier calls.
@@ -37,6 +45,6 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        MEMORY.set(std::mem::take(&mut self.0));
+        self.1.set(std::mem::take(&mut self.0));
     }
 }

@@ -1,8 +1,7 @@
 //! The recipe of the cascade's nets: three tasks, mined apart from each other (spec sections 4.3 and 4.4).
 
-use super::Optimizer;
-use super::recipe::{Beat, Program, Recipe, ReportSlots};
-use super::trainer::RING;
+use super::optimizer::Optimizer;
+use super::recipe::{Beat, Program, RING, Recipe, ReportSlots};
 use crate::engine::Session;
 use crate::kernels::nn::Axpy;
 use crate::kernels::train::{
@@ -97,6 +96,28 @@ impl NetRecipe {
     pub fn in_micro_batches(self, micro_batch: u32) -> Self {
         assert!(micro_batch > 0 && self.batch.is_multiple_of(micro_batch), "{micro_batch} does not divide {}", self.batch);
         Self { micro_batch, ..self }
+    }
+
+    /// The same in the largest micro-batches of which `device` binds every buffer: whole batches, if it can be.
+    ///
+    /// # Errors
+    ///
+    /// [`NetError::Shape`] if a sample is too large to index.
+    pub fn fitted(self, device: DeviceFacts) -> Result<Self, NetError> {
+        let fits = |recording: &Recording| {
+            let bound = recording.steps().iter().flat_map(|step| &step.slots);
+            bound.map(|slot| recording.slots()[slot.index()].len as u64 * 4).all(|bytes| bytes <= device.binding_bytes)
+        };
+        let sizes = (1..=self.batch).filter(|parts| self.batch.is_multiple_of(*parts)).map(|parts| self.batch / parts);
+        for micro_batch in sizes {
+            let recipe = self.clone().in_micro_batches(micro_batch);
+            match recipe.program(device) {
+                Ok((program, _)) if micro_batch == 1 || fits(&program.recording) => return Ok(recipe),
+                Err(error) if micro_batch == 1 => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(self)
     }
 
     /// Tasks with the first of their outputs.
@@ -285,16 +306,37 @@ impl<'a> ProgramWriter<'a> {
         self.recording.push(kernel, &slots);
     }
 
+    /// Ranges of arenas that the device can bind, none of which cuts a tensor.
+    fn pieces(&self) -> Vec<std::ops::Range<usize>> {
+        self.parameters.ranges(&self.recording, self.device, false).into_iter().map(|(range, _)| range).collect()
+    }
+
+    /// Adds the arena `from` to `to`.
+    fn add(&mut self, from: Slot, to: Slot) {
+        for range in self.pieces() {
+            let [from, to] = [from, to].map(|arena| self.recording.range(arena, range.clone()));
+            self.recording.push(Axpy::new(range.len() as u32, 1.0), &[from, to]);
+        }
+    }
+
     /// Squared norms of every learned tensor's gradient in an arena.
     fn norms(&mut self, gradients: Slot) -> (Slot, u32) {
-        let slots = self.recording.slots();
-        let range = |slot: Slot| slots[slot.index()].range.map_or([0; 2], |(_, start)| [start as u32, slots[slot.index()].len as u32]);
-        let ranges: Vec<[u32; 2]> = self.parameters.all_learned().iter().map(|learned| range(learned.gradient)).collect();
-        let (count, len) = (ranges.len() as u32, slots[gradients.index()].len as u32);
-        let table = self.recording.table("ranges of gradients", ranges.concat());
-        let norms = self.slot("norms", count * Squares::SHARES as u32);
-        self.recording.push(Squares::new(len, count, 0), &[gradients, table, norms]);
-        (norms, count)
+        let place = |writer: &Self, slot: Slot| {
+            let info = &writer.recording.slots()[slot.index()];
+            info.range.map_or(0..0, |(_, start)| start..start + info.len)
+        };
+        let places: Vec<_> = self.parameters.all_learned().iter().map(|learned| place(self, learned.gradient)).collect();
+        let norms = self.slot("norms", (places.len() * Squares::SHARES) as u32);
+        let mut first = 0;
+        for piece in self.pieces() {
+            let inside = places.iter().filter(|place| piece.contains(&place.start));
+            let ranges: Vec<u32> = inside.flat_map(|place| [(place.start - piece.start) as u32, place.len() as u32]).collect();
+            let (rows, range) = (ranges.len() as u32 / 2, self.recording.range(gradients, piece.clone()));
+            let table = self.recording.table("ranges of gradients", ranges);
+            self.recording.push(Squares::new(piece.len() as u32, rows, first), &[range, table, norms]);
+            first += rows;
+        }
+        (norms, places.len() as u32)
     }
 
     fn update(&mut self, gradients: Slot, report: &ReportSlots) {
@@ -322,6 +364,7 @@ impl<'a> ProgramWriter<'a> {
                 w.parameters.clear(&mut w.recording, w.device);
                 w.backward(&mut pass, rows);
                 w.summary(rows, &report, Some(gradients));
+                pass.track(&mut w.recording, report.status);
                 w.update(gradients, &report);
             });
             return (vec![Beat::Once(step)], report, self.parameters.all_learned().to_vec());
@@ -334,14 +377,18 @@ impl<'a> ProgramWriter<'a> {
         });
         let (select, ()) = self.part("select", |w| {
             w.mine(rows, keep);
-            w.recording.push(Clear::new(len as u32), &[sums]);
+            for range in w.pieces() {
+                let piece = w.recording.range(sums, range.clone());
+                w.recording.push(Clear::new(range.len() as u32), &[piece]);
+            }
         });
         let (learn, ()) = self.part("learn", |w| {
             w.parameters.clear(&mut w.recording, w.device);
             let mut pass = w.forward(true);
             w.backward(&mut pass, rows);
+            pass.track(&mut w.recording, report.status);
             // Each micro-batch sums apart, then is added once: its bits are the same whoever computes it.
-            w.recording.push(Axpy::new(len as u32, 1.0), &[gradients, sums]);
+            w.add(gradients, sums);
         });
         let (update, ()) = self.part("update", |w| {
             w.summary(rows, &report, Some(sums));

@@ -42,6 +42,7 @@ pub struct NetConfig {
     pub epochs: u64,
     pub epoch_samples: u64,
     pub batch: u32,
+    pub micro_batch: u32,
     pub ratio: [u32; 4],
     pub initialization: Initialization,
     pub dropout: f64,

@@ -69,7 +69,7 @@ fn draw(nets: &[Net], seed: u64, initialization: Initialization) -> Result<Weigh
             for Named { name, shape } in &parameter.state.tensors {
                 let len = shape.iter().product();
                 let data = match parameter.start {
-                    Initial::Constant(value) => vec![value; len],
+                    Initial::Constant(value) | Initial::Running(value) => vec![value; len],
                     Initial::Weight { slope } => {
                         stream = stream.wrapping_add(1);
                         let bound = initialization.bound(shape, slope) as f32;

@@ -38,6 +38,11 @@ impl NetLearner {
         let weights = if net.activation == Nonlinearity::PRelu { rules.weights(seed) } else { rules.weights_of(net, seed) };
         let weights = weights.map_err(|error| failed(net, error))?;
         let recipe = NetRecipe::new(net, batch, objective(own), optimizer(own));
+        let recipe = match own.micro_batch {
+            0 => recipe.fitted(engine.facts()).map_err(|error| failed(net, error))?,
+            micro_batch if batch.is_multiple_of(micro_batch) => recipe.in_micro_batches(micro_batch),
+            micro_batch => return Err(failed(net, format!("micro-batches of {micro_batch} do not divide a batch of {batch}"))),
+        };
         let trainer = Trainer::new(engine, recipe, weights.tensors(), config.seed).map_err(|error| named(net, error))?;
         Ok(Self { net, trainer, unread: 0, meters: Meters::default() })
     }

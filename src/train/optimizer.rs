@@ -1,6 +1,5 @@
 //! Optimizers (spec section 4.8).
 
-use super::trainer::prefix;
 use crate::kernels::train::{Adam, Sgd};
 use crate::nets::Parameters;
 use crate::record::{DeviceFacts, Recording, Slot};
@@ -93,4 +92,12 @@ impl Optimizer {
             Self::Adam { decay, .. } | Self::Sgd { decay, .. } => decay != 0.0,
         }
     }
+}
+
+/// What the names of the optimizer's states start with.
+pub const OPTIMIZER: &str = "optimizer.";
+
+/// What the names of the states of `moment` start with.
+pub(super) fn prefix(moment: &str) -> String {
+    format!("{OPTIMIZER}{moment}.")
 }

@@ -1,9 +1,12 @@
 //! A training run as data: a [`Recipe`] makes a [`Program`], which a [`Trainer`](super::Trainer) plays.
 
-use super::Optimizer;
+use super::optimizer::Optimizer;
 use crate::engine::Session;
 use crate::nets::{Learned, NetError};
 use crate::record::{DeviceFacts, Part, Recording, Slot};
+
+/// Entries of a report that the device keeps until the host reads them.
+pub const RING: u32 = 256;
 
 /// A part and how often it is played.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

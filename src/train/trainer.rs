@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::meters::Meters;
-use super::recipe::{Beat, Program, Recipe, ReportSlots};
+use super::optimizer::{OPTIMIZER, prefix};
+use super::recipe::{Beat, Program, RING, Recipe, ReportSlots};
 use crate::engine::{Engine, EngineError, Flight, Session};
 use crate::kernels::train::{Status, StepInputs, Summary};
 use crate::nets::NetError;
@@ -53,10 +54,7 @@ pub struct StepReport {
     pub meters: Meters,
 }
 
-/// Entries that the device keeps until the host reads them.
-pub const RING: u32 = 256;
-
-/// Steps that the host may be ahead of the device: while one runs, the next waits for it with its batch.
+/// Submissions that the host may be ahead of the device: while one runs, the next waits for it with its batch.
 const AHEAD: usize = 2;
 
 /// Trains by a recipe: parameters and optimizer state stay on the device.
@@ -64,23 +62,18 @@ pub struct Trainer<R: Recipe> {
     recipe: R,
     inputs: R::Inputs,
     session: Session,
-    program: Beats,
+    /// Everything but the recording, which the session has.
+    program: Program,
+    /// Submissions of a step, and of a validation batch.
+    plays: [Vec<Submission>; 2],
     seed: u32,
     step: u32,
     /// Validation batches so far.
     validated: u32,
     /// Steps whose reports were handed out.
     told: u32,
-    /// Plays that the device has not been waited for, oldest first, and how many of them make a step.
+    /// Submissions that the device has not been waited for, oldest first.
     under_way: VecDeque<Flight>,
-}
-
-/// A program whose recording is loaded.
-struct Beats {
-    /// Everything but the recording, which the session has.
-    program: Program,
-    /// Plays of a step, and of a validation batch.
-    plays: [Vec<Submission>; 2],
 }
 
 /// Parts that are submitted together, for one micro-batch or for none in particular.
@@ -118,8 +111,8 @@ impl<R: Recipe> Trainer<R> {
         let (mut program, inputs) = recipe.program(engine.facts())?;
         let session = engine.load(std::mem::take(&mut program.recording))?;
         let plays = [&program.step, &program.validation].map(|beats| plays(beats, program.micro_batches));
-        let program = Beats { program, plays };
-        let mut trainer = Self { recipe, inputs, session, program, seed, step: 0, validated: 0, told: 0, under_way: VecDeque::new() };
+        let mut trainer =
+            Self { recipe, inputs, session, program, plays, seed, step: 0, validated: 0, told: 0, under_way: VecDeque::new() };
         trainer.begin(0, start, true)?;
         Ok(trainer)
     }
@@ -144,16 +137,20 @@ impl<R: Recipe> Trainer<R> {
             return Err(error.into());
         }
         if fresh {
-            let prefixes = self.program.program.optimizer.moments().iter();
-            for state in prefixes.flat_map(|moment| self.program.program.learned.iter().map(move |own| own.state.prefixed(&prefix(moment))))
-            {
+            let prefixes = self.program.optimizer.moments().iter();
+            for state in prefixes.flat_map(|moment| self.program.learned.iter().map(move |own| own.state.prefixed(&prefix(moment)))) {
                 states.extend(state.tensors.into_iter().map(|tensor| {
                     let data = vec![0.0; tensor.shape.iter().product()];
                     (tensor.name, Tensor { shape: tensor.shape, data })
                 }));
             }
         }
+        while !self.under_way.is_empty() {
+            self.land()?;
+        }
         self.session.set(&states)?;
+        // A fault of before is forgotten.
+        self.session.write(self.program.report.status, bytemuck::bytes_of(&Status::default()));
         (self.step, self.told) = (step, step);
         Ok(())
     }
@@ -170,7 +167,7 @@ impl<R: Recipe> Trainer<R> {
 
     /// Positions of the recording's steps that one step of training plays, once for each time that it plays them.
     pub fn dispatches(&self) -> Vec<usize> {
-        let parts = self.program.plays[0].iter().flat_map(|play| &play.parts);
+        let parts = self.plays[0].iter().flat_map(|play| &play.parts);
         parts.flat_map(|part| self.session.recording().steps_of(*part)).collect()
     }
 
@@ -186,26 +183,25 @@ impl<R: Recipe> Trainer<R> {
     ///
     /// [`TrainError::Engine`] if the device fails.
     pub fn step(&mut self, batch: &R::Batch, rate: f64) -> Result<(), TrainError> {
-        let schedule = StepInputs::new(self.step, self.seed, rate, self.program.program.optimizer.betas());
+        let schedule = StepInputs::new(self.step, self.seed, rate, self.program.optimizer.betas());
         self.play(0, batch, schedule)?;
         self.step += 1;
-        let ahead = AHEAD * self.program.plays[0].len();
-        while self.under_way.len() > ahead {
-            self.land()?;
-        }
         Ok(())
     }
 
     fn play(&mut self, which: usize, batch: &R::Batch, schedule: StepInputs) -> Result<(), TrainError> {
-        let Self { recipe, inputs, session, program, under_way, .. } = self;
-        for play in &program.plays[which] {
+        let Self { recipe, inputs, session, program, plays, under_way, .. } = self;
+        for play in &plays[which] {
             let micro_batch = play.micro_batch.unwrap_or(0);
             if play.micro_batch.is_some() {
                 recipe.write(inputs, batch, micro_batch, session);
             }
-            let schedule = schedule.from(micro_batch * program.program.samples);
-            session.write(program.program.schedule, bytemuck::bytes_of(&schedule));
+            let schedule = schedule.from(micro_batch * program.samples);
+            session.write(program.schedule, bytemuck::bytes_of(&schedule));
             under_way.push_back(session.submit_parts(&play.parts)?);
+            while under_way.len() > AHEAD {
+                session.collect(under_way.pop_front().expect("it is not empty"))?;
+            }
         }
         Ok(())
     }
@@ -225,7 +221,7 @@ impl<R: Recipe> Trainer<R> {
     /// [`TrainError::NotFinite`] if one of them met a NaN or infinity, [`TrainError::Engine`] if the device failed.
     pub fn reports(&mut self) -> Result<Vec<StepReport>, TrainError> {
         let first = self.told.max(self.step.saturating_sub(RING));
-        let reports = self.read(&self.program.program.report.clone(), first..self.step)?;
+        let reports = self.read(&self.program.report.clone(), first..self.step)?;
         self.told = self.step;
         Ok(reports)
     }
@@ -239,7 +235,7 @@ impl<R: Recipe> Trainer<R> {
         let at = self.validated;
         self.validated += 1;
         self.play(1, batch, StepInputs::new(at, self.seed, 0.0, [0.0; 2]))?;
-        let report = self.program.program.validation_report.clone();
+        let report = self.program.validation_report.clone();
         match self.read(&report, at..at + 1) {
             Ok(mut reports) => Ok(reports.pop().map(|report| report.meters).unwrap_or_default()),
             Err(TrainError::NotFinite { net, what, .. }) => {
@@ -278,7 +274,7 @@ impl<R: Recipe> Trainer<R> {
     /// The gradient at `place` in words, with the tasks that were learned in its step: what lies before the heads is shared by all.
     fn gradient(&self, report: &ReportSlots, step: &StepReport, place: usize) -> String {
         let prefix = format!("{}.", self.recipe.name());
-        let names = self.program.program.learned.get(place).map_or(&[][..], |learned| &learned.state.tensors);
+        let names = self.program.learned.get(place).map_or(&[][..], |learned| &learned.state.tensors);
         let names: Vec<&str> = names.iter().map(|tensor| tensor.name.trim_start_matches(&prefix)).collect();
         let tasks = report.meters[..report.losses].iter().map(String::as_str).filter(|name| step.meters.get(name).1 > 0);
         format!("gradient of {} ({})", names.join(" and "), tasks.collect::<Vec<_>>().join(", "))
@@ -310,16 +306,7 @@ impl<R: Recipe> Trainer<R> {
     ///
     /// [`TrainError::Engine`] if the device fails.
     pub fn gradients(&self) -> Result<BTreeMap<String, Tensor>, TrainError> {
-        let slots: Vec<(Slot, State)> =
-            self.program.program.learned.iter().map(|learned| (learned.gradient, learned.state.clone())).collect();
+        let slots: Vec<(Slot, State)> = self.program.learned.iter().map(|learned| (learned.gradient, learned.state.clone())).collect();
         Ok(self.session.read_as(&slots)?)
     }
-}
-
-/// What the names of the optimizer's states start with.
-pub const OPTIMIZER: &str = "optimizer.";
-
-/// What the names of the states of `moment` start with.
-pub(super) fn prefix(moment: &str) -> String {
-    format!("{OPTIMIZER}{moment}.")
 }

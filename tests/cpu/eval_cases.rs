@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use image::RgbImage;
 use mtcmcn::Weights;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::cli::{Ended, Scratch};
 use crate::cli_faces;

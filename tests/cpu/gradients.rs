@@ -10,8 +10,9 @@ mod pools;
 use mtcmcn::kernels::Samples;
 use mtcmcn::kernels::nn::{
     ActivationBackward, ArgMaxPoolBackward, Axpy, BatchNormBackward, BatchNormGradients, ChannelPoolBackward, Conv, ConvBackwardInput,
-    ConvBackwardWeight, ConvFlip, Dense, DenseBackwardInput, DenseBackwardWeight, JoinBackward, Lrn, LrnBackward, MeanPoolBackward,
-    MultiplyAdd, MultiplySum, Prelu, PreluBackward, PreluPool, PreluPoolBackward, UnitRowsBackward, UpsampleBackward,
+    ConvBackwardWeight, ConvFlip, Convolution, ConvolutionBackwardBias, ConvolutionBackwardInput, ConvolutionBackwardWeight, Dense,
+    DenseBackwardInput, DenseBackwardWeight, JoinBackward, Lrn, LrnBackward, MeanPoolBackward, MultiplyAdd, MultiplySum, Prelu,
+    PreluBackward, PreluPool, PreluPoolBackward, Sizes, Tiling, UnitRowsBackward, UpsampleBackward,
 };
 use mtcmcn::kernels::train::{
     CrossEntropy, CrossEntropyBackward, LossTask, Mine, MiningRule, Reduce, SampleBits, SquaredError, SquaredErrorBackward, TARGETS,
@@ -136,6 +137,46 @@ fn dense() {
     }
 }
 
+/// The convolution of any sizes: `[n, c, h, w]` and `[out, k, stride, padding, groups]`; the last has several slabs.
+const SIZES: [([u32; 4], [u32; 5]); 12] = [
+    ([1, 1, 1, 1], [1, 1, 1, 0, 1]),
+    ([2, 3, 5, 7], [10, 3, 1, 1, 1]),
+    ([3, 5, 6, 9], [4, 3, 2, 1, 1]),
+    ([2, 3, 8, 9], [5, 4, 2, 1, 1]),
+    ([1, 2, 7, 7], [1, 7, 1, 3, 1]),
+    ([1, 2, 9, 11], [2, 7, 3, 3, 1]),
+    ([2, 9, 5, 4], [7, 1, 2, 0, 1]),
+    ([2, 4, 5, 6], [6, 3, 1, 1, 2]),
+    ([2, 6, 7, 5], [6, 3, 2, 1, 6]),
+    ([2, 3, 4, 4], [6, 2, 1, 0, 3]),
+    ([5, 70, 1, 1], [33, 1, 1, 0, 1]),
+    ([3, 2, 29, 31], [3, 3, 1, 1, 1]),
+];
+
+#[test]
+fn convolution_of_any_sizes() {
+    for (x, [out, k, stride, padding, groups]) in SIZES {
+        let sizes = Sizes::new(&Shape::new(x).unwrap(), out, k, stride, padding, groups).unwrap();
+        let [x, weight, bias, r] =
+            [(sizes.x_len(), 1), (sizes.weight_len(), 2), (out as usize, 3), (sizes.y_len(), 4)].map(|(len, seed)| noise(len, seed));
+        let forward = Convolution::new(&sizes, true, Tiling::Registers);
+        let y = |x: &[f32], weight: &[f32], bias: &[f32]| twin(&forward, &[x, weight, bias], 0.0).remove(0);
+        let tolerance = rounding(&y(&x, &weight, &bias), &r, 0.5);
+
+        let dx = twin(&ConvolutionBackwardInput::new(&sizes, Tiling::Registers), &[&r, &weight], 0.0).remove(0);
+        compare("input", &x, &dx, 0.5, tolerance, |x| weighted(&y(x, &weight, &bias), &r));
+
+        let kernel = ConvolutionBackwardWeight::new(&sizes, Tiling::Registers);
+        let mut dweight = twin(&kernel, &[&x, &r], 0.0).remove(0);
+        if kernel.slabs() > 1 {
+            dweight = twin(&Reduce::slabs_first(kernel.slabs(), weight.len() as u32), &[&dweight], 0.0).remove(0);
+        }
+        compare("weight", &weight, &dweight, 0.5, tolerance, |weight| weighted(&y(&x, weight, &bias), &r));
+        let dbias = twin(&ConvolutionBackwardBias::new(&sizes), &[&r], 0.0).remove(0);
+        compare("bias", &bias, &dbias, 0.5, tolerance, |bias| weighted(&y(&x, &weight, bias), &r));
+    }
+}
+
 /// Values no closer to 0 than 1/8, so that a step of 1/16 stays on its side.
 fn off_zero(len: usize, seed: u64) -> Vec<f32> {
     noise(len, seed).into_iter().map(|v| v + 0.125_f32.copysign(v)).collect()
@@ -207,11 +248,13 @@ fn of_equal_values_the_first_in_raster_order_takes_the_gradient() {
 
 #[test]
 fn gradients_accumulate() {
-    let shape = Shape::new([1, 1, 1, 1]).unwrap();
-    assert_eq!(twin(&PreluBackward::new(&shape), &[&[1.0], &[0.5], &[2.0]], 3.0)[0], [5.0]);
     assert_eq!(twin(&DenseBackwardInput::new(1, 1, 1), &[&[2.0], &[1.0, 0.0, 0.0, 0.0]], 3.0)[0], [5.0]);
     assert_eq!(twin(&DenseBackwardWeight::new(1, 1, 1), &[&[1.0], &[2.0]], 3.0)[0][0], 5.0);
     assert_eq!(twin(&Reduce::slabs_first(2, 1), &[&[1.0, 1.0]], 3.0)[0], [5.0]);
+    let sizes = Sizes::dense(1, 1, 1).unwrap();
+    assert_eq!(twin(&ConvolutionBackwardInput::new(&sizes, Tiling::Registers), &[&[2.0], &[1.0]], 3.0)[0], [5.0]);
+    assert_eq!(twin(&ConvolutionBackwardWeight::new(&sizes, Tiling::Registers), &[&[1.0], &[2.0]], 3.0)[0], [5.0]);
+    assert_eq!(twin(&ConvolutionBackwardBias::new(&sizes), &[&[2.0]], 3.0)[0], [5.0]);
 }
 
 /// Every kernel whose updated slots are gradients, at its samples: whatever was there before stays in the

@@ -37,8 +37,11 @@ mod backward;
 #[path = "../support/golden.rs"]
 mod golden;
 mod gradients;
+#[path = "../support/graphs.rs"]
+mod graphs;
 mod instructions;
 mod layers;
+mod limits;
 mod names;
 mod nets;
 #[path = "../support/rivals.rs"]

@@ -19,3 +19,9 @@ fn twin_and_cpu_engine_give_the_rivals_outputs() {
     rivals::check(&Engine::twin());
     rivals::check(&Engine::cpu());
 }
+
+#[test]
+fn a_fused_graph_gives_what_its_pass_gives() {
+    crate::graphs::check_fused(&Engine::twin());
+    crate::graphs::check_fused(&Engine::cpu());
+}

@@ -2,7 +2,7 @@
 
 use mtcmcn::Engine;
 
-use crate::training_golden as golden;
+use crate::{graphs, training_golden as golden};
 
 #[test]
 fn gradients_are_the_golden_ones() {
@@ -46,4 +46,23 @@ fn a_golden_number_that_is_missed_is_found() {
     for got in [1.001, f64::NAN] {
         assert!(std::panic::catch_unwind(|| crate::backward::close("x", got, 1.0)).is_err());
     }
+}
+
+#[test]
+fn residual_units_are_the_golden_ones() {
+    for engine in [Engine::twin(), Engine::cpu()] {
+        graphs::check_units(&engine);
+    }
+}
+
+#[test]
+fn a_net_with_skips_shared_and_frozen_tensors_learns_in_micro_batches() {
+    for engine in [Engine::twin(), Engine::cpu()] {
+        graphs::check_made_up(&engine);
+    }
+}
+
+#[test]
+fn micro_batches_mine_what_the_whole_batch_does() {
+    golden::check_micro_batches(&Engine::cpu());
 }

@@ -6,6 +6,8 @@ mod faults;
 mod flight;
 #[path = "../support/golden.rs"]
 mod golden;
+#[path = "../support/graphs.rs"]
+mod graphs;
 mod kernels;
 mod lent;
 mod nets;

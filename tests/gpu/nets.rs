@@ -11,3 +11,8 @@ fn nets_give_the_golden_outputs() {
 fn rivals_give_their_outputs() {
     rivals::check(&engine());
 }
+
+#[test]
+fn a_fused_graph_gives_what_its_pass_gives() {
+    crate::graphs::check_fused(&engine());
+}

@@ -1,6 +1,21 @@
 //! Training on the adapter under test.
 
-use crate::{engine, training_golden as golden};
+use crate::{engine, graphs, training_golden as golden};
+
+#[test]
+fn residual_units_are_the_golden_ones() {
+    graphs::check_units(&engine());
+}
+
+#[test]
+fn a_net_with_skips_shared_and_frozen_tensors_learns_in_micro_batches() {
+    graphs::check_made_up(&engine());
+}
+
+#[test]
+fn micro_batches_mine_what_the_whole_batch_does() {
+    golden::check_micro_batches(&engine());
+}
 
 #[test]
 fn gradients_are_the_golden_ones() {

@@ -199,3 +199,40 @@ pub fn check_thin_batches(engine: &Engine) {
         assert_eq!(zero, kept == [0; 3], "{kinds:?} on {}", engine.name());
     }
 }
+
+/// A batch cut into micro-batches mines the same samples and loses as much as the whole, and the same cut ends in the same bits.
+pub fn check_micro_batches(engine: &Engine) {
+    let (net, n) = (PNET_WITH_LANDMARKS, 512);
+    let objective = Objective { dropout: 0.25, ..Objective::of(net) };
+    let run = |micro_batch: u32| {
+        let recipe = NetRecipe::new(net, n, objective, Optimizer::default()).in_micro_batches(micro_batch);
+        let mut trainer = Trainer::new(engine, recipe, weights_of(net).tensors(), 7).expect("the weights fit");
+        let mut mined = Vec::new();
+        for step in 0..3 {
+            trainer.step(&batch(net, n, step), 1e-3).expect("a step");
+            let session = trainer.session();
+            let scales = session.recording().slots().iter().position(|slot| slot.label == "scales of a step").expect("there are scales");
+            let slot = session.recording().steps().iter().flat_map(|step| &step.slots).find(|slot| slot.index() == scales).copied();
+            mined.push(session.peek(slot.expect("a step writes them")).expect("scales"));
+        }
+        let reports = trainer.reports().expect("losses");
+        let (evaluated, states) = (trainer.evaluate(&batch(net, n, 9)).expect("losses"), state(&trainer));
+        (mined, reports, evaluated, states)
+    };
+    let (whole, cut) = (run(n), run(128));
+    assert_eq!(cut.0, whole.0, "other samples are mined");
+    assert!(whole.0.iter().all(|scales| scales.iter().any(|scale| *scale == 0.0)), "nothing was mined");
+    let near = |what: &str, got: &Meters, want: &Meters| {
+        for task in ["class", "box", "landmarks", "accuracy"] {
+            let ((got, count), (want, all)) = (got.get(task), want.get(task));
+            assert_eq!(count, all, "{what}: samples with {task}");
+            let within = (got - want).abs() <= 1e-5 * want.abs();
+            assert!(within, "{what}: {task} is {got} in micro-batches, {want} at once");
+        }
+    };
+    for (step, (got, want)) in cut.1.iter().zip(&whole.1).enumerate() {
+        near(&format!("step {step}"), &got.meters, &want.meters);
+    }
+    near("validation", &cut.2, &whole.2);
+    assert_eq!(run(128).3, cut.3, "the same cut ends in other bits");
+}

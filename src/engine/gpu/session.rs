@@ -317,7 +317,8 @@ fn allocate(gpu: &Gpu, recording: &Recording, layout: &Layout) -> Result<Vec<Vie
         let limit = if info.uniform { limits.max_uniform_buffer_binding_size } else { limits.max_storage_buffer_binding_size };
         // An arena may be larger than any binding: its ranges are what is bound.
         let bound = recording.steps().iter().any(|step| step.slots.contains(&Slot(i)));
-        if bytes > limit && bound || bytes > limits.max_buffer_size {
+        let is_arena = recording.slots().iter().any(|other| other.range.is_some_and(|(arena, _)| arena == Slot(i)));
+        if bytes > limit && (bound || !is_arena) || bytes > limits.max_buffer_size {
             return Err(EngineError::TooLarge { slot: info.label.clone(), bytes, limit });
         }
         let (usage, label) = &mut usages[layout.place(Slot(i)).buffer];

@@ -2,7 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::{BLOCK, prelu};
+use super::prelu;
+use crate::kernels::together::BLOCK;
 use crate::kernels::{Sample, Samples, largest, wgsl};
 use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;

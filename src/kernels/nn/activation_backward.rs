@@ -2,7 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::{Activation, BLOCK};
+use super::Activation;
+use crate::kernels::together::BLOCK;
 use crate::kernels::{Sample, Samples, largest, wgsl};
 use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;

@@ -2,7 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::{BLOCK, Windows};
+use super::Windows;
+use crate::kernels::together::BLOCK;
 use crate::kernels::{Sample, Samples, wgsl};
 use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;

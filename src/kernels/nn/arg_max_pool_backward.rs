@@ -3,7 +3,8 @@
 use rayon::prelude::*;
 
 use super::arg_max_pool::ties;
-use super::{ArgMaxPool, BLOCK, Windows};
+use super::{ArgMaxPool, Windows};
+use crate::kernels::together::BLOCK;
 use crate::kernels::{Sample, Samples, largest, wgsl};
 use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;

@@ -1,6 +1,7 @@
 //! Mean and variance of a batch, from those of slabs.
 
-use super::{BatchStatistics, sum_of};
+use super::BatchStatistics;
+use crate::kernels::together::sum_of;
 use crate::kernels::{Sample, Samples, largest, wgsl};
 use crate::record::{Binding, Kernel, Work};
 use crate::tensor::{Shape, noise};

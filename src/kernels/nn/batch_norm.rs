@@ -3,7 +3,8 @@
 use rayon::prelude::*;
 
 use super::prelu::SHAPES;
-use super::{Affine, Together, prelu};
+use super::{Affine, prelu};
+use crate::kernels::together::Together;
 use crate::kernels::{Sample, Samples, largest, wgsl};
 use crate::record::{Binding, Kernel, Work};
 use crate::simd::{Plain, Simd};

@@ -2,8 +2,9 @@
 
 use rayon::prelude::*;
 
+use super::Affine;
 use super::prelu::SHAPES;
-use super::{Affine, Together};
+use crate::kernels::together::Together;
 use crate::kernels::{Sample, Samples, largest, wgsl};
 use crate::record::{Binding, Kernel, Work};
 use crate::simd::{Plain, Simd};

@@ -1,6 +1,7 @@
 //! Gradients of what batch norm and PReLU learn.
 
-use super::{BatchNormSums, sum_of};
+use super::BatchNormSums;
+use crate::kernels::together::sum_of;
 use crate::kernels::{Sample, Samples, largest, wgsl};
 use crate::record::{Binding, Kernel, Work};
 use crate::tensor::{Shape, noise};

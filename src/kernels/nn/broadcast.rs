@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::Together;
+use crate::kernels::together::Together;
 use crate::tensor::Shape;
 
 /// What a factor is given for (`shared/broadcast.wgsl`).

@@ -9,9 +9,9 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::{Shape, noise};
 
 crate::uniform! {
-    /// `dx[n,c,a,b] += Σ_{o,u,v} dy[n,o,a-u,b-v] weight[o,c,u,v]`, `dy` zero outside (spec section 8).
+    /// `dx[n,c,a,b] = Σ_{o,u,v} dy[n,o,a-u,b-v] weight[o,c,u,v]`, `dy` zero outside (spec section 8).
     ///
-    /// Reads `dy: [n, out, y_h, y_w]` and the weights as [`ConvFlip`] leaves them; adds to `dx: [n, c, y_h + k - 1, y_w + k - 1]`.
+    /// Reads `dy: [n, out, y_h, y_w]` and the weights as [`ConvFlip`] leaves them; writes `dx: [n, c, y_h + k - 1, y_w + k - 1]`.
     pub struct ConvBackwardInput { n: u32, c: u32, out: u32, k: u32, y_h: u32, y_w: u32 }
 }
 
@@ -44,7 +44,7 @@ impl Kernel for ConvBackwardInput {
     const NAME: &'static str = "conv_backward_input";
     const WGSL: &'static [&'static str] = wgsl!("nn/conv_backward_input", "shared/tile");
     const WORKGROUP: [u32; 3] = [64, 1, 1];
-    const BINDINGS: &'static [Binding] = &[Binding::READ, Binding::READ, Binding::UPDATE];
+    const BINDINGS: &'static [Binding] = &[Binding::READ, Binding::READ, Binding::WRITE];
     const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
 
     fn work(&self) -> Work {
@@ -69,7 +69,7 @@ impl Kernel for ConvBackwardInput {
         for (n, channel) in (0..items as usize).flat_map(|n| (0..c).map(move |channel| (n, channel))) {
             for (a, b) in (0..h).flat_map(|a| (0..w).map(move |b| (a, b))) {
                 let at = ((n * c + channel) * h + a) * w + b;
-                let mut sum = f64::from(write[0][at]);
+                let mut sum = 0.0;
                 for (o, u, v) in grid(out, k, k) {
                     if (u..u + y_h).contains(&a) && (v..v + y_w).contains(&b) {
                         let tap = k * k - 1 - (u * k + v);
@@ -106,14 +106,10 @@ impl Kernel for ConvBackwardInput {
         let transformed = convolve.transform();
         let (y, x) = ((self.out * self.y_h * self.y_w) as usize, (self.c * y_h * y_w) as usize);
         let items = read[0].par_chunks_exact(y).zip(write[0].par_chunks_exact_mut(x)).take(items as usize);
-        items.for_each_init(
-            || (Vec::new(), vec![0.0; x]),
-            |(padded, sums), (dy, dx)| {
-                self.pad(dy, padded);
-                Convolve { x: padded, ..convolve }.run_here(transformed.as_ref(), sums);
-                dx.iter_mut().zip(&*sums).for_each(|(dx, sum)| *dx += sum);
-            },
-        );
+        items.for_each_init(Vec::new, |padded, (dy, dx)| {
+            self.pad(dy, padded);
+            Convolve { x: padded, ..convolve }.run_here(transformed.as_ref(), dx);
+        });
     }
 
     fn multiply_adds(&self, items: u32) -> u64 {

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::broadcast::Broadcast;
 use super::prelu::SHAPES;
-use super::{BLOCK, sum_of};
+use crate::kernels::together::{BLOCK, sum_of};
 use crate::kernels::{Sample, Samples, largest, wgsl};
 use crate::record::{Binding, Kernel, Work};
 use crate::tensor::{Shape, ShapeError, noise};

@@ -10,9 +10,9 @@ use crate::simd::{Plain, Simd};
 use crate::tensor::{Shape, noise};
 
 crate::uniform! {
-    /// `dx += dy (x > 0 ? 1 : slope[c])`, and sums of `min(x, 0) dy` by slabs (spec section 8).
+    /// `dx = dy (x > 0 ? 1 : slope[c])`, and sums of `min(x, 0) dy` by slabs (spec section 8).
     ///
-    /// Reads `x: [n, c, plane]`, `slope: [c]` and `dy: [n, c, plane]`; adds to `dx`, writes `dslope: [c, slabs]`. Slab `s` is every
+    /// Reads `x: [n, c, plane]`, `slope: [c]` and `dy: [n, c, plane]`; writes `dx` and `dslope: [c, slabs]`. Slab `s` is every
     /// `slabs`-th place of a channel, from `s` on, all items end to end.
     pub struct PreluBackward { n: u32, c: u32, plane: u32, slabs: u32 }
 }
@@ -36,7 +36,7 @@ impl PreluBackward {
             let len = (sums.len() - slab).min(x.len() - done);
             let (x, dy, dx) = (&x[done..][..len], &dy[done..][..len], &mut dx[done..][..len]);
             for (((x, d), dx), sum) in x.iter().zip(dy).zip(dx).zip(&mut sums[slab..]) {
-                *dx += if *x > 0.0 { *d } else { a * d };
+                *dx = if *x > 0.0 { *d } else { a * d };
                 *sum += if *x > 0.0 { 0.0 } else { x * d };
             }
             done += len;
@@ -48,7 +48,7 @@ impl Kernel for PreluBackward {
     const NAME: &'static str = "prelu_backward";
     const WGSL: &'static [&'static str] = wgsl!("nn/prelu_backward");
     const WORKGROUP: [u32; 3] = [64, 1, 1];
-    const BINDINGS: &'static [Binding] = &[Binding::READ, Binding::READ, Binding::READ, Binding::UPDATE, Binding::WRITE];
+    const BINDINGS: &'static [Binding] = &[Binding::READ, Binding::READ, Binding::READ, Binding::WRITE, Binding::WRITE];
     const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
 
     fn work(&self) -> Work {
@@ -69,7 +69,7 @@ impl Kernel for PreluBackward {
                 for place in (slab..self.n as usize * plane).step_by(self.slabs as usize) {
                     let i = (place / plane * c + channel) * plane + place % plane;
                     let (v, d) = (f64::from(x[i]), f64::from(dy[i]));
-                    write[0][i] = (f64::from(write[0][i]) + if v > 0.0 { d } else { f64::from(slope[channel]) * d }) as f32;
+                    write[0][i] = if v > 0.0 { d } else { f64::from(slope[channel]) * d } as f32;
                     sum += if v > 0.0 { 0.0 } else { v * d };
                 }
                 write[1][channel * self.slabs as usize + slab] = sum as f32;
@@ -88,7 +88,7 @@ impl Kernel for PreluBackward {
             for (n, ((x, dy), dx)) in x[..len].chunks_exact(c).zip(dy.chunks_exact(c)).zip(dx.chunks_exact_mut(c)).enumerate() {
                 let sums = dslope[n % self.slabs as usize..].iter_mut().step_by(self.slabs as usize);
                 for ((((x, a), d), dx), sum) in x.iter().zip(*slope).zip(dy).zip(dx).zip(sums) {
-                    *dx += if *x > 0.0 { *d } else { a * d };
+                    *dx = if *x > 0.0 { *d } else { a * d };
                     *sum += if *x > 0.0 { 0.0 } else { x * d };
                 }
             }

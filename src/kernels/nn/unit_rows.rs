@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{BLOCK, sum_of};
+use crate::kernels::together::{BLOCK, sum_of};
 use crate::kernels::{Sample, Samples, wgsl};
 use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;

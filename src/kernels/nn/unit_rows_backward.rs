@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::unit_rows::rows;
-use super::{BLOCK, sum_of};
+use crate::kernels::together::{BLOCK, sum_of};
 use crate::kernels::{Sample, Samples, largest, wgsl};
 use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;

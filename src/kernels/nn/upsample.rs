@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::BLOCK;
+use crate::kernels::together::BLOCK;
 use crate::kernels::{Sample, Samples, largest, wgsl};
 use crate::record::{Binding, Kernel, Work};
 use crate::simd::{Plain, Simd};

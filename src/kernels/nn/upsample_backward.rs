@@ -2,8 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::BLOCK;
 use super::upsample::SHAPES;
+use crate::kernels::together::BLOCK;
 use crate::kernels::{Sample, Samples, largest, wgsl};
 use crate::record::{Binding, Kernel, Work};
 use crate::simd::{Plain, Simd};

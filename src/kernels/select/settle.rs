@@ -113,7 +113,8 @@ impl Kernel for Settle {
         let [keep, order, rows] = [1, 2, 3].map(|i| bytemuck::cast_slice::<f32, u32>(read[i]));
         let [settled, counters, sizes] = write else { unreachable!("checked when recorded") };
         let list = Candidate::list(read[0]);
-        for (image, settled) in Candidate::list_mut(settled).chunks_exact_mut(room).take(self.images as usize).enumerate() {
+        for image in 0..self.images as usize {
+            let settled = &mut Candidate::list_mut(settled)[image * room..][..room];
             let before = Counter::at(counters, self.list, self.images, image);
             let (first, held) = (image * capacity, before.held.min(self.capacity) as usize);
             let (mut ranked, mut fault) = (0, before.fault.min(1));

@@ -89,7 +89,7 @@ impl Kernel for Adam {
     }
 }
 
-/// StepInputs, status and moments for samples of optimizers.
+/// [`StepInputs`], status and moments for samples of optimizers.
 pub(super) fn sample_state(len: usize, fault: bool) -> Vec<Vec<f32>> {
     let schedule = StepInputs::new(3, 0, 0.01, [0.9, 0.999]).words();
     let second = noise(len, 5).iter().map(|v| 0.01 + 0.99 * v.abs()).collect();

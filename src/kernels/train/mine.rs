@@ -67,7 +67,7 @@ impl Kernel for Mine {
     const NAME: &'static str = "mine";
     const WGSL: &'static [&'static str] = wgsl!("train/mine");
     const WORKGROUP: [u32; 3] = [64, 1, 1];
-    const BINDINGS: &'static [Binding] = &[Binding::READ, Binding::READ_U32, Binding::READ, Binding::WRITE];
+    const BINDINGS: &'static [Binding] = &[Binding::READ, Binding::READ_U32, Binding::READ_U32, Binding::WRITE];
     const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
 
     fn work(&self) -> Work {

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::adam::sample_state;
 use super::{Status, StepInputs};
-use crate::kernels::nn::BLOCK;
+use crate::kernels::together::BLOCK;
 use crate::kernels::{Sample, Samples, wgsl};
 use crate::record::{Binding, Kernel, Work};
 

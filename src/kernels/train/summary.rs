@@ -1,7 +1,7 @@
 //! What the host wants to know of a step.
 
 use super::{Squares, StepInputs, sample_losses};
-use crate::kernels::nn::sum_of;
+use crate::kernels::together::sum_of;
 use crate::kernels::{Sample, Samples, largest, wgsl, words};
 use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;

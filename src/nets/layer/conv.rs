@@ -30,6 +30,8 @@ impl Op for ConvLayer {
 
     fn output(&self, x: &[&Shape]) -> Result<Shape, ShapeError> {
         let (out, k) = sizes(x[1]);
+        x[1].has(out * x[0].c() * k * k)?;
+        x[2].has(out)?;
         Conv::new(x[0], out, k).map(|(_, _, y)| y)
     }
 
@@ -61,5 +63,9 @@ impl Op for ConvLayer {
             site.recording.push(flip, &[x[1].slot, flipped]);
             site.recording.push(ConvBackwardInput::new(c, y, k), &[dy, flipped, dx]);
         }
+    }
+
+    fn overwrites(&self) -> bool {
+        true
     }
 }

@@ -31,7 +31,10 @@ impl Op for DenseLayer {
     }
 
     fn output(&self, x: &[&Shape]) -> Result<Shape, ShapeError> {
-        Shape::new([x[0].n(), x[1].n(), 1, 1])
+        let out = x[1].n();
+        x[1].has(out * x[0].item())?;
+        x[2].has(out)?;
+        Shape::new([x[0].n(), out, 1, 1])
     }
 
     fn forward(&self, site: &mut Site<'_>, x: &[Value<'_>], y: Value<'_>) -> Vec<Slot> {
@@ -55,7 +58,7 @@ impl Op for DenseLayer {
             let kernel = DenseBackwardWeight::new(n, inputs, out);
             // One of the two may be frozen, and what is computed for it is not read.
             let [weight, bias] = [dx[1].ok_or(inputs * out.next_multiple_of(4)), dx[2].ok_or(out.next_multiple_of(4))]
-                .map(|to| to.unwrap_or_else(|len| site.recording.slot("gradient of a frozen tensor", len as usize)));
+                .map(|to| to.unwrap_or_else(|len| site.unread(len)));
             site.recording.push(kernel, &[x[0].slot, dy, weight, bias]);
         }
         if let Some(dx) = dx[0] {

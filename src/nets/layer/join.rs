@@ -16,6 +16,9 @@ impl Op for JoinLayer {
     }
 
     fn output(&self, x: &[&Shape]) -> Result<Shape, ShapeError> {
+        if x[0].n() != x[1].n() {
+            return Err(ShapeError::Different { left: x[0].n(), right: x[1].n() });
+        }
         if x[0].levels() == x[1].levels() {
             return x[0].with(x[0].n(), x[0].c() + x[1].c());
         }

@@ -1,11 +1,15 @@
 //! [`Layer`]: what a node of a graph computes. One file per layer, backward under forward; this is the only place that lists them.
 
 mod conv;
+mod convolution;
 mod dense;
+mod elementwise;
 mod halve;
 mod join;
 mod lrn;
 mod max_pool;
+mod norm;
+mod pool;
 mod prelu;
 mod prelu_pool;
 
@@ -14,11 +18,15 @@ use crate::record::{DeviceFacts, Recording, Slot};
 use crate::tensor::{Shape, ShapeError};
 
 pub use conv::ConvLayer;
+pub use convolution::{ConvolutionLayer, LinearLayer};
 pub use dense::DenseLayer;
+pub use elementwise::{ActivationLayer, AddLayer, MultiplyLayer, ScaleLayer};
 pub use halve::HalveLayer;
 pub use join::JoinLayer;
 pub use lrn::LrnLayer;
 pub use max_pool::MaxPoolLayer;
+pub use norm::{NormLayer, Statistics};
+pub use pool::{ArgMaxPoolLayer, ChannelPoolLayer, MeanPoolLayer, PoolWindows, UnitRowsLayer, UpsampleLayer};
 pub use prelu::PreluLayer;
 pub use prelu_pool::PreluPoolLayer;
 
@@ -38,6 +46,18 @@ pub enum Layer {
     Lrn(LrnLayer),
     Halve(HalveLayer),
     Join(JoinLayer),
+    Convolution(ConvolutionLayer),
+    Linear(LinearLayer),
+    Norm(NormLayer),
+    Add(AddLayer),
+    Scale(ScaleLayer),
+    Multiply(MultiplyLayer),
+    Activation(ActivationLayer),
+    MeanPool(MeanPoolLayer),
+    ArgMaxPool(ArgMaxPoolLayer),
+    ChannelPool(ChannelPoolLayer),
+    Upsample(UpsampleLayer),
+    UnitRows(UnitRowsLayer),
 }
 
 impl Layer {
@@ -53,6 +73,18 @@ impl Layer {
             Self::Lrn(layer) => layer,
             Self::Halve(layer) => layer,
             Self::Join(layer) => layer,
+            Self::Convolution(layer) => layer,
+            Self::Linear(layer) => layer,
+            Self::Norm(layer) => layer,
+            Self::Add(layer) => layer,
+            Self::Scale(layer) => layer,
+            Self::Multiply(layer) => layer,
+            Self::Activation(layer) => layer,
+            Self::MeanPool(layer) => layer,
+            Self::ArgMaxPool(layer) => layer,
+            Self::ChannelPool(layer) => layer,
+            Self::Upsample(layer) => layer,
+            Self::UnitRows(layer) => layer,
         }
     }
 
@@ -80,6 +112,18 @@ into_layer!(
     Lrn(LrnLayer),
     Halve(HalveLayer),
     Join(JoinLayer),
+    Convolution(ConvolutionLayer),
+    Linear(LinearLayer),
+    Norm(NormLayer),
+    Add(AddLayer),
+    Scale(ScaleLayer),
+    Multiply(MultiplyLayer),
+    Activation(ActivationLayer),
+    MeanPool(MeanPoolLayer),
+    ArgMaxPool(ArgMaxPoolLayer),
+    ChannelPool(ChannelPoolLayer),
+    Upsample(UpsampleLayer),
+    UnitRows(UnitRowsLayer),
 );
 
 /// Where a layer is recorded.
@@ -96,6 +140,11 @@ impl Site<'_> {
     /// Memory for a step or two.
     pub fn scratch(&mut self, label: &str, len: u32) -> Slot {
         self.recording.scratch(label, len as usize)
+    }
+
+    /// A gradient that a kernel computes beside others, and that nobody reads.
+    pub fn unread(&mut self, len: u32) -> Slot {
+        self.recording.slot("unread gradient", len as usize)
     }
 
     /// Slopes that make a kernel with an activation linear.
@@ -136,6 +185,11 @@ pub trait Op {
     /// Records the gradients of the inputs that `dx` has a slot for, from `dy`. Adds to each, but for [`Op::overwrites`]. `dy` is of no use
     /// to anyone afterwards.
     fn backward(&self, site: &mut Site<'_>, pass: &Taped<'_>, dy: Slot, dx: &[Option<Slot>]);
+
+    /// Records how running statistics follow what the forward pass saw, unless `status` has a fault: to come after the step's summary.
+    fn track(&self, site: &mut Site<'_>, pass: &Taped<'_>, status: Slot) {
+        let _ = (site, pass, status);
+    }
 
     /// Whether the gradient of the first input is written in place of being added to: such a kernel need not have it cleared, which for the
     /// largest activations costs as much as the kernel itself. If another layer reads the same input, the pass adds it up.

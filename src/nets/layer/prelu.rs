@@ -16,6 +16,7 @@ impl Op for PreluLayer {
     }
 
     fn output(&self, x: &[&Shape]) -> Result<Shape, ShapeError> {
+        x.get(1).map_or(Ok(()), |slope| slope.has(x[0].c()))?;
         Ok(x[0].clone())
     }
 
@@ -29,12 +30,16 @@ impl Op for PreluLayer {
         let (x, shape) = (pass.x, pass.y.shape);
         let kernel = PreluBackward::new(shape);
         let partial = site.scratch("partial sums of slopes", shape.c() * kernel.slabs());
-        let to = dx[0].unwrap_or_else(|| site.recording.slot("gradient that nobody wants", shape.elements() as usize));
+        let to = dx[0].unwrap_or_else(|| site.scratch("unread gradient", shape.elements()));
         let slope = slope(site, x);
         site.recording.push(kernel, &[x[0].slot, slope, dy, to, partial]);
         if let Some(Some(slope)) = dx.get(1) {
             site.recording.push(Reduce::slabs_last(shape.c(), kernel.slabs()), &[partial, *slope]);
         }
+    }
+
+    fn overwrites(&self) -> bool {
+        true
     }
 }
 

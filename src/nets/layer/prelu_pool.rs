@@ -21,6 +21,7 @@ impl Op for PreluPoolLayer {
     }
 
     fn output(&self, x: &[&Shape]) -> Result<Shape, ShapeError> {
+        x.get(1).map_or(Ok(()), |slope| slope.has(x[0].c()))?;
         PreluPool::new(x[0], self.k).map(|(_, y)| y)
     }
 
@@ -35,7 +36,7 @@ impl Op for PreluPoolLayer {
         let (x, c) = (pass.x, pass.x[0].shape.c());
         let kernel = PreluPoolBackward::new(x[0].shape, pass.y.shape, self.k, site.device.parallelism());
         let partial = site.scratch("partial sums of slopes", c * kernel.slabs());
-        let to = dx[0].unwrap_or_else(|| site.recording.scratch("gradient that nobody wants", x[0].shape.elements() as usize));
+        let to = dx[0].unwrap_or_else(|| site.scratch("unread gradient", x[0].shape.elements()));
         let slope = slope(site, x);
         site.recording.push(kernel, &[x[0].slot, slope, dy, to, partial]);
         if let Some(Some(slope)) = dx.get(1) {

@@ -90,6 +90,8 @@ impl NetConfig {
         require((1..=1_000_000).contains(&self.epochs), key("epochs"), self.epochs, "between 1 and 1000000")?;
         require(self.epoch_samples <= 1 << 40, key("epoch_samples"), self.epoch_samples, "at most 2^40")?;
         require((1..=4096).contains(&self.batch), key("batch"), self.batch, "between 1 and 4096")?;
+        let divides = self.micro_batch == 0 || self.batch.is_multiple_of(self.micro_batch);
+        require(divides, key("micro_batch"), self.micro_batch, "0, or a divisor of the batch")?;
         let shares: u64 = self.ratio.iter().map(|&share| u64::from(share)).sum();
         require(
             (1..=1000).contains(&shares),

@@ -61,6 +61,7 @@ fn a_wrong_key_is_named_with_its_place() {
 #[test]
 fn a_number_out_of_range_is_named_with_its_range() {
     for (text, needles) in [
+        ("[onet]\nbatch = 32\nmicro_batch = 5", ["onet.micro_batch", "is 5", "divisor of the batch"]),
         ("[onet]\nbatch = 0", ["onet.batch", "is 0", "between 1 and 4096"]),
         ("[net.mining]\nclass = 0", ["pnet.mining.class", "is 0", "over 0 and at most 1"]),
         ("[net.mining]\nclass = nan", ["pnet.mining.class", "NaN", "over 0"]),

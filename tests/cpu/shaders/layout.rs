@@ -6,7 +6,7 @@ use mtcmcn::for_each_kernel;
 use mtcmcn::kernels::image::Band;
 use mtcmcn::kernels::nn::{Affine, Level};
 use mtcmcn::kernels::select::{Candidate, CellBand, Counter, Row};
-use mtcmcn::kernels::train::{Figure, MiningRule};
+use mtcmcn::kernels::train::Figure;
 use mtcmcn::kernels::{Sample, Samples};
 use mtcmcn::record::{Access, Binding, Element};
 use naga::{AddressSpace, GlobalVariable, Module, ScalarKind, StorageAccess, TypeInner};
@@ -33,7 +33,6 @@ fn known() -> Vec<Known> {
     vec![
         known!(Candidate as "Candidate" in [], corners, offsets, score, tag),
         known!(Counter as "Counter" in [], held, wanted, fault),
-        known!(MiningRule as "MiningRule" in [], keep, weight),
         known!(Figure as "Figure" in [], figure, counted),
         known!(Affine as "Affine" in [], mean, inverse, scale, shift, slope),
         known!(Level as "Level" in [], tile, columns, x, x_h, x_w, y, y_h, y_w),

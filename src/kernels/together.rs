@@ -1,11 +1,11 @@
 //! Planes that a thread takes together, where elements or planes stand alone.
 
 /// Elements that are worth a task of their own.
-pub(in crate::kernels) const BLOCK: usize = 1 << 14;
+pub const BLOCK: usize = 1 << 14;
 
 /// How many planes make a task.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Together {
+pub struct Together {
     c: usize,
     planes: usize,
     /// Elements of a plane.
@@ -39,7 +39,7 @@ impl Together {
 /// `Σ value(i)` for `i` below `len`: sixteen sums side by side, which vectorise, and then those; in the same
 /// order in every run.
 #[inline(always)]
-pub(in crate::kernels) fn sum_of(len: usize, value: impl Fn(usize) -> f32) -> f32 {
+pub fn sum_of(len: usize, value: impl Fn(usize) -> f32) -> f32 {
     let mut sums = [0.0_f32; 16];
     let whole = len / 16 * 16;
     for first in (0..whole).step_by(16) {

@@ -1,0 +1,123 @@
+//! Convolution of any kernel side, stride, padding and number of groups; dense layers.
+
+use super::grid;
+use super::sizes::{Sizes, Tiling, WIDTH, samples, sizes, work};
+use crate::kernels::{Sample, Samples, largest, wgsl};
+use crate::record::{Binding, Kernel, Work};
+use crate::simd::{Factor, Image, Product, Start, Target};
+use crate::tensor::noise;
+
+crate::uniform! {
+    /// `y[n,o,i,j] = bias[o] + Σ_{c,u,v} weight[o,c,u,v] x[n,c,i stride + u - padding,j stride + v - padding]`, `x` zero outside, `c` over
+    /// the channels of the group of `o`.
+    ///
+    /// Reads `x: [n, c, h, w]`, `weight: [out, c / groups, k, k]` and `bias: [out]`; writes `y: [n, out, y_h, y_w]`. Without a bias, one
+    /// element stands for it that is not read.
+    pub struct Convolution {
+        n: u32, c: u32, h: u32, w: u32, out: u32, k: u32, stride: u32, padding: u32, groups: u32, y_h: u32, y_w: u32, bias: u32, tiled: u32,
+    }
+}
+
+impl Convolution {
+    /// Of these sizes, with or without a bias.
+    pub fn new(sizes: &Sizes, bias: bool, tiling: Tiling) -> Self {
+        let &Sizes { n, c, h, w, out, k, stride, padding, groups, y_h, y_w } = sizes;
+        Self { n, c, h, w, out, k, stride, padding, groups, y_h, y_w, bias: u32::from(bias), tiled: tiling.tiled() }
+    }
+
+    fn bias_len(&self) -> usize {
+        if self.bias > 0 { self.out as usize } else { 1 }
+    }
+}
+
+impl Kernel for Convolution {
+    const NAME: &'static str = "convolution";
+    const WGSL: &'static [&'static str] = wgsl!("nn/convolution", "shared/product", "shared/grid");
+    const WORKGROUP: [u32; 3] = [WIDTH, 1, 1];
+    const BINDINGS: &'static [Binding] = &[Binding::READ, Binding::READ, Binding::READ, Binding::WRITE];
+    const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
+
+    fn work(&self) -> Work {
+        work(self.tiled, self.groups, self.out / self.groups, self.n * self.y_h * self.y_w)
+    }
+
+    fn sizes(&self) -> Vec<usize> {
+        let sizes = sizes!(self);
+        vec![sizes.x_len(), sizes.weight_len(), self.bias_len(), sizes.y_len()]
+    }
+
+    fn overrides(&self) -> Vec<(&'static str, f64)> {
+        vec![("K", f64::from(self.k)), ("TILED", f64::from(self.tiled))]
+    }
+
+    fn reference(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
+        let ([x, weight, bias], sizes) = (read, sizes!(self)) else { unreachable!("checked when recorded") };
+        let (channels, k) = (sizes.channels(), self.k as usize);
+        for (i, y) in write[0][..sizes.y_len()].iter_mut().enumerate() {
+            let (n, o) = (i / sizes.y_item(), i / sizes.y_plane() % self.out as usize);
+            let place = [i / self.y_w as usize % self.y_h as usize, i % self.y_w as usize];
+            let mut sum = if self.bias > 0 { f64::from(bias[o]) } else { 0.0 };
+            for (c, u, v) in grid(channels, k, k) {
+                if let Some(at) = sizes.x_at([n, o / sizes.outputs() * channels + c], place, [u, v]) {
+                    sum += f64::from(weight[((o * channels + c) * k + u) * k + v]) * f64::from(x[at]);
+                }
+            }
+            *y = sum as f32;
+        }
+    }
+
+    fn native(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
+        let ([x, weight, bias], sizes) = (read, sizes!(self)) else { unreachable!("checked when recorded") };
+        let (channels, outputs, taps) = (sizes.channels(), sizes.outputs(), sizes.taps());
+        for group in 0..self.groups as usize {
+            let first = group * outputs;
+            let image = Image {
+                data: &x[group * channels * sizes.x_plane()..],
+                items: self.n as usize,
+                item: sizes.x_item(),
+                channels,
+                plane: sizes.x_plane(),
+                size: [self.h as usize, self.w as usize],
+                grid: [self.y_h as usize, self.y_w as usize],
+                step: self.stride as usize,
+            };
+            let row = sizes.columns();
+            let left = Factor { data: &weight[first * row..], rows: outputs, row, channel: (self.k * self.k) as usize };
+            let start = if self.bias > 0 { Start::Rows(&bias[first..]) } else { Start::Zero };
+            let data = &mut write[0][first * sizes.y_plane()..];
+            let target = Target { data, item: sizes.y_item(), row: sizes.y_plane(), down: self.y_w as usize, right: 1, start };
+            Product { left, image, taps: &taps, target }.run();
+        }
+    }
+
+    fn multiply_adds(&self, _: u32) -> u64 {
+        sizes!(self).multiply_adds()
+    }
+
+    fn tolerance(&self, read: &[&[f32]]) -> f32 {
+        let bias = if self.bias > 0 { largest(read[2]) } else { 0.0 };
+        (sizes!(self).columns() + 1) as f32 * (largest(read[0]) * largest(read[1])).max(bias) * f32::EPSILON
+    }
+}
+
+impl Samples for Convolution {
+    fn samples() -> Vec<Sample<Self>> {
+        let each = |(i, (sizes, tiling)): (usize, (Sizes, Tiling))| {
+            let kernel = Self::new(&sizes, i % 4 < 2, tiling);
+            let bias = if kernel.bias > 0 { noise(kernel.bias_len(), 3) } else { vec![f32::NAN] };
+            Sample { kernel, read: vec![noise(sizes.x_len(), 1), noise(sizes.weight_len(), 2), bias] }
+        };
+        samples().into_iter().enumerate().map(each).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sizes::check_native;
+    use super::*;
+
+    #[test]
+    fn every_instruction_set_and_number_of_threads_gives_what_the_twin_does() {
+        check_native::<Convolution>();
+    }
+}

@@ -1,0 +1,106 @@
+//! Convolution of any kernel side, stride, padding and number of groups, and dense layers of any size.
+
+use super::{Op, Site, Taped, Value};
+use crate::kernels::nn::{Convolution, ConvolutionBackwardBias, ConvolutionBackwardInput, ConvolutionBackwardWeight, Sizes, Tiling};
+use crate::record::{DeviceFacts, Executor, Slot};
+use crate::tensor::{Shape, ShapeError};
+
+/// Convolution. Inputs: `x`, weight `[out, c / groups, k, k]`, and the bias `[out]` if there is one, all row-major.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConvolutionLayer {
+    /// Rows and columns from one window to the next.
+    pub stride: u32,
+    /// Zeros on every side.
+    pub padding: u32,
+    /// Groups of channels that are convolved apart from each other; as many as channels for a depthwise convolution.
+    pub groups: u32,
+}
+
+/// Fully connected over the whole item (`c * h * w` in NCHW order). Inputs: `x`, weight `[out, inputs]`, and the bias `[out]` if there is
+/// one, all row-major.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LinearLayer;
+
+/// What computes products fastest on `device`.
+fn tiling(device: DeviceFacts) -> Tiling {
+    if device.executor == Executor::HardwareAdapter { Tiling::Workgroup } else { Tiling::Registers }
+}
+
+/// The shape of the result, if the tensors have as many elements as it takes.
+fn checked(sizes: &Sizes, x: &[&Shape]) -> Result<Shape, ShapeError> {
+    x[1].has(sizes.weight_len() as u32)?;
+    x.get(2).map_or(Ok(()), |bias| bias.has(x[1].n()))?;
+    Ok(sizes.y())
+}
+
+fn forward(site: &mut Site<'_>, sizes: &Sizes, x: &[Value<'_>], y: Value<'_>) {
+    let bias = x.get(2).map_or_else(|| site.recording.table("no bias", vec![0]), |bias| bias.slot);
+    let kernel = Convolution::new(sizes, x.len() > 2, tiling(site.device));
+    site.recording.push(kernel, &[x[0].slot, x[1].slot, bias, y.slot]);
+}
+
+fn backward(site: &mut Site<'_>, sizes: &Sizes, x: &[Value<'_>], dy: Slot, dx: &[Option<Slot>]) {
+    let tiling = tiling(site.device);
+    if let Some(dweight) = dx[1] {
+        ConvolutionBackwardWeight::new(sizes, tiling).record(site.recording, x[0].slot, dy, dweight);
+    }
+    if let Some(Some(dbias)) = dx.get(2) {
+        site.recording.push(ConvolutionBackwardBias::new(sizes), &[dy, *dbias]);
+    }
+    if let Some(dx) = dx[0] {
+        site.recording.push(ConvolutionBackwardInput::new(sizes, tiling), &[dy, x[1].slot, dx]);
+    }
+}
+
+impl ConvolutionLayer {
+    fn sizes(&self, x: &Shape, weight: &Shape) -> Result<Sizes, ShapeError> {
+        Sizes::new(x, weight.n(), weight.levels()[0].h, self.stride, self.padding, self.groups)
+    }
+}
+
+impl Op for ConvolutionLayer {
+    fn name(&self) -> &'static str {
+        "convolution"
+    }
+
+    fn output(&self, x: &[&Shape]) -> Result<Shape, ShapeError> {
+        let sizes = self.sizes(x[0], x[1])?;
+        checked(&sizes, x)
+    }
+
+    fn forward(&self, site: &mut Site<'_>, x: &[Value<'_>], y: Value<'_>) -> Vec<Slot> {
+        forward(site, &self.sizes(x[0].shape, x[1].shape).expect("checked when the graph was built"), x, y);
+        Vec::new()
+    }
+
+    fn backward(&self, site: &mut Site<'_>, pass: &Taped<'_>, dy: Slot, dx: &[Option<Slot>]) {
+        let x = pass.x;
+        backward(site, &self.sizes(x[0].shape, x[1].shape).expect("checked when the graph was built"), x, dy, dx);
+    }
+}
+
+impl LinearLayer {
+    fn sizes(x: &Shape, weight: &Shape) -> Result<Sizes, ShapeError> {
+        Sizes::dense(x.n(), x.item(), weight.n())
+    }
+}
+
+impl Op for LinearLayer {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
+    fn output(&self, x: &[&Shape]) -> Result<Shape, ShapeError> {
+        checked(&Self::sizes(x[0], x[1])?, x)
+    }
+
+    fn forward(&self, site: &mut Site<'_>, x: &[Value<'_>], y: Value<'_>) -> Vec<Slot> {
+        forward(site, &Self::sizes(x[0].shape, x[1].shape).expect("checked when the graph was built"), x, y);
+        Vec::new()
+    }
+
+    fn backward(&self, site: &mut Site<'_>, pass: &Taped<'_>, dy: Slot, dx: &[Option<Slot>]) {
+        let x = pass.x;
+        backward(site, &Self::sizes(x[0].shape, x[1].shape).expect("checked when the graph was built"), x, dy, dx);
+    }
+}
