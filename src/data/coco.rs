@@ -15,26 +15,26 @@ use super::{AnnotatedImage, Annotation, DataError, FileFaults, image_path};
 
 #[derive(Deserialize)]
 struct Coco {
-    images: Vec<Image>,
-    annotations: Vec<Object>,
+    images: Vec<CocoImage>,
+    annotations: Vec<CocoObject>,
     #[serde(default)]
-    categories: Vec<Category>,
+    categories: Vec<CocoCategory>,
 }
 
 #[derive(Deserialize)]
-struct Image {
+struct CocoImage {
     id: serde_json::Value,
     file_name: String,
 }
 
 #[derive(Deserialize)]
-struct Category {
+struct CocoCategory {
     id: i64,
     name: String,
 }
 
 #[derive(Deserialize)]
-struct Object {
+struct CocoObject {
     image_id: serde_json::Value,
     #[serde(default)]
     category_id: i64,
@@ -91,7 +91,7 @@ pub fn parse(bytes: &[u8], faults: &mut FileFaults) -> Result<Vec<AnnotatedImage
     Ok(images)
 }
 
-fn face(object: &Object) -> Result<Annotation, String> {
+fn face(object: &CocoObject) -> Result<Annotation, String> {
     let &[x, y, width, height] = &object.bbox[..] else { return Err("no bbox of four numbers".into()) };
     let mut face = Annotation::new(box_of_sides(x, y, width, height)?);
     face.ignore = object.iscrowd != 0;

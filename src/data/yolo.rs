@@ -15,7 +15,7 @@ use super::{Annotation, DataError, FileFaults};
 /// [`DataError::Fault`] for the first fault if `faults` are strict.
 pub fn parse(bytes: &[u8], size: [u32; 2], names: &[String], faults: &mut FileFaults) -> Result<Vec<Annotation>, DataError> {
     let mut faces = Vec::new();
-    if bytes.trim_ascii().is_empty() {
+    if bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii().is_empty() {
         // How a picture without objects is written.
         return Ok(faces);
     }
