@@ -11,6 +11,8 @@ mod cli_cases;
 #[cfg(feature = "toolkit")]
 mod cli_faces;
 #[cfg(feature = "toolkit")]
+mod cli_pages;
+#[cfg(feature = "toolkit")]
 mod crops;
 mod data;
 #[cfg(feature = "toolkit")]
@@ -26,9 +28,13 @@ mod fuzz;
 mod fuzz_targets;
 mod weights;
 #[cfg(feature = "toolkit")]
+mod weights_cases;
+#[cfg(feature = "toolkit")]
 mod weights_corrupt;
 #[cfg(feature = "toolkit")]
 mod weights_encode;
+#[cfg(feature = "toolkit")]
+mod weights_exporters;
 #[cfg(feature = "toolkit")]
 mod weights_import;
 
@@ -53,6 +59,8 @@ mod shaders;
 mod synthetic;
 #[path = "../support/trace.rs"]
 mod trace;
+#[cfg(feature = "toolkit")]
+mod train_cases;
 #[cfg(feature = "toolkit")]
 mod train_cli;
 #[cfg(feature = "toolkit")]

@@ -31,7 +31,7 @@ checkpoint_steps = 1
 ";
 
 /// Pictures of noise, each with one bright square that stands for a face.
-fn scratch() -> Scratch {
+pub fn scratch() -> Scratch {
     let scratch = Scratch::new();
     let mut lines = String::new();
     for i in 0..12 {
@@ -52,11 +52,11 @@ fn scratch() -> Scratch {
     scratch
 }
 
-fn start(scratch: &Scratch, args: &[&str]) -> Child {
+pub fn start(scratch: &Scratch, args: &[&str]) -> Child {
     scratch.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-fn end(child: Child) -> Ended {
+pub fn end(child: Child) -> Ended {
     child.wait_with_output().unwrap().into()
 }
 
@@ -76,7 +76,7 @@ fn newest_step(scratch: &Scratch, run: &str) -> u64 {
     names.max().unwrap_or(0)
 }
 
-fn wait_for_checkpoint(scratch: &Scratch, run: &str, child: &mut Child) {
+pub fn wait_for_checkpoint(scratch: &Scratch, run: &str, child: &mut Child) {
     let begun = Instant::now();
     while checkpoints(scratch, run).is_empty() {
         if begun.elapsed() > Duration::from_secs(120) || child.try_wait().unwrap().is_some() {
@@ -355,50 +355,4 @@ fn a_second_process_is_refused_and_a_full_disk_is_told() {
     let full = scratch.run(&["train", "resume", "run"]);
     assert_eq!(full.code, Some(2));
     assert!(full.stderr.contains("metrics.jsonl") && full.stderr.contains("free space"), "{}", full.stderr);
-}
-
-/// Stopped after its first checkpoint.
-fn stopped() -> Scratch {
-    let scratch = scratch();
-    let mut child = start(&scratch, &["train", "pnet", "--out", "run", "--config", "own.toml", "--set", "pnet.epochs=1000000"]);
-    wait_for_checkpoint(&scratch, "run", &mut child);
-    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert_eq!(end(child).code, Some(1));
-    scratch
-}
-
-#[cfg(unix)]
-#[test]
-fn settings_of_a_run_that_were_changed_are_refused() {
-    let scratch = stopped();
-    let settings = fs::read_to_string(scratch.path("run/settings.toml")).unwrap();
-    for changed in
-        [String::new(), settings[..settings.len() / 2].to_owned(), settings.replace("1000000", "3"), settings.lines().skip(1).collect()]
-    {
-        scratch.write("run/settings.toml", changed.as_bytes());
-        let ended = scratch.run(&["train", "resume", "run"]);
-        assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
-        assert!(ended.stderr.contains("settings.toml") && ended.stderr.contains("--set"), "{}", ended.stderr);
-    }
-    // By the command itself they are changed as ever.
-    scratch.write("run/settings.toml", settings.as_bytes());
-    for _ in 0..2 {
-        let ended = scratch.run(&["train", "resume", "run", "--set", "pnet.epochs=1"]);
-        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    }
-    assert_eq!(scratch.run(&["train", "resume", "run"]).code, Some(0));
-}
-
-#[cfg(unix)]
-#[test]
-fn two_signals_at_once_are_one() {
-    let scratch = scratch();
-    let mut child = start(&scratch, &["train", "pnet", "--out", "run", "--config", "own.toml", "--set", "pnet.epochs=1000000"]);
-    wait_for_checkpoint(&scratch, "run", &mut child);
-    for signal in ["-TERM", "-TERM", "-INT"] {
-        Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
-    }
-    let ended = end(child);
-    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    assert!(ended.stderr.contains("stopped and saved"), "{}", ended.stderr);
 }
