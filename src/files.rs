@@ -1,9 +1,11 @@
 //! Files read up to a limit and written whole or not at all.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Why a file could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -66,14 +68,38 @@ pub fn map(path: &Path) -> io::Result<memmap2::Mmap> {
     }
 }
 
+/// Files that are being written under a name of their own.
+static UNFINISHED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+fn unfinished() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+    // A set of paths is whole whatever panicked.
+    UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes all files that are being written, and lets no other be begun: for a process that is about to end at once. Whoever is writing one
+/// waits from here on, so the caller must end the process.
+pub fn abandon() {
+    let unfinished = unfinished();
+    for path in unfinished.iter() {
+        let _ = fs::remove_file(path);
+    }
+    std::mem::forget(unfinished);
+}
+
+/// What the names of files begin with that are to be put at `path`. Names of at most 255 bytes are valid everywhere, so a long one is cut.
+fn prefix(path: &Path) -> Option<String> {
+    let name = path.file_name()?.to_string_lossy();
+    let end = (0..=name.len().min(200)).rev().find(|&end| name.is_char_boundary(end)).unwrap_or(0);
+    Some(format!(".{}.", &name[..end]))
+}
+
 /// Removes what writers of `path` that were killed have left beside it. Whoever calls it must be the only one to write there.
 ///
 /// # Errors
 ///
 /// What the system says.
 pub fn remove_leftovers(path: &Path) -> io::Result<()> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let prefix = format!(".{name}.");
+    let Some(prefix) = prefix(path) else { return Ok(()) };
     for entry in fs::read_dir(directory(path))? {
         let entry = entry?;
         let other = entry.file_name().to_string_lossy().into_owned();
@@ -102,13 +128,22 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 /// What the system or `write` says; what was at `path` before is then untouched.
 pub fn write_with(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
-    let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not a file name"))?;
-    let unique = format!("{}.{}.tmp", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-    let temporary = path.with_file_name(format!(".{}.{unique}", name.to_string_lossy()));
-    let mut file = File::create_new(&temporary)?;
+    let prefix = prefix(path).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not a file name"))?;
+    let temporary = path.with_file_name(format!("{prefix}{}.{}.tmp", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
+    let mut file = {
+        // Made and noted in one: whoever abandons files knows of it or keeps it from being made.
+        let mut unfinished = unfinished();
+        let file = File::create_new(&temporary)?;
+        unfinished.insert(temporary.clone());
+        file
+    };
     let written = write(&mut file).and_then(|()| file.sync_all());
     drop(file);
-    written.and_then(|()| fs::rename(&temporary, path)).and_then(|()| sync_directory(path)).inspect_err(|_| {
+    let mut unfinished = unfinished();
+    unfinished.remove(&temporary);
+    let placed = written.and_then(|()| fs::rename(&temporary, path));
+    drop(unfinished);
+    placed.and_then(|()| sync_directory(path)).inspect_err(|_| {
         let _ = fs::remove_file(&temporary);
     })
 }

@@ -9,6 +9,7 @@ use clap::Parser as _;
 
 fn main() -> ExitCode {
     quiet_drivers();
+    cli::signals::survive_full_files();
     match cli::run(&cli::Cli::parse()) {
         Ok(code) => code,
         Err(error) if cli::is_broken_pipe(&error) => ExitCode::SUCCESS,

@@ -13,7 +13,8 @@ use mtcmcn::data::facepoint::FacepointForm;
 use mtcmcn::data::fddb::{Ellipse, Region};
 use mtcmcn::data::pairs::{Pair, PairForm};
 use mtcmcn::data::{
-    AnnotatedImage, DataError, Detection, Faults, FileFaults, aflw, celeba, embeddings, facepoint, fddb, json, pairs, wider, wider_mat,
+    AnnotatedImage, DataError, Detection, Faults, FileFaults, aflw, celeba, coco, embeddings, facepoint, fddb, json, labelme, pairs,
+    points, retinaface, voc, wider, wider_mat, yolo,
 };
 use mtcmcn::geometry::{BoundingBox, Landmarks};
 
@@ -27,6 +28,7 @@ pub const TARGETS: &[Target] = &[
         images(bytes, celeba::parse_boxes);
         read(bytes, celeba::parse_landmarks);
     }),
+    ("coco", |bytes| images(bytes, coco::parse)),
     ("embeddings", |bytes| {
         if let Some(found) = read(bytes, embeddings::parse) {
             assert!(found.values.iter().all(|value| value.is_finite() && value.abs() <= 1.0 + f32::EPSILON));
@@ -40,7 +42,16 @@ pub const TARGETS: &[Target] = &[
     ("fddb", fddb_lists),
     ("insightface", |bytes| pair_list(bytes, PairForm::Insightface)),
     ("json", json_lines),
+    ("labelme", |bytes| images(bytes, labelme::parse)),
     ("pairs", |bytes| [PairForm::Lfw, PairForm::AgeDb, PairForm::Calfw].into_iter().for_each(|form| pair_list(bytes, form))),
+    ("points", |bytes| {
+        images(bytes, |bytes, faults| {
+            points::parse_pts(bytes, faults).map(|face| vec![AnnotatedImage { faces: vec![face], ..AnnotatedImage::default() }])
+        });
+        images(bytes, points::parse_wflw);
+    }),
+    ("retinaface", |bytes| images(bytes, retinaface::parse)),
+    ("voc", |bytes| images(bytes, voc::parse)),
     ("wider", wider_text),
     ("wider_mat", |bytes| {
         // Faces without area keep their place in this format.
@@ -52,6 +63,13 @@ pub const TARGETS: &[Target] = &[
         read(bytes, |bytes, faults| wider_mat::parse_setting(bytes, &known, faults));
     }),
     ("wider_prediction", wider_prediction),
+    ("yolo", |bytes| {
+        for names in [&[][..], &["face".to_owned(), "person".to_owned()]] {
+            images(bytes, |bytes, faults| {
+                yolo::parse(bytes, [640, 480], names, faults).map(|faces| vec![AnnotatedImage { faces, ..AnnotatedImage::default() }])
+            });
+        }
+    }),
 ];
 
 /// Runs the target `name` on `bytes`.

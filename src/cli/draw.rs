@@ -58,8 +58,10 @@ pub fn faces(picture: &mut RgbImage, faces: &[Face]) {
     for (face, &pen) in faces.iter().zip(&pens).rev() {
         frame(picture, Area::of(face), pen);
         for point in face.landmarks {
-            let (x, y, radius) = (f64::from(point.x), f64::from(point.y), pen.stroke as f64);
-            disc(picture, x, y, radius + pen.rim as f64, DARK);
+            // On a small face five points of the stroke's width would be one blob.
+            let side = f64::from(face.bounding_box.width().max(face.bounding_box.height()));
+            let (x, y, radius) = (f64::from(point.x), f64::from(point.y), (pen.stroke as f64).min(side / 24.0).max(0.8));
+            disc(picture, x, y, radius + (pen.rim as f64).min(radius / 2.0), DARK);
             disc(picture, x, y, radius, POINT);
         }
     }

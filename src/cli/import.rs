@@ -5,14 +5,16 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use clap::Args;
-use mtcmcn::Weights;
-use mtcmcn::weights::import::import;
+use mtcmcn::eval::matching::iou;
+use mtcmcn::picture::decode::Reading;
+use mtcmcn::weights::import::{ORDERS, import_in_order};
 use mtcmcn::weights::names::{CascadeNet, LAYERS};
+use mtcmcn::{Config, Detector, Engine, Face, Weights};
 use sha2::{Digest as _, Sha256};
 
-use super::fetch;
+use super::{decode, fetch};
 
 /// Convert published weights to the safetensors file that `--weights` takes, or make one to pass on of what was trained
 #[derive(Debug, Args)]
@@ -33,6 +35,9 @@ pub struct ImportArgs {
     /// probability depends on how many faces it was shown
     #[arg(long, value_name = "P,R,O", allow_hyphen_values = true, value_parser = biases)]
     pub face_bias: Option<[f32; 3]>,
+    /// Write weights of others also if they find no face in the portrait that mtcmcn has with it
+    #[arg(long)]
+    pub unchecked: bool,
     /// Print the summary as JSON
     #[arg(long)]
     pub json: bool,
@@ -51,7 +56,7 @@ pub fn run(args: &ImportArgs) -> anyhow::Result<ExitCode> {
     let weights = match &args.sources[..] {
         [source] if source.as_os_str() == PUBLISHED && !source.exists() => fetch::published()?,
         [source] if is_ours(source) => bare(&Weights::load(source)?)?,
-        sources => import(sources)?.with_metadata("source", &names.join(", ")),
+        sources => checked(sources, args.unchecked)?.with_metadata("source", &names.join(", ")),
     };
     let weights = args.face_bias.map_or_else(|| Ok(weights.clone()), |biases| biased(&weights, biases))?;
     let weights = args.note.iter().fold(weights, |weights, (key, value)| weights.with_metadata(key, value));
@@ -70,6 +75,57 @@ pub fn run(args: &ImportArgs) -> anyhow::Result<ExitCode> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).context("writing to standard output")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The head of `assets/astronaut.png`: one face.
+const PORTRAIT: &[u8] = include_bytes!("../../assets/portrait.png");
+
+/// Weights of others, in the order of elements in which the cascade finds the face in a portrait: names and shapes do not tell it.
+fn checked(sources: &[PathBuf], unchecked: bool) -> anyhow::Result<Weights> {
+    let published = import_in_order(sources, 0)?;
+    let truth = portrait(&Weights::builtin())?.context("our own weights find a face in the portrait")?;
+    let mut best: Option<(f32, usize, Weights)> = None;
+    for order in 0..ORDERS {
+        let weights = if order == 0 { published.clone() } else { import_in_order(sources, order)? };
+        // What overflows finds nothing either.
+        if let Ok(Some(face)) = portrait(&weights)
+            && let Some(error) = difference(&face, &truth)
+            && best.as_ref().is_none_or(|(least, ..)| error < *least)
+        {
+            best = Some((error, order, weights));
+        }
+    }
+    match best {
+        Some((_, 0, weights)) => Ok(weights),
+        Some((_, _, weights)) => {
+            tracing::warn!("elements are in another order than in the files that were published first: put right, as the portrait shows");
+            Ok(weights.with_metadata("order", "put right by a portrait"))
+        }
+        None if unchecked => {
+            tracing::warn!(
+                "with these weights no face is found in the portrait, whatever the order of their elements; written all the same"
+            );
+            Ok(published)
+        }
+        None => bail!(
+            "with these weights no face is found in the portrait that mtcmcn has with it, whatever the order of their elements: they are of other \
+             nets or made for other input; --unchecked writes them all the same"
+        ),
+    }
+}
+
+/// The surest face that `weights` find in the portrait.
+fn portrait(weights: &Weights) -> anyhow::Result<Option<Face>> {
+    let frame = decode::picture(PORTRAIT, &Reading::first(1 << 20))?.frames.swap_remove(0);
+    let mut detector = Detector::new(Engine::cpu(), weights, Config::default())?;
+    Ok(detector.detect(&frame)?.faces.first().copied())
+}
+
+/// Mean distance of the landmarks of two faces over the distance of the eyes; `None` if they are not the same face.
+fn difference(face: &Face, truth: &Face) -> Option<f32> {
+    let eyes = truth.landmarks[0].distance(truth.landmarks[1]);
+    let error = face.landmarks.iter().zip(truth.landmarks).map(|(a, b)| a.distance(b)).sum::<f32>() / (5.0 * eyes);
+    (iou(&face.bounding_box, &truth.bounding_box, 0.0) >= 0.4 && error < 0.3).then_some(error)
 }
 
 /// A key and its value.
@@ -120,7 +176,12 @@ fn table(weights: &Weights, out: &Path, bytes: usize, sha256: &str) -> String {
     let rows: String = weights.tensors().iter().map(|(name, tensor)| format!("{name:24} {:?}\n", tensor.shape)).collect();
     let (count, format) = (weights.tensors().len(), weights.metadata().get("format").map_or("unknown", String::as_str));
     let parameters = parameters(weights);
-    format!("{rows}{count} tensors, {parameters} parameters, from {format}\n{}: {bytes} bytes, sha256 {sha256}\n", out.display())
+    let digest = fetch::digest(weights);
+    format!(
+        "{rows}{count} tensors, {parameters} parameters, from {format}\nweights {digest}: the sha256 over all tensors, by which `eval` and the README \
+         name them\n{}: {bytes} bytes, sha256 {sha256}\n",
+        out.display()
+    )
 }
 
 fn summary(weights: &Weights, out: &Path, bytes: usize, sha256: &str) -> serde_json::Value {
@@ -130,6 +191,7 @@ fn summary(weights: &Weights, out: &Path, bytes: usize, sha256: &str) -> serde_j
         "out": out.to_string_lossy(),
         "bytes": bytes,
         "sha256": sha256,
+        "weights": fetch::digest(weights),
         "parameters": parameters(weights),
         "metadata": weights.metadata(),
         "tensors": tensors,

@@ -4,10 +4,9 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use image::ImageFormat;
 use walkdir::{DirEntry, WalkDir};
 
-use super::explain;
+use super::{decode, explain};
 
 /// One thing to look at, or why it cannot be.
 pub type Input = Result<ImageFile, Unreadable>;
@@ -15,6 +14,8 @@ pub type Input = Result<ImageFile, Unreadable>;
 /// A file to decode. Whether it is an image is not known yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageFile {
+    /// The file itself, if it came by standard input.
+    pub bytes: Option<Vec<u8>>,
     /// Where it is, as the user would write it.
     pub path: PathBuf,
     /// What to call pictures made from it, without extension: the path below the directory that was named, or the file's own name.
@@ -36,7 +37,7 @@ impl Unreadable {
     }
 }
 
-/// Everything that `paths` and then the lines of `list` name, in order; duplicates stay. The path `-` is a list on stdin.
+/// Everything that `paths` and then the lines of `list` name, in order; duplicates stay. The path `-` is an image on stdin, or a list.
 ///
 /// Directories are searched recursively in order of name; there, hidden entries and `skip` (directories, canonical) are passed over.
 pub fn expand(paths: &[PathBuf], list: Option<&Path>, skip: &[PathBuf]) -> Vec<Input> {
@@ -56,7 +57,16 @@ pub fn expand(paths: &[PathBuf], list: Option<&Path>, skip: &[PathBuf]) -> Vec<I
 
 fn expand_list(list: &Path, skip: &[PathBuf], inputs: &mut Vec<Input>) {
     let before = inputs.len();
-    let bytes = if list == Path::new("-") { read_list(io::stdin().lock()) } else { File::open(list).and_then(read_list) };
+    let stdin = list == Path::new("-");
+    let bytes = if stdin { read_list(io::stdin().lock()) } else { File::open(list).and_then(read_list) };
+    let is_picture = |bytes: &Vec<u8>| stdin && decode::is_picture(&bytes[..bytes.len().min(64)]);
+    let bytes = match bytes {
+        Ok(bytes) if is_picture(&bytes) => {
+            inputs.push(Ok(ImageFile { bytes: Some(bytes), path: list.to_owned(), name: "stdin".into() }));
+            return;
+        }
+        other => other,
+    };
     match bytes.map_err(anyhow::Error::from).and_then(|bytes| parse_list(&bytes)) {
         Ok(paths) => paths.iter().for_each(|path| expand_path(path, skip, inputs)),
         Err(error) => inputs.push(Err(Unreadable::new(list, error))),
@@ -73,13 +83,17 @@ fn read_list(source: impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     source.take(MOST_LIST_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MOST_LIST_BYTES {
-        return Err(io::Error::other("longer than 256 MiB, which no list of paths is"));
+        return Err(io::Error::other("longer than 256 MiB, which no list of paths and no image here is"));
     }
     Ok(bytes)
 }
 
-/// One path a line; LF or CRLF, a byte order mark at the start and blank lines are no matter.
+/// One path a line; LF or CRLF, a byte order mark at the start and blank lines are no matter. With a zero byte anywhere, which no path has,
+/// each path ends with one.
 fn parse_list(bytes: &[u8]) -> anyhow::Result<Vec<PathBuf>> {
+    if bytes.contains(&0) {
+        return bytes.split(|&byte| byte == 0).filter(|path| !path.is_empty()).map(path_from_bytes).collect();
+    }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let lines = bytes.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     lines.filter(|line| !line.trim_ascii().is_empty()).map(path_from_bytes).collect()
@@ -104,7 +118,7 @@ fn expand_path(path: &Path, skip: &[PathBuf], inputs: &mut Vec<Input>) {
         Ok(metadata) if metadata.is_dir() => expand_directory(path, skip, inputs),
         Ok(_) => {
             let name = path.file_stem().unwrap_or("image".as_ref()).into();
-            inputs.push(Ok(ImageFile { path: path.to_owned(), name }));
+            inputs.push(Ok(ImageFile { bytes: None, path: path.to_owned(), name }));
         }
     }
 }
@@ -116,7 +130,7 @@ fn expand_directory(root: &Path, skip: &[PathBuf], inputs: &mut Vec<Input>) {
         match entry {
             Ok(entry) if entry.file_type().is_file() && looks_like_image(entry.path()) => {
                 let name = entry.path().strip_prefix(root).unwrap_or(entry.path()).with_extension("");
-                inputs.push(Ok(ImageFile { path: entry.into_path(), name }));
+                inputs.push(Ok(ImageFile { bytes: None, path: entry.into_path(), name }));
             }
             Ok(_) => {}
             // The directory it leads back to is being searched already.
@@ -141,17 +155,15 @@ fn is_one_of(entry: &DirEntry, directories: &[PathBuf]) -> bool {
     !directories.is_empty() && entry.file_type().is_dir() && entry.path().canonicalize().is_ok_and(|path| directories.contains(&path))
 }
 
-/// By extension, so that a damaged `.jpg` is reported and not passed over, or else by content. Not so BMP: texts may begin with "BM" too.
+/// By extension, so that a damaged `.jpg` or one of a kind that is not read is reported and not passed over, or else by content.
 fn looks_like_image(path: &Path) -> bool {
-    let readable = |format: ImageFormat| format.reading_enabled();
-    ImageFormat::from_path(path).is_ok_and(readable)
-        || sniff(path).is_ok_and(|format| format.is_some_and(|format| format != ImageFormat::Bmp && readable(format)))
+    decode::is_picture_name(path) || head(path).is_ok_and(|head| decode::is_picture(&head))
 }
 
-fn sniff(path: &Path) -> io::Result<Option<ImageFormat>> {
+fn head(path: &Path) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
-    File::open(path)?.take(16).read_to_end(&mut head)?;
-    Ok(image::guess_format(&head).ok())
+    File::open(path)?.take(64).read_to_end(&mut head)?;
+    Ok(head)
 }
 
 #[cfg(test)]
@@ -163,5 +175,11 @@ mod tests {
         let paths = parse_list(b"\xef\xbb\xbfa b.png\r\n\r\n  \n c.png\nd.png").expect("ASCII");
         assert_eq!(paths, ["a b.png", " c.png", "d.png"].map(PathBuf::from));
         assert!(parse_list(b"").expect("empty").is_empty());
+    }
+
+    #[test]
+    fn paths_that_end_with_zero_bytes_may_hold_anything_else() {
+        let paths = parse_list(b" a\nb.png\0c.png\r\0\0d").expect("ASCII");
+        assert_eq!(paths, [" a\nb.png", "c.png\r", "d"].map(PathBuf::from));
     }
 }

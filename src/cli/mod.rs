@@ -13,6 +13,7 @@ mod import;
 mod input;
 mod prefetch;
 mod settings;
+pub mod signals;
 mod train;
 
 use std::io::{self, IsTerminal as _, Write as _};
@@ -95,6 +96,11 @@ impl From<Outcome> for ExitCode {
 /// What stopped it; the text of the chain is for the user.
 pub fn run(cli: &Cli) -> Result<ExitCode> {
     log_to_stderr(cli.verbose, cli.quiet)?;
+    check_environment()?;
+    // Training saves before it ends, and sees to signals itself.
+    if !matches!(cli.command, Command::Train(_)) {
+        signals::clean_up_at_the_end()?;
+    }
     match &cli.command {
         Command::Detect(args) => detect::run(args, cli.quiet).map(Into::into),
         Command::Bench(args) => bench::run(args).map(Into::into),
@@ -109,12 +115,12 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         }
         Command::Man { dir: None } => {
             let mut page = Vec::new();
-            clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+            clap_mangen::Man::new(Cli::command().disable_help_subcommand(true)).render(&mut page)?;
             print(&page)
         }
         Command::Man { dir: Some(dir) } => {
             std::fs::create_dir_all(dir)
-                .and_then(|()| clap_mangen::generate_to(Cli::command(), dir))
+                .and_then(|()| clap_mangen::generate_to(Cli::command().disable_help_subcommand(true), dir))
                 .with_context(|| format!("writing manual pages to {}", dir.display()))?;
             Ok(ExitCode::SUCCESS)
         }
@@ -137,6 +143,17 @@ pub fn explain(error: &anyhow::Error) -> String {
         }
     }
     text
+}
+
+/// That what is asked for in the environment can be had.
+fn check_environment() -> Result<()> {
+    const SETS: [&str; 3] = ["portable", "avx2", "avx512"];
+    match std::env::var("MTCMCN_SIMD") {
+        Ok(wanted) if !wanted.is_empty() && !SETS.contains(&&*wanted) => {
+            anyhow::bail!("MTCMCN_SIMD={wanted:?} is none of {}", SETS.join(", "))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn print(bytes: &[u8]) -> Result<ExitCode> {

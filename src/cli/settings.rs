@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use anyhow::{Context as _, Result};
-use mtcmcn::{Config, Detector, Engine, Weights};
+use mtcmcn::{Config, Detector, Device, Engine, Weights};
 
 use super::fetch;
 
@@ -40,8 +40,9 @@ pub struct DetectorArgs {
     #[arg(long, help_heading = "Detection")]
     mirror_landmarks: bool,
 
-    /// What to run on: auto, gpu, cpu, twin (slow scalar reference), vulkan, metal, dx12, gl, or part of an adapter's name
-    #[arg(long, value_name = "DEVICE", default_value = "auto", help_heading = "Engine")]
+    /// What to run on: auto, gpu, cpu, twin (slow scalar reference), vulkan, metal, dx12, gl, or part of an adapter's name; of several that have
+    /// it, `#1` behind it names the second, as `mtcmcn doctor` lists them
+    #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = device, help_heading = "Engine")]
     pub device: String,
 
     /// Threads of the CPU engine; as many as there are cores if not given
@@ -115,6 +116,7 @@ impl DetectorArgs {
         let Ok(device) = self.device.parse();
         let engine = Engine::open_with_threads(&device, self.threads).with_context(|| format!("--device {}", self.device))?;
         tracing::info!("running on {}", engine.name());
+        warn_of_software(&engine, &device);
         Ok(Detector::new(engine, weights, self.config(weights))?)
     }
 }
@@ -139,6 +141,28 @@ impl FromStr for Thresholds {
         let thresholds = numbers.try_into().map_err(|_| three())?;
         valid(|config| config.thresholds = thresholds)?;
         Ok(Self(thresholds))
+    }
+}
+
+/// Says that a GPU made of software is slower than the CPU engine, unless it was asked for by its name.
+pub fn warn_of_software(engine: &Engine, device: &Device) {
+    let software = engine.gpu().is_some_and(|gpu| !gpu.report().hardware);
+    if software && !matches!(device, Device::Named(_)) {
+        tracing::warn!("{} is a GPU made of software: the CPU engine (--device cpu) is faster", engine.name());
+    }
+}
+
+/// A device that is named at all, and that this system can have.
+pub fn device(text: &str) -> Result<String, String> {
+    let elsewhere = match text.trim().to_ascii_lowercase().as_str() {
+        "" => return Err("must not be empty: auto, gpu, cpu, a backend, or part of an adapter's name".to_owned()),
+        "metal" => (!cfg!(target_vendor = "apple")).then_some("macOS and iOS"),
+        "dx12" => (!cfg!(windows)).then_some("Windows"),
+        _ => None,
+    };
+    match elsewhere {
+        Some(systems) => Err(format!("a backend of {systems} alone; here there are vulkan, gl and cpu")),
+        None => Ok(text.to_owned()),
     }
 }
 

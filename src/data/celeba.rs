@@ -1,7 +1,9 @@
 //! CelebA: `list_bbox_celeba.txt` and `list_landmarks_celeba.txt`, both of the unaligned photos.
 //!
 //! Each starts with the number of images and a line of column names. Rows are `name x y width height`, and `name` with `x y` of left eye,
-//! right eye, nose, left and right mouth corner. An image has one face.
+//! right eye, nose, left and right mouth corner. An image has one face. The same as CSV, as Kaggle has it, begins with the names of columns.
+//!
+//! `list_landmarks_align_celeba` is of other pictures, the aligned ones, and is refused.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -16,7 +18,11 @@ use super::{AnnotatedImage, Annotation, DataError, Faults, FileFaults};
 ///
 /// [`DataError`] if a file cannot be read, or for the first fault if `faults` are strict.
 pub fn read(folder: &Path, faults: &mut Faults) -> Result<Vec<AnnotatedImage>, DataError> {
-    let (boxes, landmarks) = (folder.join("list_bbox_celeba.txt"), folder.join("list_landmarks_celeba.txt"));
+    let either = |stem: &str| {
+        let csv = folder.join(format!("{stem}.csv"));
+        if csv.is_file() { csv } else { folder.join(format!("{stem}.txt")) }
+    };
+    let (boxes, landmarks) = (either("list_bbox_celeba"), either("list_landmarks_celeba"));
     let points = parse_landmarks(&read_file(&landmarks)?, &mut faults.of(&landmarks))?;
     let images = parse_boxes(&read_file(&boxes)?, &mut faults.of(&boxes))?;
     join(images, points, &landmarks, faults)
@@ -74,6 +80,11 @@ pub fn parse_boxes(bytes: &[u8], faults: &mut FileFaults) -> Result<Vec<Annotate
 ///
 /// [`DataError::Fault`] for the first fault if `faults` are strict.
 pub fn parse_landmarks(bytes: &[u8], faults: &mut FileFaults) -> Result<PointsByImage, DataError> {
+    if faults.path().file_name().is_some_and(|name| name.to_string_lossy().contains("align")) {
+        return Err(
+            faults.unusable("has the points of the aligned pictures, while boxes are of the originals: list_landmarks_celeba is needed")
+        );
+    }
     let rows = rows::<10>(bytes, faults, "the ten numbers of five points")?;
     Ok(rows.into_iter().map(|(name, values, line)| (name, (points_of_pairs(&values), line))).collect())
 }
@@ -87,11 +98,12 @@ fn rows<const N: usize>(bytes: &[u8], faults: &mut FileFaults, expected: &str) -
     let mut promised = None;
     match rest.split_first() {
         Some((first, after)) if first.count().is_some() => (promised, rest) = (first.count().map(|count| (first.number, count)), after),
+        Some((first, _)) if first.text.contains(',') => {}
         Some((first, _)) => faults.noted(first.number, "the number of images is expected first: not checked")?,
         None => {}
     }
     if let Some((heading, after)) = rest.split_first()
-        && heading.fields().all(|field| field.parse::<f64>().is_err())
+        && fields(*heading).all(|field| field.parse::<f64>().is_err())
     {
         rest = after;
     }
@@ -110,8 +122,15 @@ fn rows<const N: usize>(bytes: &[u8], faults: &mut FileFaults, expected: &str) -
     Ok(found)
 }
 
+/// What stands between blanks, or between commas if there are any.
+fn fields(line: TextLine<'_>) -> impl Iterator<Item = &str> {
+    let commas = line.text.contains(',');
+    let parts = line.text.split(move |c: char| if commas { c == ',' } else { c.is_ascii_whitespace() });
+    parts.map(|part| part.trim().trim_matches('"')).filter(|part| !part.is_empty())
+}
+
 fn row<const N: usize>(line: TextLine) -> Result<(String, [f64; N]), String> {
-    let mut fields = line.fields();
+    let mut fields = fields(line);
     let name = fields.next().ok_or("nothing")?.to_owned();
     let values = fields.map(super::text::number).collect::<Result<Vec<f64>, String>>()?;
     Ok((name, values.try_into().map_err(|values: Vec<f64>| format!("{} number(s)", values.len()))?))

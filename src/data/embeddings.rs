@@ -1,14 +1,15 @@
 //! Embeddings of faces: one vector an image, from numpy's `.npy` and `.npz` and from safetensors files.
 //!
 //! The matrix `embeddings`, or the only one in the file, is `[images, elements]`. Names of the images are in `names`: an array of text in an
-//! `.npz`, metadata with one name a line in a safetensors file. Without names an image is called by its number, from 0.
+//! `.npz`, metadata with one name a line in a safetensors file. Without names an image is called by its number, from 0. A file without a matrix
+//! may have a vector for each name instead.
 
 use std::collections::HashMap;
 use std::io::{Cursor, Read as _};
 use std::path::Path;
 
 use super::fault::{MAX_FILE, read_file};
-use super::{DataError, Faults, FileFaults, image_key};
+use super::{DataError, Faults, FileFaults, image_key, image_path};
 use crate::formats::npy::{self, NumpyArray, Values};
 use crate::weights::Weights;
 
@@ -19,14 +20,21 @@ pub struct Embeddings {
     pub dimension: usize,
     /// Row by row.
     pub values: Vec<f32>,
-    rows: HashMap<String, usize>,
+    /// By path, by [`image_key`], and by the last part of each: nothing where two images share it.
+    rows: [HashMap<String, Option<usize>>; 4],
+}
+
+/// What an image may be called, the exact name first.
+fn called(name: &str) -> [String; 4] {
+    let (path, key) = (image_path(name), image_key(name));
+    let (short, short_key) = (last(&path).to_owned(), last(&key).to_owned());
+    [path, key, short, short_key]
 }
 
 impl Embeddings {
-    /// The vector of the image `name`: by equal [`image_key`], or by the last part of the path if no two images share it.
+    /// The vector of the image `name`: by equal path, by equal [`image_key`], or by the last part of either if no two images share it.
     pub fn of(&self, name: &str) -> Option<&[f32]> {
-        let key = image_key(name);
-        let row = self.rows.get(&key).or_else(|| self.rows.get(last(&key)))?;
+        let row = self.rows.iter().zip(called(name)).find_map(|(rows, name)| rows.get(&name).copied().flatten())?;
         self.values.get(row * self.dimension..)?.get(..self.dimension)
     }
 
@@ -90,20 +98,15 @@ fn new(
         vector.iter_mut().for_each(|value| *value = (f64::from(*value) / length) as f32);
     }
     let names = names.unwrap_or_else(|| (0..rows).map(|row| row.to_string()).collect());
-    let mut by_name = HashMap::with_capacity(2 * rows);
-    let mut short: HashMap<&str, Option<usize>> = HashMap::new();
-    let keys: Vec<String> = names.iter().map(|name| image_key(name)).collect();
-    for (row, key) in keys.iter().enumerate() {
-        if by_name.contains_key(key) {
-            faults.skipped(0, format!("has a second embedding for image {:?}: skipped", names[row]))?;
+    let mut by_name: [HashMap<String, Option<usize>>; 4] = Default::default();
+    for (row, name) in names.iter().enumerate() {
+        let called = called(name);
+        if by_name[0].contains_key(&called[0]) {
+            faults.skipped(0, format!("has a second embedding for image {name:?}: skipped"))?;
             continue;
         }
-        by_name.insert(key.clone(), row);
-        short.entry(last(key)).and_modify(|row| *row = None).or_insert(Some(row));
-    }
-    for (key, row) in short {
-        if let Some(row) = row {
-            by_name.entry(key.to_owned()).or_insert(row);
+        for (rows, name) in by_name.iter_mut().zip(called) {
+            rows.entry(name).and_modify(|row| *row = None).or_insert(Some(row));
         }
     }
     Ok(Embeddings { dimension, values, rows: by_name })
@@ -113,6 +116,9 @@ type Matrix = (usize, usize, Vec<f32>, Option<Vec<String>>);
 
 /// Rows, columns, elements and names of `embeddings`, or of the only matrix.
 fn one_matrix(arrays: Vec<(String, NumpyArray)>, names: Option<Vec<String>>) -> Result<Matrix, String> {
+    if names.is_none() && arrays.iter().all(|(_, array)| array.shape.len() == 1) && arrays.iter().any(|(name, _)| name != "embeddings") {
+        return vectors(arrays);
+    }
     let mut matrices: Vec<_> = arrays.into_iter().filter(|(_, array)| array.shape.len() == 2).collect();
     let chosen = match matrices.iter().position(|(name, _)| name == "embeddings") {
         Some(at) => matrices.swap_remove(at).1,
@@ -121,6 +127,21 @@ fn one_matrix(arrays: Vec<(String, NumpyArray)>, names: Option<Vec<String>>) -> 
     };
     let (&[rows, columns], Values::Numbers(values)) = (&chosen.shape[..], chosen.values) else { return Err("a matrix of text".into()) };
     if columns == 0 { Err("vectors without elements".into()) } else { Ok((rows, columns, values, names)) }
+}
+
+/// A vector for each name.
+fn vectors(arrays: Vec<(String, NumpyArray)>) -> Result<Matrix, String> {
+    let columns = arrays.first().map_or(0, |(_, array)| array.shape[0]);
+    let (rows, mut values, mut names) = (arrays.len(), Vec::with_capacity(arrays.len() * columns), Vec::with_capacity(arrays.len()));
+    for (name, array) in arrays {
+        let Values::Numbers(vector) = array.values else { return Err(format!("text under the name {name:?}, where a vector belongs")) };
+        if vector.len() != columns {
+            return Err(format!("vectors of {columns} and, for {name:?}, of {} elements", vector.len()));
+        }
+        values.extend(vector);
+        names.push(name);
+    }
+    if columns == 0 { Err("vectors without elements".into()) } else { Ok((rows, columns, values, Some(names))) }
 }
 
 fn safetensors(bytes: &[u8]) -> Result<Matrix, String> {

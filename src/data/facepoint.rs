@@ -90,7 +90,7 @@ fn face(line: TextLine, form: FacepointForm) -> Result<(String, Annotation), Str
 }
 
 /// The square about the middle of `points` by [`MTFL_BOX_SCALE`].
-fn box_around(points: &Landmarks) -> Result<BoundingBox, String> {
+pub(super) fn box_around(points: &Landmarks) -> Result<BoundingBox, String> {
     let low = points.iter().fold(points[0], |low, point| low.min(*point));
     let high = points.iter().fold(points[0], |high, point| high.max(*point));
     let half = (high - low).max_element() * MTFL_BOX_SCALE / 2.0;

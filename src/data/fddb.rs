@@ -163,7 +163,7 @@ fn parse_images<T>(
                 Err(what) => faults.skipped(line.number, format!("{what}: {row_is} skipped"))?,
             }
         }
-        images.push(FddbImage { name: block.name.text.to_owned(), faces, line: block.name.number });
+        images.push(FddbImage { name: super::image_path(block.name.text), faces, line: block.name.number });
     }
     Ok(images)
 }

@@ -122,7 +122,7 @@ pub fn parse_annotations(bytes: &[u8], faults: &mut FileFaults) -> Result<Vec<An
                 Err(what) => faults.skipped(line.number, format!("{what}: face skipped"))?,
             }
         }
-        images.push(AnnotatedImage { path: record.path.into_owned(), faces, line: line.number });
+        images.push(AnnotatedImage { path: super::image_path(&record.path), faces, line: line.number });
     }
     Ok(images)
 }
@@ -219,6 +219,22 @@ pub fn annotation_line(image: &AnnotatedImage) -> String {
 
 /// One line, with its end, of what was detected in `image`.
 pub fn detection_line(image: &ImageDetections) -> String {
+    line(&detected_record(image))
+}
+
+/// The same with `more` fields.
+pub fn detection_line_with(image: &ImageDetections, more: &serde_json::Map<String, serde_json::Value>) -> String {
+    #[derive(Serialize)]
+    struct Extended<'a> {
+        #[serde(flatten)]
+        record: DetectedRecord<'a>,
+        #[serde(flatten)]
+        more: &'a serde_json::Map<String, serde_json::Value>,
+    }
+    line(&Extended { record: detected_record(image), more })
+}
+
+fn detected_record(image: &ImageDetections) -> DetectedRecord<'_> {
     let faces = image.faces.iter().map(|face| DetectedFace {
         r#box: edges(face.bounding_box),
         score: face.score,
@@ -226,17 +242,24 @@ pub fn detection_line(image: &ImageDetections) -> String {
     });
     let [width, height] = image.size.map_or([None; 2], |size| size.map(Some));
     let path = Cow::Borrowed(&*image.path);
-    line(&DetectedRecord { path, width, height, faces: faces.collect(), truncated: image.truncated, error: None })
+    DetectedRecord { path, width, height, faces: faces.collect(), truncated: image.truncated, error: None }
 }
 
 /// One line, with its end, about the image `path`, which could not be searched because of `error`.
 pub fn refused_line(path: &str, error: &str) -> String {
+    refused_line_with(path, error, &serde_json::Map::new())
+}
+
+/// The same with `more` fields.
+pub fn refused_line_with(path: &str, error: &str, more: &serde_json::Map<String, serde_json::Value>) -> String {
     #[derive(Serialize)]
     struct Refused<'a> {
         path: &'a str,
         error: &'a str,
+        #[serde(flatten)]
+        more: &'a serde_json::Map<String, serde_json::Value>,
     }
-    line(&Refused { path, error })
+    line(&Refused { path, error, more })
 }
 
 fn edges(b: BoundingBox) -> [f32; 4] {

@@ -1,80 +1,132 @@
 //! Which detections are of which annotated image.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use super::{DataError, FileFaults, ImageDetections, image_key};
+use super::{DataError, FileFaults, ImageDetections, image_key, image_path};
 
-/// Finds for each annotated image what was detected in it: by equal [`image_key`], or else where the annotated path is the end of just one
-/// detected path (`masks/a.jpg` of `/photos/masks/a.jpg`).
+/// Finds for each annotated image what was detected in it.
 ///
-/// The result has an entry per annotated image, `None` where nothing is said about it. Those images, detections of images that nobody
-/// annotated, and paths that fit several are reported in `faults`, which are those of the detections.
+/// Names are compared in four rounds, and what one round has matched is gone for the next: the same path; the annotated path as the end of a
+/// detected one (`masks/a.jpg` of `/photos/masks/a.jpg`); then both again by [`image_key`], without the extension of an image file.
+///
+/// The result has an entry per annotated image, `None` where nothing is said about it. Those images, paths that fit several, and how many
+/// detected images nobody annotated are reported in `faults`, which are those of the detections.
 ///
 /// # Errors
 ///
-/// [`DataError::Fault`] for the first such image if `faults` are strict.
+/// [`DataError::Fault`] for the first of them if `faults` are strict.
 pub fn match_images<'d>(
     annotated: &[impl AsRef<str>],
     detected: &'d [ImageDetections],
     faults: &mut FileFaults,
 ) -> Result<Vec<Option<&'d ImageDetections>>, DataError> {
-    let index = DetectionIndex::new(detected, faults)?;
-    let mut used = vec![false; detected.len()];
+    let names: Vec<(&str, usize)> = detected.iter().map(|image| (&*image.path, image.line)).collect();
+    Ok(match_names(annotated, &names, faults)?.into_iter().map(|at| at.map(|at| &detected[at])).collect())
+}
+
+/// As [`match_images`], for paths with their lines: gives places in `detected`.
+///
+/// # Errors
+///
+/// As [`match_images`].
+pub fn match_names(
+    annotated: &[impl AsRef<str>],
+    detected: &[(&str, usize)],
+    faults: &mut FileFaults,
+) -> Result<Vec<Option<usize>>, DataError> {
+    let (index, mut used) = DetectionIndex::new(detected, faults)?;
+    let mut candidates: Vec<Vec<usize>> = vec![Vec::new(); annotated.len()];
+    for round in [DetectionIndex::same_path, DetectionIndex::end_of_path, DetectionIndex::same_key, DetectionIndex::end_of_key] {
+        let mut taken = BTreeSet::new();
+        for (path, candidates) in annotated.iter().zip(&mut candidates).filter(|(_, candidates)| candidates.is_empty()) {
+            *candidates = round(&index, path.as_ref()).into_iter().filter(|at| !used[*at]).collect();
+            taken.extend(candidates.iter().copied());
+        }
+        taken.into_iter().for_each(|at| used[at] = true);
+    }
     let mut found = Vec::with_capacity(annotated.len());
-    for path in annotated.iter().map(AsRef::as_ref) {
-        let candidates = index.candidates(&image_key(path));
-        candidates.iter().for_each(|&at| used[at] = true);
+    for (path, candidates) in annotated.iter().map(AsRef::as_ref).zip(candidates) {
         match candidates[..] {
-            [at] => found.push(Some(&detected[at])),
+            [at] => found.push(Some(at)),
             [] => {
                 faults.noted(0, format!("says nothing about {path:?}: taken as an image without detections"))?;
                 found.push(None);
             }
             [first, second, ..] => {
-                let (first, second) = (&detected[first], &detected[second]);
-                let what = format!("both {:?} (line {}) and this may be {path:?}: neither is used", first.path, first.line);
-                faults.skipped(second.line, what)?;
+                let ((first, line), (second, at)) = (detected[first], detected[second]);
+                faults.skipped(at, format!("both {first:?} (line {line}) and {second:?} may be {path:?}: neither is used"))?;
                 found.push(None);
             }
         }
     }
-    for &at in index.whole.values().filter(|at| !used[**at]).collect::<std::collections::BTreeSet<_>>() {
-        faults.skipped(detected[at].line, format!("{:?} is not among the annotated images: skipped", detected[at].path))?;
+    let outside: Vec<usize> = (0..detected.len()).filter(|at| !used[*at]).collect();
+    if let Some(&first) = outside.first() {
+        let (path, line) = detected[first];
+        let what = match outside.len() {
+            1 => format!("{path:?} is not among the annotated images: not counted"),
+            count => format!("{path:?} and {} more of {} images are not among the annotated ones: not counted", count - 1, detected.len()),
+        };
+        faults.noted(line, what)?;
     }
     Ok(found)
 }
 
-/// Detections by the key of their image and by its last part.
+/// Detected images by what they are called.
 struct DetectionIndex {
+    paths: Vec<String>,
     keys: Vec<String>,
-    whole: HashMap<String, usize>,
+    by_path: HashMap<String, usize>,
+    /// By the last part of the key.
     by_last: HashMap<String, Vec<usize>>,
 }
 
 impl DetectionIndex {
-    fn new(detected: &[ImageDetections], faults: &mut FileFaults) -> Result<Self, DataError> {
-        let keys: Vec<String> = detected.iter().map(|image| image_key(&image.path)).collect();
-        let (mut whole, mut by_last) = (HashMap::new(), HashMap::<String, Vec<usize>>::new());
-        for (at, key) in keys.iter().enumerate() {
-            if let Some(&first) = whole.get(key) {
-                let first: &ImageDetections = &detected[first];
-                let what = format!("{:?} is the same image as {:?} at line {}: skipped", detected[at].path, first.path, first.line);
-                faults.skipped(detected[at].line, what)?;
+    /// The index, and which of the images it has no use for: those that were there before.
+    fn new(detected: &[(&str, usize)], faults: &mut FileFaults) -> Result<(Self, Vec<bool>), DataError> {
+        let paths: Vec<String> = detected.iter().map(|(path, _)| image_path(path)).collect();
+        let keys: Vec<String> = detected.iter().map(|(path, _)| image_key(path)).collect();
+        let (mut by_path, mut by_last) = (HashMap::new(), HashMap::<String, Vec<usize>>::new());
+        let mut repeated = vec![false; detected.len()];
+        for (at, path) in paths.iter().enumerate() {
+            if let Some(&first) = by_path.get(path) {
+                let ((again, line), (first, first_line)): (_, (&str, usize)) = (detected[at], detected[first]);
+                faults.skipped(line, format!("{again:?} is the same image as {first:?} at line {first_line}: skipped"))?;
+                repeated[at] = true;
             } else {
-                whole.insert(key.clone(), at);
-                by_last.entry(last(key).to_owned()).or_default().push(at);
+                by_path.insert(path.clone(), at);
+                by_last.entry(last(&keys[at]).to_owned()).or_default().push(at);
             }
         }
-        Ok(Self { keys, whole, by_last })
+        Ok((Self { paths, keys, by_path, by_last }, repeated))
     }
 
-    fn candidates(&self, key: &str) -> Vec<usize> {
-        if let Some(&at) = self.whole.get(key) {
-            return vec![at];
-        }
-        let ends = |at: &usize| self.keys[*at].strip_suffix(key).is_some_and(|before| before.ends_with('/'));
-        self.by_last.get(last(key)).into_iter().flatten().copied().filter(ends).collect()
+    fn same_path(&self, path: &str) -> Vec<usize> {
+        self.by_path.get(&image_path(path)).copied().into_iter().collect()
     }
+
+    fn end_of_path(&self, path: &str) -> Vec<usize> {
+        let wanted = image_path(path);
+        self.of_last(path, |at| is_end(&self.paths[at], &wanted))
+    }
+
+    fn same_key(&self, path: &str) -> Vec<usize> {
+        let wanted = image_key(path);
+        self.of_last(path, |at| self.keys[at] == wanted)
+    }
+
+    fn end_of_key(&self, path: &str) -> Vec<usize> {
+        let wanted = image_key(path);
+        self.of_last(path, |at| is_end(&self.keys[at], &wanted))
+    }
+
+    fn of_last(&self, path: &str, wanted: impl Fn(usize) -> bool) -> Vec<usize> {
+        self.by_last.get(last(&image_key(path))).into_iter().flatten().copied().filter(|&at| wanted(at)).collect()
+    }
+}
+
+/// Whether `end` is the last parts of `path`, and not all of it.
+fn is_end(path: &str, end: &str) -> bool {
+    path.strip_suffix(end).is_some_and(|before| before.ends_with('/'))
 }
 
 fn last(key: &str) -> &str {

@@ -8,24 +8,34 @@
 
 #[cfg(feature = "toolkit")]
 pub mod aflw;
+#[cfg(feature = "toolkit")]
+pub mod any;
 pub mod celeba;
+mod class;
+pub mod coco;
 #[cfg(feature = "toolkit")]
 pub mod embeddings;
 pub mod facepoint;
 mod fault;
 pub mod fddb;
 pub mod json;
+pub mod labelme;
 mod matching;
 pub mod pairs;
+pub mod points;
+pub mod retinaface;
 mod text;
+#[cfg(feature = "toolkit")]
+pub mod voc;
 pub mod wider;
 #[cfg(feature = "toolkit")]
 pub mod wider_mat;
+pub mod yolo;
 
 use crate::geometry::{BoundingBox, Landmarks};
 
 pub use fault::{DataError, Fault, Faults, FileFaults};
-pub use matching::match_images;
+pub use matching::{match_images, match_names};
 
 /// What was written about one image.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -108,15 +118,19 @@ impl Detection {
     }
 }
 
+/// `path` with `/` between its parts and without a leading `./`.
+pub fn image_path(path: &str) -> String {
+    path.trim().replace('\\', "/").trim_start_matches("./").to_owned()
+}
+
 /// A name for `path` that is the same with `/` or `\`, with or without the extension of an image file, and with a leading `./`.
 ///
-/// By this key detections find their annotations.
+/// By this key detections find their annotations where paths are not the same.
 pub fn image_key(path: &str) -> String {
-    const EXTENSIONS: [&str; 9] = ["jpg", "jpeg", "png", "bmp", "gif", "webp", "tif", "tiff", "pgm"];
-    let path = path.trim().replace('\\', "/");
-    let path = path.trim_start_matches("./");
+    const EXTENSIONS: [&str; 12] = ["jpg", "jpeg", "png", "bmp", "gif", "webp", "tif", "tiff", "pgm", "avif", "heic", "heif"];
+    let path = image_path(path);
     match path.rsplit_once('.') {
         Some((stem, extension)) if EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known)) => stem.to_owned(),
-        _ => path.to_owned(),
+        _ => path,
     }
 }

@@ -34,8 +34,11 @@ impl<'a> TextLine<'a> {
         self.fields().map(number).collect()
     }
 
-    /// Whether this is meant as a row of at least `fields` numbers: most of it is numbers. A name of that kind would have to be one too.
+    /// Whether this is meant as a row of at least `fields` numbers: most of it is numbers, and it does not end as the names of images do.
     fn is_row(self, fields: usize) -> bool {
+        if super::image_key(self.text).len() < super::image_path(self.text).len() {
+            return false;
+        }
         let numbers = self.fields().filter(|field| field.parse::<f64>().is_ok()).count();
         let all = self.fields().count();
         all >= fields && 2 * numbers > all
@@ -112,9 +115,11 @@ pub(super) fn blocks<'l, 'a>(
 ) -> Result<Vec<NamedRows<'l, 'a>>, DataError> {
     let mut found = Vec::new();
     let mut rest = lines;
+    // A name may be all numbers, without an extension: then a count follows it, as none follows a row.
+    let is_name = |lines: &[TextLine], at: usize| lines.get(at + 1).is_some_and(|line| line.count().is_some());
     while let Some((&name, after)) = rest.split_first() {
-        if name.is_row(fields) {
-            let skipped = after.iter().take_while(|line| line.is_row(fields)).count();
+        if name.is_row(fields) && !is_name(rest, 0) {
+            let skipped = (0..after.len()).take_while(|&at| after[at].is_row(fields) && !is_name(after, at)).count();
             let what = format!("a row of numbers where an image should be named: {} row(s) skipped", skipped + 1);
             faults.skipped(name.number, what)?;
             rest = &after[skipped..];
@@ -135,6 +140,7 @@ pub(super) fn blocks<'l, 'a>(
             continue;
         };
         let there = after.iter().take_while(|line| line.is_row(fields)).count();
+        let there = if there > count && is_name(after, count) { count } else { there };
         let (rows, behind) = after.split_at(there);
         rest = behind;
         let placeholder = zeros && count == 0 && there == 1 && rows[0].fields().all(|field| field.parse() == Ok(0.0));

@@ -5,6 +5,8 @@
 //!
 //! Predictions: one file an image, `<event>/<stem>.txt`: the image's name; the number of boxes; rows `x y width height score`.
 //!
+//! RetinaFace's `label.txt`, which annotates the same images, is read in its place: see [`retinaface`].
+//!
 //! Boxes are taken as continuous: `(x, y)` to `(x + width, y + height)`. See spec section 7.1.
 
 use std::fmt::Write as _;
@@ -13,7 +15,7 @@ use std::path::Path;
 
 use super::fault::{read_file, write_file};
 use super::text::{SeenNames, TextLine, blocks, box_of_sides, lines};
-use super::{AnnotatedImage, Annotation, Attributes, DataError, Detection, Faults, FileFaults, ImageDetections};
+use super::{AnnotatedImage, Annotation, Attributes, DataError, Detection, Faults, FileFaults, ImageDetections, image_path, retinaface};
 use crate::files::FileError;
 
 /// The annotations in the file at `path`.
@@ -31,6 +33,9 @@ pub fn read(path: &Path, faults: &mut Faults) -> Result<Vec<AnnotatedImage>, Dat
 ///
 /// [`DataError::Fault`] for the first fault if `faults` are strict.
 pub fn parse(bytes: &[u8], faults: &mut FileFaults) -> Result<Vec<AnnotatedImage>, DataError> {
+    if retinaface::is(bytes) {
+        return retinaface::parse(bytes, faults);
+    }
     let lines = lines(bytes, faults)?;
     let mut seen = SeenNames::default();
     let mut images = Vec::new();
@@ -45,7 +50,7 @@ pub fn parse(bytes: &[u8], faults: &mut FileFaults) -> Result<Vec<AnnotatedImage
                 Err(what) => faults.skipped(row.number, format!("{what}: face skipped"))?,
             }
         }
-        images.push(AnnotatedImage { path: block.name.text.to_owned(), faces, line: block.name.number });
+        images.push(AnnotatedImage { path: image_path(block.name.text), faces, line: block.name.number });
     }
     Ok(images)
 }

@@ -4,9 +4,9 @@ use glam::{Affine2, Vec2};
 use image::{Rgb, RgbImage};
 
 use crate::cascade::Frame;
-use crate::geometry::{ALIGNED_112, Landmarks, similarity};
+use crate::geometry::{ALIGNED_112, BoundingBox, Landmarks, similarity};
 
-/// Side of the crop, px.
+/// Side of the crop that face recognition wants, px.
 const SIDE: u32 = 112;
 
 /// The 112 x 112 crop in which `landmarks` fall on [`ALIGNED_112`] as well as a similarity can do; `None` if they leave no such map.
@@ -15,9 +15,35 @@ const SIDE: u32 = 112;
 /// points in `image` space they are half a pixel off that: the networks for which this crop is made were trained on crops made so.
 /// Each pixel of the crop is one bilinear sample; what lies outside the frame is black.
 pub fn crop_112(frame: &Frame, landmarks: &Landmarks) -> Option<RgbImage> {
-    let crop_from_image = similarity(landmarks, &ALIGNED_112)?;
+    crop(frame, landmarks, SIDE, 0.0)
+}
+
+/// As [`crop_112`], but `side` pixels wide and high, and with `margin` more on every side, as a share of that crop's side.
+pub fn crop(frame: &Frame, landmarks: &Landmarks, side: u32, margin: f32) -> Option<RgbImage> {
+    // From pixel centres of the template to those of the crop.
+    let scale = side as f32 / (SIDE as f32 * (1.0 + 2.0 * margin));
+    let offset = (margin * SIDE as f32 + 0.5) * scale - 0.5;
+    let template = ALIGNED_112.map(|point| if margin == 0.0 && side == SIDE { point } else { point * scale + Vec2::splat(offset) });
+    let crop_from_image = similarity(landmarks, &template)?;
     let image_from_crop = crop_from_image.inverse();
-    image_from_crop.is_finite().then(|| warp(frame, image_from_crop, SIDE, SIDE))
+    image_from_crop.is_finite().then(|| warp(frame, image_from_crop, side, side))
+}
+
+/// The square about the middle of `bounding_box`, as long as its longer side and with `margin` more on every side, as it is in the picture or
+/// scaled to `side` pixels; `None` if it has no pixel. What lies outside the frame is black.
+pub fn square(frame: &Frame, bounding_box: &BoundingBox, side: Option<u32>, margin: f32) -> Option<RgbImage> {
+    const MOST: f32 = 16_384.0;
+    let b = bounding_box;
+    let length = (b.width().max(b.height()) * (1.0 + 2.0 * margin)).round();
+    if !(1.0..=MOST).contains(&length) {
+        return None;
+    }
+    let corner = (Vec2::new(b.x1 + b.x2, b.y1 + b.y2) - Vec2::splat(length)) / 2.0;
+    let own = RgbImage::from_fn(length as u32, length as u32, |u, v| Rgb(pixel(frame, corner.round() + Vec2::new(u as f32, v as f32))));
+    Some(match side {
+        Some(side) if side != own.width() => image::imageops::resize(&own, side, side, image::imageops::FilterType::Triangle),
+        _ => own,
+    })
 }
 
 /// Samples `frame` at `image_from_crop` of every pixel centre of a `width x height` crop, centres counted from (0, 0) on both sides.
@@ -84,6 +110,30 @@ mod tests {
             assert!(pixel.0[0].abs_diff(x as u8) <= 1 && pixel.0[1].abs_diff(y as u8) <= 1, "{x} {y}: {pixel:?}");
         }
         assert_eq!(crop.get_pixel(56, 72), &Rgb([56, 72, 200]));
+    }
+
+    #[test]
+    fn margin_and_size_show_the_same_face_with_more_around_it() {
+        let frame = ramp(112, 112);
+        let crop = crop(&frame, &ALIGNED_112, 224, 0.0).expect("the template is a face");
+        assert_eq!(crop.dimensions(), (224, 224));
+        let Rgb([x, y, _]) = *crop.get_pixel(112, 60);
+        assert!(x.abs_diff(56) <= 1 && y.abs_diff(30) <= 1, "{x} {y}");
+        let wide = super::crop(&frame, &ALIGNED_112, 112, 0.5).expect("the template is a face");
+        assert_eq!(wide.get_pixel(10, 56), &Rgb([0; 3]), "outside the frame");
+        let Rgb([x, y, _]) = *wide.get_pixel(56, 70);
+        assert!(x.abs_diff(56) <= 1 && y.abs_diff(84) <= 1, "{x} {y}");
+    }
+
+    #[test]
+    fn a_square_is_cut_about_the_box() {
+        let frame = ramp(100, 100);
+        let b = BoundingBox { x1: 20.0, y1: 30.0, x2: 40.0, y2: 70.0 };
+        let own = square(&frame, &b, None, 0.0).expect("has pixels");
+        assert_eq!((own.dimensions(), own.get_pixel(0, 0)), ((40, 40), &Rgb([10, 30, 200])));
+        assert_eq!(square(&frame, &b, None, 0.25).map(|own| own.dimensions()), Some((60, 60)));
+        assert_eq!(square(&frame, &b, Some(20), 0.0).map(|small| small.dimensions()), Some((20, 20)));
+        assert_eq!(square(&frame, &BoundingBox { x2: f32::NAN, y2: f32::NAN, ..b }, None, 0.0), None);
     }
 
     #[test]

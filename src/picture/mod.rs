@@ -2,3 +2,4 @@
 
 pub mod align;
 pub mod decode;
+pub mod turn;

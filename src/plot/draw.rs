@@ -76,8 +76,13 @@ fn fine(value: f64) -> i32 {
     (value * FINE).round() as i32
 }
 
+/// A colour for each curve, no two alike: after the eight come the same eight lighter, then darker, and so on by smaller steps.
 fn colour(index: usize) -> RGBColor {
-    COLOURS[index % COLOURS.len()]
+    let (RGBColor(r, g, b), lap) = (COLOURS[index % COLOURS.len()], index / COLOURS.len());
+    let share = 0.45 * (1.0 - 0.6f64.powi(lap.div_ceil(2) as i32)) / 0.4;
+    let towards = if lap % 2 == 1 { 255.0 } else { 0.0 };
+    let [r, g, b] = [r, g, b].map(|channel| (f64::from(channel) + (towards - f64::from(channel)) * share).round() as u8);
+    RGBColor(r, g, b)
 }
 
 fn font(size: f64, colour: RGBColor) -> TextStyle<'static> {
@@ -357,4 +362,18 @@ fn group_names(sheet: &Sheet, plane: &Plane, groups: &[String], floor: f64) -> D
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_of_many_curves_have_one_colour() {
+        let mut seen: Vec<RGBColor> = (0..40).map(colour).collect();
+        assert_eq!(seen[0], COLOURS[0]);
+        seen.sort_by_key(|RGBColor(r, g, b)| [*r, *g, *b]);
+        seen.dedup();
+        assert_eq!(seen.len(), 40);
+    }
 }

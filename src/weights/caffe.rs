@@ -25,7 +25,7 @@ pub(super) fn is(bytes: &[u8]) -> bool {
 }
 
 /// The net in `bytes`, if it is one of ours.
-pub(super) fn read(bytes: &[u8]) -> Result<Option<(CascadeNet, NetTensors)>, WeightsError> {
+pub(super) fn read(bytes: &[u8], order: usize) -> Result<Option<(CascadeNet, NetTensors)>, WeightsError> {
     let mut layers = CaffeLayers::new();
     let mut cursor = Cursor::new(FORMAT, bytes);
     while let Some((number, field)) = next(&mut cursor)? {
@@ -40,7 +40,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Option<(CascadeNet, NetTensors)>, Wei
     }
     let first = layers.get("conv1").and_then(|blobs| blobs.first());
     let Some(net) = first.and_then(|kernel| CascadeNet::with_first_outputs(*kernel.shape.first()?)) else { return Ok(None) };
-    let tensors = assemble(net, WeightLayout::Caffe, |entry, part| {
+    let tensors = assemble(net, WeightLayout::Caffe.alternative(order), |entry, part| {
         let (name, index) = match part {
             TensorPart::Weight => (entry.caffe.to_owned(), 0),
             TensorPart::Bias => (entry.caffe.to_owned(), 1),

@@ -107,8 +107,9 @@ pub enum WeightsError {
     },
     /// A net appears nowhere among the sources.
     #[error(
-        "no {net} in {looked:?}; give PyTorch pnet.pt, rnet.pt and onet.pt, Caffe det1, det2 and det3.caffemodel, \
-         mtcnn_weights.npy, a directory that holds them, or a wheel of facenet-pytorch or mtcnn 0.1.1"
+        "no {net} in {}; give PyTorch pnet.pt, rnet.pt and onet.pt, Caffe det1, det2 and det3.caffemodel, \
+         mtcnn_weights.npy, numpy files of one net each, a directory that holds them, or a wheel of facenet-pytorch or mtcnn 0.1.1",
+        if looked.is_empty() { "what was given: no file there could hold weights".to_owned() } else { format!("{looked:?}") }
     )]
     NoNet {
         /// Net.

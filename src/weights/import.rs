@@ -51,6 +51,8 @@ impl Format {
 /// Nets found so far, and where.
 #[derive(Default)]
 struct FoundNets {
+    /// Which of the orders that names and shapes leave open.
+    order: usize,
     nets: BTreeMap<CascadeNet, (String, &'static str, NetTensors)>,
     looked: Vec<String>,
 }
@@ -70,9 +72,9 @@ impl FoundNets {
         let caffe = || place.ends_with(".caffemodel").then_some(Format::Caffe);
         let Some(format) = Format::of(bytes).or_else(caffe) else { return Ok(()) };
         let nets = match format {
-            Format::PyTorch => pytorch::read_old(bytes)?.into_iter().collect(),
-            Format::Numpy => numpy::read(bytes)?,
-            Format::Caffe => caffe::read(bytes)?.into_iter().collect(),
+            Format::PyTorch => pytorch::read_old(bytes, self.order)?,
+            Format::Numpy => numpy::read(bytes, self.order)?,
+            Format::Caffe => caffe::read(bytes, self.order)?.into_iter().collect(),
             Format::Zip => return self.look_inside(place, bytes, in_archive),
         };
         nets.into_iter().try_for_each(|net| self.add(place, format, net))
@@ -81,7 +83,7 @@ impl FoundNets {
     fn look_inside(&mut self, place: &str, bytes: &[u8], in_archive: bool) -> Result<(), WeightsError> {
         let mut archive = Archive::open(bytes)?;
         if pytorch::is_new(&archive) {
-            return pytorch::read_new(&mut archive)?.map_or(Ok(()), |net| self.add(place, Format::PyTorch, net));
+            return pytorch::read_new(&mut archive, self.order)?.into_iter().try_for_each(|net| self.add(place, Format::PyTorch, net));
         }
         if in_archive {
             return Ok(());
@@ -92,7 +94,7 @@ impl FoundNets {
 
     fn finish(self) -> Result<Weights, WeightsError> {
         let (mut tensors, mut formats) = (BTreeMap::new(), vec![]);
-        let Self { mut nets, looked } = self;
+        let Self { mut nets, looked, .. } = self;
         for net in CascadeNet::ALL {
             let Some((_, format, found)) = nets.remove(&net) else {
                 return Err(WeightsError::NoNet { net: net.name(), looked });
@@ -107,18 +109,31 @@ impl FoundNets {
     }
 }
 
+/// How many orders of elements files may have that look the same: kernels by rows or by columns, maps flattened in one way or another.
+pub const ORDERS: usize = 3;
+
 /// Weights of all three nets, from what others published.
 ///
-/// Each source is a torch file (`pnet.pt` of facenet-pytorch, either format of `torch.save`), a Caffe model (`det1.caffemodel`), a
-/// numpy file (`mtcnn_weights.npy`), a wheel that holds such files, or a directory of them. Files are told apart by what is in them; in
-/// directories and archives, other files are passed over. Metadata say which format it was.
+/// Each source is a torch file (`pnet.pt` of facenet-pytorch, either format of `torch.save`, one net or all), a Caffe model
+/// (`det1.caffemodel`), a numpy file (`mtcnn_weights.npy`, `det1.npy`, `pnet.npy`), a wheel that holds such files, or a directory of them. Files
+/// are told apart by what is in them; in directories and archives, other files are passed over. Metadata say which format it was.
 ///
 /// # Errors
 ///
 /// [`WeightsError::NoNet`] or [`WeightsError::Twice`] if a net is in none or two of the sources; else what is wrong with a file, wrapped
 /// in [`WeightsError::File`], or with the tensors, as [`Weights::check`] says.
 pub fn import<P: AsRef<Path>>(sources: &[P]) -> Result<Weights, WeightsError> {
-    let mut found = FoundNets::default();
+    import_in_order(sources, 0)
+}
+
+/// As [`import`], with elements in the order number `order` of [`ORDERS`]: 0 is that of the files that were published first. Which it is only
+/// shows in what the nets find.
+///
+/// # Errors
+///
+/// As [`import`].
+pub fn import_in_order<P: AsRef<Path>>(sources: &[P], order: usize) -> Result<Weights, WeightsError> {
+    let mut found = FoundNets { order, ..FoundNets::default() };
     for source in sources {
         for path in files(source.as_ref())? {
             let place = path.display().to_string();
@@ -159,5 +174,5 @@ fn files(source: &Path) -> Result<Vec<PathBuf>, WeightsError> {
 /// Whether a file that was not named by the user is worth opening.
 fn may_hold_weights(name: &str) -> bool {
     let extension = Path::new(name).extension().unwrap_or_default().to_ascii_lowercase();
-    ["pt", "pth", "npy", "caffemodel", "whl", "zip"].iter().any(|known| extension == *known)
+    ["pt", "pth", "bin", "ckpt", "tar", "npy", "caffemodel", "whl", "zip"].iter().any(|known| extension == *known)
 }

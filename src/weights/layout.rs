@@ -18,15 +18,33 @@ pub(super) enum WeightLayout {
     Caffe,
     /// `[x, y, c, o]`: TensorFlow order of the same swapped nets.
     Numpy,
+    /// As here: nets of upright images that flatten channel, row, column.
+    Upright,
+    /// Kernels `[o, c, y, x]`, matrices `[o, c, x, y]`: nets of upright images whose maps are transposed before they are flattened.
+    Transposed,
+    /// `[y, x, c, o]`: TensorFlow order of nets of upright images.
+    UprightNumpy,
 }
 
 impl WeightLayout {
+    /// Another layout that files of this family may have, which their names and shapes do not tell: number 0 is the layout itself.
+    pub(super) fn alternative(self, number: usize) -> Self {
+        let others: &[Self] = match self {
+            Self::PyTorch => &[Self::Upright, Self::Transposed],
+            Self::Transposed => &[Self::Upright, Self::PyTorch],
+            Self::Numpy => &[Self::UprightNumpy],
+            Self::Caffe => &[Self::Upright],
+            Self::Upright | Self::UprightNumpy => &[],
+        };
+        number.checked_sub(1).and_then(|number| others.get(number)).copied().unwrap_or(self)
+    }
+
     /// Shape of a part of `entry` in such files, leading ones left out.
     fn shape(self, entry: &NamedLayer, part: TensorPart) -> Vec<usize> {
         let &NamedLayer { outputs, inputs, side, dense, .. } = entry;
         let shape = match (self, part) {
-            (Self::Numpy, TensorPart::Weight) if dense => vec![inputs * side * side, outputs],
-            (Self::Numpy, TensorPart::Weight) => vec![side, side, inputs, outputs],
+            (Self::Numpy | Self::UprightNumpy, TensorPart::Weight) if dense => vec![inputs * side * side, outputs],
+            (Self::Numpy | Self::UprightNumpy, TensorPart::Weight) => vec![side, side, inputs, outputs],
             _ => entry.shape(part),
         };
         without_leading_ones(&shape).to_vec()
@@ -37,8 +55,10 @@ impl WeightLayout {
         let &NamedLayer { outputs, inputs, side, dense, .. } = entry;
         match self {
             Self::PyTorch if dense => ((o * side + x) * side + y) * inputs + c,
-            Self::PyTorch => ((o * inputs + c) * side + y) * side + x,
+            Self::Transposed if dense => ((o * inputs + c) * side + x) * side + y,
+            Self::PyTorch | Self::Transposed | Self::Upright => ((o * inputs + c) * side + y) * side + x,
             Self::Caffe => ((o * inputs + c) * side + x) * side + y,
+            Self::UprightNumpy => ((y * side + x) * inputs + c) * outputs + o,
             Self::Numpy => ((x * side + y) * inputs + c) * outputs + o,
         }
     }

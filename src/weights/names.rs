@@ -105,6 +105,16 @@ impl NamedLayer {
         }
     }
 
+    /// The same without a word on which layers are dense, as others write it: `conv5_1.weight`.
+    pub fn torch_plain(&self, part: TensorPart) -> String {
+        let layer = self.caffe.replace('-', "_");
+        match part {
+            TensorPart::Weight => format!("{layer}.weight"),
+            TensorPart::Bias => format!("{layer}.bias"),
+            TensorPart::Slope => format!("{}.weight", self.prelu()),
+        }
+    }
+
     /// Name of its `PReLU` in all published files, in lower case.
     pub fn prelu(&self) -> String {
         self.caffe.replace("conv", "prelu")

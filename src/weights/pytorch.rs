@@ -1,11 +1,14 @@
-//! `torch.save` files of a net's state: the format before 1.6, and the zip of later ones.
+//! `torch.save` files of the state of one net or of all three: the format before 1.6, and the zip of later ones.
+//!
+//! A state may lie in a dictionary under `state_dict` or the like, and its names may begin with `module.`, with the net (`pnet.`), or with
+//! `features.`.
 
 use std::collections::BTreeMap;
 
 use super::WeightsError;
 use super::archive::Archive;
 use super::layout::{NetTensors, WeightLayout, assemble};
-use super::names::CascadeNet;
+use super::names::{CascadeNet, NamedLayer, TensorPart};
 use crate::formats::bytes::{Cursor, elements, f16s, f32s};
 use crate::formats::pickle::{Pickle, PickleValue, ValueId};
 use crate::tensor::Tensor;
@@ -23,8 +26,8 @@ pub(super) fn is_old(bytes: &[u8]) -> bool {
     bytes.starts_with(MAGIC)
 }
 
-/// The net in a file of the older format, if it is one of ours.
-pub(super) fn read_old(bytes: &[u8]) -> Result<Option<(CascadeNet, NetTensors)>, WeightsError> {
+/// The nets in a file of the older format that are ours.
+pub(super) fn read_old(bytes: &[u8], order: usize) -> Result<Vec<(CascadeNet, NetTensors)>, WeightsError> {
     let mut cursor = Cursor::new(FORMAT, bytes);
     cursor.take(MAGIC.len())?;
     if *Pickle::read(&mut cursor)?.root() != PickleValue::Int(1001) {
@@ -48,7 +51,7 @@ pub(super) fn read_old(bytes: &[u8]) -> Result<Option<(CascadeNet, NetTensors)>,
         let length = count.checked_mul(size).ok_or_else(|| cursor.fail("storage beyond memory"))?;
         storages.insert(key, cursor.take(length)?);
     }
-    read_state(&cursor, &state, |key| Ok(storages.get(key).map(|bytes| bytes.to_vec())))
+    read_state(&cursor, &state, order, |key| Ok(storages.get(key).map(|bytes| bytes.to_vec())))
 }
 
 /// Whether `archive` is of the newer format.
@@ -56,8 +59,8 @@ pub(super) fn is_new(archive: &Archive<'_>) -> bool {
     archive.find("/data.pkl").is_some()
 }
 
-/// The net in a file of the newer format, if it is one of ours.
-pub(super) fn read_new(archive: &mut Archive<'_>) -> Result<Option<(CascadeNet, NetTensors)>, WeightsError> {
+/// The nets in a file of the newer format that are ours.
+pub(super) fn read_new(archive: &mut Archive<'_>, order: usize) -> Result<Vec<(CascadeNet, NetTensors)>, WeightsError> {
     let member = archive.find("/data.pkl").unwrap_or_default();
     let pickle = archive.read(&member)?;
     let folder = member.trim_end_matches("data.pkl");
@@ -68,26 +71,82 @@ pub(super) fn read_new(archive: &mut Archive<'_>) -> Result<Option<(CascadeNet, 
         return Err(cursor.fail("not written by a little-endian machine").into());
     }
     let state = Pickle::read(&mut cursor)?;
-    read_state(&cursor, &state, |key| {
+    read_state(&cursor, &state, order, |key| {
         let member = format!("{folder}data/{key}");
         if archive.find(&member).is_some() { archive.read(&member).map(Some) } else { Ok(None) }
     })
 }
 
-/// The net whose state dictionary is `state`; `bytes` gives a storage by its key. `end` is where errors point.
+/// Keys under which training programs keep a state beside other things.
+const WRAPPERS: [&str; 6] = ["state_dict", "model_state_dict", "model", "net", "network", "weights"];
+
+/// The entries of the state in `value`, out of whatever it is wrapped in. A dictionary in itself would go on for ever, so depth is limited.
+fn entries<'a>(state: &Pickle<'a>, value: &PickleValue<'a>, depth: usize) -> Option<Vec<(&'a str, ValueId)>> {
+    let (PickleValue::Dict(items) | PickleValue::Call { items, .. }) = value else { return None };
+    let entries: Vec<(&str, ValueId)> = items.iter().filter_map(|&(key, value)| Some((state.text(key)?, value))).collect();
+    let wrapped = entries.iter().find(|(key, _)| WRAPPERS.contains(key)).filter(|_| depth < 4);
+    wrapped.and_then(|(_, id)| entries_of(state, *id, depth)).or(Some(entries))
+}
+
+fn entries_of<'a>(state: &Pickle<'a>, id: ValueId, depth: usize) -> Option<Vec<(&'a str, ValueId)>> {
+    entries(state, state.get(id), depth + 1)
+}
+
+/// The nets in the state dictionary `state`; `bytes` gives a storage by its key. `end` is where errors point.
 fn read_state<'a>(
     end: &Cursor<'_>,
     state: &Pickle<'a>,
+    order: usize,
     mut bytes: impl FnMut(&'a str) -> Result<Option<Vec<u8>>, WeightsError>,
-) -> Result<Option<(CascadeNet, NetTensors)>, WeightsError> {
-    let Some(items) = state.items(state.root()) else { return Ok(None) };
-    let ids: BTreeMap<_, _> = items.into_iter().collect();
-    let first = ids.get("conv1.weight").and_then(|&id| TensorView::of(state, id));
-    let Some(net) = first.and_then(|view| CascadeNet::with_first_outputs(*view.shape.first()?)) else { return Ok(None) };
+) -> Result<Vec<(CascadeNet, NetTensors)>, WeightsError> {
+    let Some(items) = entries(state, state.root(), 0) else { return Ok(vec![]) };
+    // By net, if names begin with it.
+    let mut groups: BTreeMap<&str, BTreeMap<&str, ValueId>> = BTreeMap::new();
+    for (name, id) in items {
+        let mut name = name;
+        while let Some(rest) = name.strip_prefix("module.") {
+            name = rest;
+        }
+        let net = CascadeNet::ALL
+            .into_iter()
+            .find(|net| name.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(&format!("{}.", net.name()))));
+        let (group, name) = net.map_or(("", name), |net| (net.name(), &name[5..]));
+        let name = name.strip_prefix("module.").unwrap_or(name);
+        groups.entry(group).or_default().insert(name.strip_prefix("features.").unwrap_or(name), id);
+    }
+    let mut found = vec![];
+    for ids in groups.values() {
+        let first = ids.get("conv1.weight").and_then(|&id| TensorView::of(state, id));
+        let Some(net) = first.and_then(|view| CascadeNet::with_first_outputs(*view.shape.first()?)) else { continue };
+        found.push((net, read_net(end, state, order, net, ids, &mut bytes)?));
+    }
+    Ok(found)
+}
+
+/// The tensors of `net`, whose names and values are `ids`.
+fn read_net<'a>(
+    end: &Cursor<'_>,
+    state: &Pickle<'a>,
+    order: usize,
+    net: CascadeNet,
+    ids: &BTreeMap<&str, ValueId>,
+    bytes: &mut impl FnMut(&'a str) -> Result<Option<Vec<u8>>, WeightsError>,
+) -> Result<NetTensors, WeightsError> {
+    let is_plain = net.layers().any(|entry| {
+        entry.torch(TensorPart::Weight) != entry.torch_plain(TensorPart::Weight)
+            && ids.contains_key(&*entry.torch_plain(TensorPart::Weight))
+    });
+    let called = |entry: &NamedLayer, kind: TensorPart| if is_plain { entry.torch_plain(kind) } else { entry.torch(kind) };
+    let layout = if is_plain { WeightLayout::Transposed } else { WeightLayout::PyTorch };
     let mut tensors = BTreeMap::new();
-    for part in net.layers().flat_map(|entry| entry.parts().iter().map(|&part| entry.torch(part))) {
+    for (entry, kind) in net.layers().flat_map(|entry| entry.parts().iter().map(move |&kind| (entry, kind))) {
+        let part = called(entry, kind);
         let Some(&id) = ids.get(part.as_str()) else { continue };
         let view = TensorView::of(state, id).ok_or_else(|| end.fail(format!("{part:?} is no tensor that is understood")))?;
+        let want = entry.shape(kind);
+        if elements(&view.shape) != elements(&want) {
+            return Err(WeightsError::Shape { name: entry.tensor(kind), got: view.shape, want });
+        }
         let storage = bytes(view.storage.key)?.ok_or_else(|| end.fail(format!("storage of {part:?} is missing")))?;
         let storage = match view.storage.kind {
             "FloatStorage" => f32s(&storage),
@@ -97,7 +156,7 @@ fn read_state<'a>(
         let tensor = view.gather(&storage).ok_or_else(|| end.fail(format!("{part:?} reaches outside its storage")))?;
         tensors.insert(part, tensor);
     }
-    assemble(net, WeightLayout::PyTorch, |entry, part| tensors.remove(&entry.torch(part))).map(|tensors| Some((net, tensors)))
+    assemble(net, layout.alternative(order), |entry, part| tensors.remove(&called(entry, part)))
 }
 
 /// Elements kept outside the pickle.

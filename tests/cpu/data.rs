@@ -7,6 +7,8 @@ mod celeba;
 mod embeddings;
 mod facepoint;
 mod fddb;
+#[cfg(feature = "toolkit")]
+mod general;
 mod json;
 mod matching;
 #[cfg(feature = "toolkit")]

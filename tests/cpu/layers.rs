@@ -20,7 +20,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("picture", &["cascade", "geometry", "tensor"]),
     ("eval", &["data", "geometry"]),
     ("plot", &["files"]),
-    ("train", &["cascade", "data", "nets", "weights", "kernels", "engine", "record", "tensor", "geometry", "files"]),
+    ("train", &["cascade", "picture", "data", "nets", "weights", "kernels", "engine", "record", "tensor", "geometry", "files"]),
     ("measure", &["nets", "kernels", "engine", "record", "tensor"]),
     ("doctor", &["cascade", "nets", "weights", "kernels", "engine", "record", "tensor", "geometry"]),
 ];

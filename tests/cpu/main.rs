@@ -7,12 +7,18 @@ mod cli;
 #[cfg(feature = "toolkit")]
 mod cli_bench;
 #[cfg(feature = "toolkit")]
+mod cli_cases;
+#[cfg(feature = "toolkit")]
 mod cli_faces;
+#[cfg(feature = "toolkit")]
+mod cli_pages;
 #[cfg(feature = "toolkit")]
 mod crops;
 mod data;
 #[cfg(feature = "toolkit")]
 mod eval;
+#[cfg(feature = "toolkit")]
+mod eval_cases;
 #[cfg(feature = "toolkit")]
 mod eval_cli;
 #[cfg(feature = "toolkit")]
@@ -22,9 +28,13 @@ mod fuzz;
 mod fuzz_targets;
 mod weights;
 #[cfg(feature = "toolkit")]
+mod weights_cases;
+#[cfg(feature = "toolkit")]
 mod weights_corrupt;
 #[cfg(feature = "toolkit")]
 mod weights_encode;
+#[cfg(feature = "toolkit")]
+mod weights_exporters;
 #[cfg(feature = "toolkit")]
 mod weights_import;
 
@@ -49,6 +59,8 @@ mod shaders;
 mod synthetic;
 #[path = "../support/trace.rs"]
 mod trace;
+#[cfg(feature = "toolkit")]
+mod train_cases;
 #[cfg(feature = "toolkit")]
 mod train_cli;
 #[cfg(feature = "toolkit")]

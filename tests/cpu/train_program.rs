@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Read as _;
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use image::{Rgb, RgbImage};
@@ -31,7 +31,7 @@ checkpoint_steps = 1
 ";
 
 /// Pictures of noise, each with one bright square that stands for a face.
-fn scratch() -> Scratch {
+pub fn scratch() -> Scratch {
     let scratch = Scratch::new();
     let mut lines = String::new();
     for i in 0..12 {
@@ -52,11 +52,11 @@ fn scratch() -> Scratch {
     scratch
 }
 
-fn start(scratch: &Scratch, args: &[&str]) -> Child {
+pub fn start(scratch: &Scratch, args: &[&str]) -> Child {
     scratch.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-fn end(child: Child) -> Ended {
+pub fn end(child: Child) -> Ended {
     child.wait_with_output().unwrap().into()
 }
 
@@ -76,7 +76,7 @@ fn newest_step(scratch: &Scratch, run: &str) -> u64 {
     names.max().unwrap_or(0)
 }
 
-fn wait_for_checkpoint(scratch: &Scratch, run: &str, child: &mut Child) {
+pub fn wait_for_checkpoint(scratch: &Scratch, run: &str, child: &mut Child) {
     let begun = Instant::now();
     while checkpoints(scratch, run).is_empty() {
         if begun.elapsed() > Duration::from_secs(120) || child.try_wait().unwrap().is_some() {
@@ -318,7 +318,7 @@ fn ctrl_c_finishes_the_step_saves_and_tells_how_to_go_on() {
     let scratch = scratch();
     let mut child = start(&scratch, &["train", "pnet", "--config", "own.toml", "--out", "run", "--set", "net.epochs=1000000"]);
     wait_for_checkpoint(&scratch, "run", &mut child);
-    let signalled = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let signalled = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(signalled.success());
     let ended = end(child);
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
@@ -343,7 +343,7 @@ fn a_second_process_is_refused_and_a_full_disk_is_told() {
     // No file may grow beyond 4 KiB, which is less than a checkpoint has and more than the measurements.
     let program = env!("CARGO_BIN_EXE_mtcmcn");
     let script = format!("ulimit -f 8; trap '' XFSZ; exec '{program}' train resume run");
-    let mut shell = std::process::Command::new("sh");
+    let mut shell = Command::new("sh");
     shell.args(["-c", &script]).current_dir(scratch.path("."));
     let full: Ended = shell.output().unwrap().into();
     assert_eq!(full.code, Some(2), "{}", full.stderr);

@@ -10,7 +10,7 @@ use mtcmcn::tensor::{Tensor, noise};
 use zip::write::SimpleFileOptions;
 
 /// A layer: name here, in Caffe, its slope in Caffe, in torch, its slope in torch, and the weight's shape as `[o, c, y, x]`.
-pub struct Layer(pub &'static str, &'static str, &'static str, &'static str, &'static str, [usize; 4]);
+pub struct Layer(pub &'static str, pub &'static str, pub &'static str, &'static str, &'static str, pub [usize; 4]);
 
 pub const NETS: [(&str, &[Layer]); 3] = [
     (
@@ -50,11 +50,11 @@ pub const NETS: [(&str, &[Layer]); 3] = [
 ];
 
 impl Layer {
-    fn dense(&self) -> bool {
+    pub fn dense(&self) -> bool {
         self.3.starts_with("dense")
     }
 
-    fn slope(&self) -> bool {
+    pub fn slope(&self) -> bool {
         !self.2.is_empty()
     }
 }
@@ -98,7 +98,7 @@ fn bytes(data: &[f32]) -> Vec<u8> {
     data.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
-fn layers(net: &str) -> &'static [Layer] {
+pub fn layers(net: &str) -> &'static [Layer] {
     NETS.iter().find(|(name, _)| *name == net).unwrap().1
 }
 
@@ -161,7 +161,7 @@ impl Pickle {
 }
 
 /// Tensors of `net` as torch has them: name, shape and elements.
-fn torch_tensors(weights: &Weights, net: &str) -> Vec<(String, Vec<usize>, Vec<f32>)> {
+pub fn torch_tensors(weights: &Weights, net: &str) -> Vec<(String, Vec<usize>, Vec<f32>)> {
     let mut tensors = vec![];
     for layer in layers(net) {
         let part = |part: &str| &weights.tensors()[&format!("{net}.{}.{part}", layer.0)];
@@ -302,7 +302,7 @@ pub fn caffe(weights: &Weights, net: &str, new: bool) -> Vec<u8> {
     model
 }
 
-fn numpy_array(pickle: &mut Pickle, shape: &[usize], data: &[f32], latin1: bool) {
+pub fn numpy_array(pickle: &mut Pickle, shape: &[usize], data: &[f32], latin1: bool) {
     pickle.global("numpy.core.multiarray", "_reconstruct").op(b"(").global("numpy", "ndarray").ints(&[0]).op(b"C\x01btR");
     pickle.op(b"(K\x01").ints(shape);
     pickle.global("numpy", "dtype").op(b"(").text("f4").op(b"K\0K\x01tR(K\x03").text("<");

@@ -48,7 +48,7 @@ fn chart(
         title,
         note: note.to_owned(),
         groups: settings.iter().map(|(size, face)| format!("{size}\n{face} px")).collect(),
-        y: Axis::new(unit).log(),
+        y: Axis::new(unit),
         bars: bars.collect(),
         references: vec![
             Reference { name: "the paper on a GPU".to_owned(), y: gpu },

@@ -147,6 +147,8 @@ pub fn profile(m: &Measured, ceilings: Option<&Ceilings>) -> String {
             percent(rates.of_bandwidth),
         );
     }
+    text += "  over 100 %: what a step reads was in a cache, which is faster than the copy in memory, or its kernel has an easier mix than the\n  \
+             measured peak; both are measured on this machine beside other work\n";
     text
 }
 

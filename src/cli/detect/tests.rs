@@ -39,6 +39,18 @@ impl Drop for OutputFolder {
 }
 
 /// In frames of 112 px or more, one face on the template; in others none. Frames of 13 px are more than it can bear.
+struct MadeUp;
+
+impl Find for MadeUp {
+    fn find(&mut self, frame: &Frame) -> Result<Result<Detections>> {
+        made_up(frame)
+    }
+
+    fn engine(&self) -> Option<[Option<String>; 2]> {
+        None
+    }
+}
+
 fn made_up(frame: &Frame) -> Result<Result<Detections>> {
     let bounding_box = BoundingBox { x1: -8.0, y1: 20.0, x2: 90.0, y2: 110.0 };
     let face = Face { bounding_box, score: 0.75, landmarks: ALIGNED_112 };
@@ -48,16 +60,18 @@ fn made_up(frame: &Frame) -> Result<Result<Detections>> {
 
 fn run_made_up(inputs: &[Input], format: OutputFormat, clip: bool, directories: Directories) -> Result<(Outcome, String)> {
     let mut run = DetectRun {
-        detect: made_up,
+        searches: Searches { rotate: args::Rotate::Angles(vec![0.0]), find: MadeUp },
         out: Vec::new(),
         format,
         clip,
-        pictures: Pictures::new(directories, inputs),
+        reading: Reading::first(1_000_000),
+        pictures: Pictures::new(directories, inputs, CropShape { side: None, margin: 0.0, aligned: true }),
         progress: ProgressBar::hidden(),
+        quiet: false,
         outcome: Outcome::Nothing,
         header_due: true,
     };
-    let outcome = run.all(inputs, 1_000_000)?;
+    let outcome = run.all(inputs)?;
     Ok((outcome, String::from_utf8(run.out)?))
 }
 

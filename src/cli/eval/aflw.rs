@@ -4,15 +4,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use mtcmcn::data::{AnnotatedImage, Annotation, Detection, Faults, aflw, facepoint, json};
-use mtcmcn::eval::aflw::{ComparedFace as Compared, FAILURE, LANDMARKS, compare, score};
+use mtcmcn::data::{AnnotatedImage, Annotation, Detection, Faults, aflw, any, facepoint, json};
+use mtcmcn::eval::aflw::{ComparedFace as Compared, FAILURE, LANDMARKS, OVERLAP, compare, score};
 use mtcmcn::eval::curve::thinned;
 use mtcmcn::geometry::BoundingBox;
 use mtcmcn::plot::{Axis, LineChart, Series};
 
-use super::boxes::{share, worst};
+use super::boxes::share;
 use super::figures::{Cell, Column, Example, Figures, MarkRole, MarkShape};
 use super::source::{Findings, Listed, SourceArgs, begins_with, is_json};
+use super::worst::Worst;
 use super::{Outcome, Output};
 
 /// AFLW and its like: error of the five landmarks over the distance of the eyes
@@ -20,7 +21,7 @@ use super::{Outcome, Output};
 /// A face is found if a detection overlaps its box by --iou or more; the one that overlaps most is compared. Misses are counted beside the mean.
 #[derive(Debug, Args)]
 pub struct AflwArgs {
-    /// Faces with boxes and five points: a `CNN_FacePoint` or MTFL list, AFLW's `aflw.sqlite`, or JSON lines
+    /// Faces with boxes and five points: a `CNN_FacePoint` or MTFL list, AFLW's `aflw.sqlite`, or JSON lines; with --form more
     #[arg(value_name = "FILE")]
     annotations: PathBuf,
 
@@ -28,8 +29,9 @@ pub struct AflwArgs {
     #[arg(long, value_enum, default_value_t = ListForm::Facepoint)]
     form: ListForm,
 
-    /// Least overlap (IoU) with the annotated box
-    #[arg(long, value_name = "IOU", default_value_t = 0.5, value_parser = share)]
+    /// Least overlap (IoU) with the annotated box. That of `eval table`: boxes of these sets end at the brows, so that a detector's box around
+    /// the whole head, with every point in place, may overlap them by less than half
+    #[arg(long, value_name = "IOU", default_value_t = OVERLAP, value_parser = share)]
     iou: f64,
 
     /// Take only this many faces, drawn by --seed, where the official list of test faces is not at hand
@@ -54,6 +56,12 @@ pub enum ListForm {
     Facepoint,
     /// Path, five x, five y, then attributes; boxes are made from the points
     Mtfl,
+    /// 300-W: a folder of .pts files of 68, 49 or 5 points, or one of them; boxes are made from the points
+    Pts,
+    /// WFLW's list of 98 points, boxes and paths
+    Wflw,
+    /// RetinaFace's label.txt
+    Retinaface,
 }
 
 /// Measures and prints.
@@ -65,6 +73,7 @@ pub fn run(args: &AflwArgs, quiet: bool) -> Result<Outcome> {
     args.output.prepare()?;
     let mut faults = args.output.faults();
     let mut annotated = read(&args.annotations, args.form, &mut faults)?;
+    args.output.ensure_some(annotated.len(), &args.annotations, &faults)?;
     let mut notes = Vec::new();
     if let Some(size) = args.sample {
         let all = sample(&mut annotated, size, args.seed);
@@ -92,6 +101,13 @@ pub fn read(path: &Path, form: ListForm, faults: &mut Faults) -> Result<Vec<Anno
     if begins_with(path, b"SQLite format 3\0")? {
         return Ok(aflw::read(path, faults)?);
     }
+    let images = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
+    match form {
+        ListForm::Pts => return Ok(any::read(path, images, Some(any::AnyForm::Pts), faults)?),
+        ListForm::Wflw => return Ok(any::read(path, images, Some(any::AnyForm::Wflw), faults)?),
+        ListForm::Retinaface => return Ok(any::read(path, images, Some(any::AnyForm::RetinaFace), faults)?),
+        ListForm::Facepoint | ListForm::Mtfl => {}
+    }
     let form = if form == ListForm::Mtfl { facepoint::FacepointForm::Mtfl } else { facepoint::FacepointForm::CnnFacePoint };
     Ok(facepoint::read(path, form, faults)?)
 }
@@ -118,20 +134,23 @@ fn sample(annotated: &mut Vec<AnnotatedImage>, size: usize, seed: u64) -> usize 
 /// The figures of `found` on `annotated`.
 pub fn figures(annotated: &[AnnotatedImage], found: &Findings, iou: f64, examples: usize) -> Figures {
     let mut compared = Vec::new();
-    let (mut misses, mut bad) = (Vec::new(), Vec::new());
-    for (image, detections) in annotated.iter().zip(&found.images) {
-        let detections: &[Detection] = detections.as_ref().map_or(&[], |image| &image.faces);
-        for face in &image.faces {
-            let result = compare(face, detections, iou);
-            let example = |caption| Example { path: image.path.clone(), focus: face.bounding_box, caption, marks: marks(face, detections) };
+    let (mut misses, mut bad) = (Worst::new(examples), Worst::new(examples));
+    let of = |at: usize| -> &[Detection] { found.images[at].as_ref().map_or(&[], |image| &image.faces) };
+    for (at, image) in annotated.iter().enumerate() {
+        for (number, face) in image.faces.iter().enumerate() {
+            let result = compare(face, of(at), iou);
             match (result, result.error()) {
-                (Compared::No, _) => misses.push((f64::from(face.bounding_box.height()), example("missed".to_owned()))),
-                (_, Some(error)) => bad.push((error, example(format!("error {error:.3}")))),
+                (Compared::No, _) => misses.add(f64::from(face.bounding_box.height()), || (at, number, "missed".to_owned())),
+                (_, Some(error)) => bad.add(error, || (at, number, format!("error {error:.3}"))),
                 _ => {}
             }
             compared.push(result);
         }
     }
+    let example = |(at, number, caption): (usize, usize, String)| {
+        let face = &annotated[at].faces[number];
+        Example { path: annotated[at].path.clone(), focus: face.bounding_box, caption, marks: marks(face, of(at)) }
+    };
     let score = score(&compared);
     let figure = |name: &str, value: f64| (name.to_owned(), vec![Cell::Figure(value)]);
     let mut rows =
@@ -161,7 +180,7 @@ pub fn figures(annotated: &[AnnotatedImage], found: &Findings, iou: f64, example
         columns: vec![Column::new("value", "")],
         rows,
         charts: vec![("cumulative_error", chart)],
-        examples: vec![("Missed", worst(misses, examples)), ("Largest errors", worst(bad, examples))],
+        examples: vec![("Missed", misses.finish(example)), ("Largest errors", bad.finish(example))],
         ..Figures::default()
     }
 }

@@ -4,25 +4,31 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
-use mtcmcn::data::{AnnotatedImage, Detection, Faults, json, wider};
+use mtcmcn::data::any::{self, AnyForm};
+use mtcmcn::data::{AnnotatedImage, Detection, Faults};
 use mtcmcn::eval::boxes::{BoxesCase, BoxesScore, FacePart, coco_average_precision, score, verdicts};
 use mtcmcn::eval::curve::{precision_recall, recall_at, thinned};
 use mtcmcn::eval::matching::MatchVerdict;
 use mtcmcn::plot::{Axis, LineChart, Series};
 
 use super::figures::{Cell, Column, Example, Figures, MarkRole, MarkShape};
-use super::source::{Findings, Listed, SourceArgs, is_json, predictions};
+use super::source::{Findings, Listed, SourceArgs, predictions};
+use super::worst::Worst;
 use super::{Outcome, Output};
 
 /// Average precision on any annotated set, by face size and occlusion
 ///
-/// Annotations are WIDER FACE text or JSON lines. A detection is matched to the face of highest overlap that no better one has; faces flagged
+/// Annotations are WIDER FACE text, RetinaFace's label.txt, COCO, Pascal VOC, YOLO, labelme, or JSON lines, told by their content. A detection is matched to the face of highest overlap that no better one has; faces flagged
 /// invalid count neither for nor against. AP is the area under the monotone precision-recall curve through all its points.
 #[derive(Debug, Args)]
 pub struct BoxesArgs {
-    /// Annotations: WIDER FACE text form, or JSON lines
-    #[arg(value_name = "FILE")]
+    /// Annotations: a file, or of Pascal VOC, YOLO and labelme the folder of theirs
+    #[arg(value_name = "PATH")]
     annotations: PathBuf,
+
+    /// Their form, if it is not that which they seem to have: wider, retinaface, json, coco, labelme, voc, yolo, pts, wflw
+    #[arg(long, value_name = "FORM", help_heading = "Input")]
+    form: Option<AnyForm>,
 
     /// Least overlap (IoU) of a face found; several, separated by commas, make a column each
     #[arg(long, value_name = "IOU", value_delimiter = ',', default_values_t = [0.5], value_parser = share)]
@@ -65,7 +71,8 @@ pub struct ScoringRules<'a> {
 pub fn run(args: &BoxesArgs, quiet: bool) -> Result<Outcome> {
     args.output.prepare()?;
     let mut faults = args.output.faults();
-    let annotated = read(&args.annotations, &mut faults)?;
+    let annotated = read(&args.annotations, args.source.images.as_deref(), args.form, &mut faults)?;
+    args.output.ensure_some(annotated.len(), &args.annotations, &faults)?;
     let found = args.source.find(&Listed::of(&annotated, &args.annotations), &mut faults, quiet, predictions)?;
     let rules =
         ScoringRules { ious: &args.iou, heights: &args.heights, false_positives: &args.false_positives, examples: args.output.examples };
@@ -75,13 +82,14 @@ pub fn run(args: &BoxesArgs, quiet: bool) -> Result<Outcome> {
     args.output.give(&figures, &faults)
 }
 
-/// Annotations in either form.
+/// Annotations in any form.
 ///
 /// # Errors
 ///
 /// If the file cannot be read.
-pub fn read(path: &Path, faults: &mut Faults) -> Result<Vec<AnnotatedImage>> {
-    Ok(if is_json(path)? { json::read_annotations(path, faults)? } else { wider::read(path, faults)? })
+pub fn read(path: &Path, images: Option<&Path>, form: Option<AnyForm>, faults: &mut Faults) -> Result<Vec<AnnotatedImage>> {
+    let beside = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
+    Ok(any::read(path, images.unwrap_or(beside), form, faults)?)
 }
 
 /// The parts that figures are given for: all, and those that the set has faces of.
@@ -157,28 +165,28 @@ pub fn figures(annotated: &[AnnotatedImage], found: &Findings, rules: &ScoringRu
 }
 
 /// The largest faces that no detection has, and the wrong detections of highest score.
-fn examples(annotated: &[AnnotatedImage], images: &[BoxesCase], iou: f64, count: usize) -> (Vec<Example>, Vec<Example>) {
-    let (mut misses, mut alarms) = (Vec::new(), Vec::new());
-    for ((annotated, image), verdicts) in annotated.iter().zip(images).zip(verdicts(images, FacePart::All, iou)) {
-        let truth = image.faces.iter().map(|face| (MarkRole::Truth, MarkShape::Box(face.bounding_box)));
-        let found = image.detections.iter().map(|face| (MarkRole::Found, MarkShape::Box(face.bounding_box)));
-        let marks: Vec<_> = truth.chain(found).collect();
-        let example = |focus, caption| Example { path: annotated.path.clone(), focus, caption, marks: marks.clone() };
-        for (index, face) in image.faces.iter().enumerate().filter(|(_, face)| !face.ignore) {
-            if !verdicts.contains(&MatchVerdict::Right(index)) {
-                let b = face.bounding_box;
-                misses.push((f64::from(b.height()), example(b, format!("{:.0} x {:.0} px", b.width(), b.height()))));
+pub fn examples(annotated: &[AnnotatedImage], images: &[BoxesCase], iou: f64, count: usize) -> (Vec<Example>, Vec<Example>) {
+    let (mut misses, mut alarms) = (Worst::new(count), Worst::new(count));
+    for (at, (image, verdicts)) in images.iter().zip(verdicts(images, FacePart::All, iou)).enumerate() {
+        let mut seen = vec![false; image.faces.len()];
+        for verdict in &verdicts {
+            if let MatchVerdict::Right(face) = verdict {
+                seen[*face] = true;
             }
         }
+        for (face, _) in image.faces.iter().zip(seen).filter(|(face, seen)| !face.ignore && !seen) {
+            let b = face.bounding_box;
+            misses.add(f64::from(b.height()), || (at, b, format!("{:.0} x {:.0} px", b.width(), b.height())));
+        }
         for (detection, _) in image.detections.iter().zip(&verdicts).filter(|(_, verdict)| **verdict == MatchVerdict::Wrong) {
-            alarms.push((detection.score, example(detection.bounding_box, format!("score {:.4}", detection.score))));
+            alarms.add(detection.score, || (at, detection.bounding_box, format!("score {:.4}", detection.score)));
         }
     }
-    (worst(misses, count), worst(alarms, count))
-}
-
-/// The `count` of greatest rank, those first.
-pub fn worst(mut ranked: Vec<(f64, Example)>, count: usize) -> Vec<Example> {
-    ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
-    ranked.into_iter().take(count).map(|(_, example)| example).collect()
+    // Marks are many, so they are made for what is shown alone.
+    let example = |(at, focus, caption): (usize, _, _)| {
+        let truth = images[at].faces.iter().map(|face| (MarkRole::Truth, MarkShape::Box(face.bounding_box)));
+        let found = images[at].detections.iter().map(|face| (MarkRole::Found, MarkShape::Box(face.bounding_box)));
+        Example { path: annotated[at].path.clone(), focus, caption, marks: truth.chain(found).collect() }
+    };
+    (misses.finish(example), alarms.finish(example))
 }

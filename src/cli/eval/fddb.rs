@@ -1,21 +1,20 @@
 //! `mtcmcn eval fddb`.
 
-use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use mtcmcn::data::fddb::{self, Ellipse, FddbImage, Region, RocPoint, ScoredRegion};
-use mtcmcn::data::{Faults, ImageDetections, image_key};
+use mtcmcn::data::{Faults, ImageDetections, match_names};
 use mtcmcn::eval::curve::thinned;
 use mtcmcn::eval::fddb::{FddbCase, rate_at, score};
 use mtcmcn::geometry::BoundingBox;
 use mtcmcn::plot::{Axis, LineChart, Series};
 
-use super::boxes::worst;
 use super::figures::{Cell, Column, Example, Figures, MarkRole, MarkShape};
 use super::source::{Findings, Listed, SourceArgs, is_json, locate};
+use super::worst::Worst;
 use super::{Outcome, Output};
 
 /// FDDB: discrete and continuous ROC, all folds together
@@ -68,6 +67,7 @@ pub fn run(args: &FddbArgs, quiet: bool) -> Result<Outcome> {
     let mut faults = args.output.faults();
     let folds = read_folds(&args.annotations, &mut faults)?;
     let annotated: Vec<&FddbImage<Ellipse>> = folds.iter().flat_map(|(_, images)| images).collect();
+    args.output.ensure_some(annotated.len(), &args.annotations, &faults)?;
     let (detections, found) = detections(args, &folds, &mut faults, quiet)?;
     let sizes = sizes(args.source.images.as_deref(), &annotated, &found);
     let images: Vec<FddbCase> = annotated
@@ -176,33 +176,13 @@ fn detections(args: &FddbArgs, folds: &[FoldFile], faults: &mut Faults, quiet: b
 fn official(path: &Path, names: &[Listed], faults: &mut Faults) -> Result<Vec<Vec<ScoredRegion>>> {
     let files = files_named(path, "out.txt")?;
     ensure!(!files.is_empty(), "--detections {} has no file fold-NN-out.txt", path.display());
-    let mut by_key: HashMap<String, (Vec<ScoredRegion>, PathBuf, usize)> = HashMap::new();
+    let mut all: Vec<FddbImage<ScoredRegion>> = Vec::new();
     for file in files {
-        for image in fddb::read_detections(&file, faults)? {
-            let FddbImage { name, faces, line } = image;
-            match by_key.get(&image_key(&name)) {
-                Some((_, first, at)) => {
-                    let what = format!("{name:?} was there already in {} at line {at}: skipped", first.display());
-                    faults.of(&file).skipped(line, what)?;
-                }
-                None => drop(by_key.insert(image_key(&name), (faces, file.clone(), line))),
-            }
-        }
+        all.extend(fddb::read_detections(&file, faults)?);
     }
-    let mut found = Vec::with_capacity(names.len());
-    for Listed { path: name, .. } in names {
-        let regions = by_key.remove(&image_key(name)).map(|(regions, ..)| regions);
-        if regions.is_none() {
-            faults.of(path).noted(0, format!("says nothing about {name:?}: taken as an image without detections"))?;
-        }
-        found.push(regions.unwrap_or_default());
-    }
-    let mut rest: Vec<_> = by_key.into_iter().map(|(name, (_, file, line))| (file, line, name)).collect();
-    rest.sort();
-    for (file, line, name) in rest {
-        faults.of(&file).skipped(line, format!("{name:?} is not among the annotated images: skipped"))?;
-    }
-    Ok(found)
+    let called: Vec<(&str, usize)> = all.iter().map(|image| (&*image.name, image.line)).collect();
+    let found = match_names(names, &called, &mut faults.of(path))?;
+    Ok(found.into_iter().map(|at| at.map(|at| all[at].faces.clone()).unwrap_or_default()).collect())
 }
 
 /// Columns and rows of pixels of each image: from the detections, or from the image's file.
@@ -292,26 +272,28 @@ fn examples(annotated: &[&FddbImage<Ellipse>], images: &[FddbCase], count: usize
         Region::Rectangle(b) => *b,
         Region::Ellipse(ellipse) => ellipse.bounding_box(),
     };
-    let (mut misses, mut alarms) = (Vec::new(), Vec::new());
-    for (annotated, image) in annotated.iter().zip(images) {
-        let matched = mtcmcn::eval::fddb::matched(image);
-        let truth = image.faces.iter().map(|face| (MarkRole::Truth, MarkShape::Ellipse(*face)));
-        let found = image.detections.iter().map(|found| match found.region {
+    let (mut misses, mut alarms) = (Worst::new(count), Worst::new(count));
+    for (at, image) in images.iter().enumerate() {
+        let (mut seen, mut right) = (vec![false; image.faces.len()], vec![false; image.detections.len()]);
+        for (detection, face) in mtcmcn::eval::fddb::matched(image) {
+            (seen[face], right[detection]) = (true, true);
+        }
+        for (face, _) in image.faces.iter().zip(seen).filter(|(_, seen)| !seen) {
+            let height = 2.0 * face.major_radius;
+            misses.add(height, || (at, face.bounding_box(), format!("{height:.0} px high")));
+        }
+        for (found, _) in image.detections.iter().zip(right).filter(|(_, right)| !right) {
+            alarms.add(found.score, || (at, edges(&found.region), format!("score {:.4}", found.score)));
+        }
+    }
+    // Marks are many, so they are made for what is shown alone.
+    let example = |(at, focus, caption): (usize, _, _)| {
+        let truth = images[at].faces.iter().map(|face| (MarkRole::Truth, MarkShape::Ellipse(*face)));
+        let found = images[at].detections.iter().map(|found| match found.region {
             Region::Rectangle(b) => (MarkRole::Found, MarkShape::Box(b)),
             Region::Ellipse(ellipse) => (MarkRole::Found, MarkShape::Ellipse(ellipse)),
         });
-        let marks: Vec<_> = truth.chain(found).collect();
-        let example = |focus, caption| Example { path: annotated.name.clone(), focus, caption, marks: marks.clone() };
-        for (index, face) in image.faces.iter().enumerate() {
-            if !matched.iter().any(|&(_, found)| found == index) {
-                misses.push((face.major_radius, example(face.bounding_box(), format!("{:.0} px high", 2.0 * face.major_radius))));
-            }
-        }
-        for (index, found) in image.detections.iter().enumerate() {
-            if !matched.iter().any(|&(detection, _)| detection == index) {
-                alarms.push((found.score, example(edges(&found.region), format!("score {:.4}", found.score))));
-            }
-        }
-    }
-    (worst(misses, count), worst(alarms, count))
+        Example { path: annotated[at].name.clone(), focus, caption, marks: truth.chain(found).collect() }
+    };
+    (misses.finish(example), alarms.finish(example))
 }

@@ -108,8 +108,7 @@ impl Figures {
     /// The table.
     pub fn text(&self) -> String {
         let mut text = format!("{} on {}\n{}\n", self.protocol, self.set, self.origin);
-        let counts: Vec<String> = self.counts.iter().map(|(what, count)| format!("{count} {what}")).collect();
-        let _ = writeln!(text, "{}\n", counts.join(", "));
+        let _ = writeln!(text, "{}\n", self.counts_text());
         let first = self.rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
         let widths: Vec<usize> = (0..self.columns.len())
             .map(|at| {
@@ -135,6 +134,11 @@ impl Figures {
             text.push('\n');
         }
         text
+    }
+
+    /// How many there are of what: `1 image, 2 faces`.
+    pub fn counts_text(&self) -> String {
+        self.counts.iter().map(|(what, count)| counted(*count, what)).collect::<Vec<_>>().join(", ")
     }
 
     /// The same as one JSON object and the end of its line.
@@ -184,4 +188,13 @@ impl Figures {
         }
         Ok(())
     }
+}
+
+/// `count` of `what`, which is told in the plural.
+pub fn counted(count: usize, what: &str) -> String {
+    let one = match what {
+        "misses" => "miss",
+        other => other.strip_suffix('s').unwrap_or(other),
+    };
+    format!("{count} {}", if count == 1 { one } else { what })
 }

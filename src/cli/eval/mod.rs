@@ -5,6 +5,7 @@ mod boxes;
 mod fddb;
 mod figures;
 mod html;
+mod keep;
 mod picture;
 mod report;
 mod setting;
@@ -12,8 +13,9 @@ mod source;
 mod table;
 mod verify;
 mod wider;
+mod worst;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
@@ -96,6 +98,15 @@ impl Output {
         if more > 0 {
             tracing::error!("{more} more faults are not named");
         }
+    }
+
+    /// That there are `images` annotated in `list`; if not, what is wrong with it is named.
+    fn ensure_some(&self, images: usize, list: &Path, faults: &Faults) -> Result<()> {
+        if images == 0 {
+            self.name(faults);
+            anyhow::bail!("{} names no image that could be used", list.display());
+        }
+        Ok(())
     }
 
     /// Prints and writes `figures`, and names every fault.

@@ -24,6 +24,8 @@ h1 { font-size: 1.5rem; margin-bottom: .2rem; } h2 { font-size: 1.15rem; margin-
 p.faint, figcaption { color: var(--faint); } table { border-collapse: collapse; } td, th { padding: .25rem .9rem; text-align: right; border-bottom: 1px solid var(--line); }
 td:first-child, th:first-child { text-align: left; padding-left: 0; } .charts svg { width: 100%; max-width: 800px; height: auto; background: #fff; border: 1px solid var(--line); margin: .5rem 0; }
 .grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(200px, 1fr)); gap: 1rem; } figure { margin: 0; } figure img { width: 100%; border-radius: 3px; }
+.wide { overflow-x: auto; } .wide td, .wide th { white-space: nowrap; }
+@media (max-width: 600px) { body { margin: 1rem auto; padding: 0 .7rem; } .grid { grid-template-columns: repeat(2, 1fr); gap: .6rem; } td, th { padding: .25rem .5rem; } h1, p { overflow-wrap: anywhere; } }
 figcaption { font-size: 12px; overflow-wrap: anywhere; } .truth { color: #1f9d42; } .found { color: #e0362c; } li { overflow-wrap: anywhere; }
 ";
 
@@ -44,13 +46,13 @@ pub fn write(directory: &Path, figures: &Figures, faults: &Faults) -> Result<()>
 fn page(figures: &Figures, faults: &Faults) -> Result<String> {
     let title = format!("{} on {}", figures.protocol, figures.set);
     let mut html = format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\n\
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>{0}</title><style>{STYLE}</style></head><body>\n<h1>{0}</h1>\n<p class=\"faint\">{1}<br>{2}</p>\n",
         escaped(&title),
         escaped(&figures.origin),
-        escaped(&figures.counts.iter().map(|(what, count)| format!("{count} {what}")).collect::<Vec<_>>().join(", ")),
+        escaped(&figures.counts_text()),
     );
-    html += &figures.html_table();
+    let _ = write!(html, "<div class=\"wide\">\n{}</div>\n", figures.html_table());
     for note in &figures.notes {
         let _ = writeln!(html, "<p class=\"faint\">{}</p>", escaped(note));
     }

@@ -1,18 +1,18 @@
 //! Detections of annotated images: from a file, or found now and kept so that a later run goes on where this one ended.
 
-use std::collections::{HashMap, VecDeque};
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use indicatif::ProgressBar;
 use mtcmcn::data::{AnnotatedImage, Detection, Faults, ImageDetections, json, match_images, wider};
 use mtcmcn::{Detections, Detector, Face, Frame, Ticket};
-use serde::Deserialize;
 
+use super::keep::{Keeper, Origin, kept_setting};
 use super::setting::Setting;
 use crate::cli::settings::DetectorArgs;
 use crate::cli::{decode, explain, prefetch, progress};
@@ -28,7 +28,8 @@ pub struct SourceArgs {
     #[arg(long, value_name = "PATH", help_heading = "Input")]
     pub detections: Option<PathBuf>,
 
-    /// Keep what is found in each image in this file (JSON lines), and do not search images again that it has; it must be of the same setting
+    /// Keep what is found in each image in this file (JSON lines), and do not search images again that it has; it must be of the same setting.
+    /// An image that lies elsewhere now, or has another size or time, is searched again. Evaluations that share the file wait for each other
     #[arg(long, value_name = "FILE", conflicts_with = "detections", help_heading = "Input")]
     pub keep: Option<PathBuf>,
 
@@ -98,15 +99,14 @@ impl SourceArgs {
         let weights = self.detector.load_weights()?;
         let detector = self.detector.open(&weights)?;
         let setting = Setting::new(detector.config(), &weights, &detector.engine().name().to_string());
-        let mut keeper = Keeper::open(self.keep.as_deref(), self.redo, &setting)?;
+        let places: Vec<PathBuf> = listed.iter().map(|image| locate(folder, &image.path)).collect();
+        let origins: Vec<Origin> = places.iter().map(|place| Origin::of(folder, place)).collect::<Result<_>>()?;
+        let wanted = listed.iter().map(AsRef::as_ref).zip(&origins).collect();
+        let mut keeper = Keeper::open(self.keep.as_deref(), self.redo, &setting, &wanted)?;
         let mut images: Vec<Option<ImageDetections>> = listed.iter().map(|image| keeper.known.remove(&image.path)).collect();
-        let open: Vec<(usize, PathBuf)> = images
-            .iter()
-            .enumerate()
-            .filter(|(_, known)| known.is_none())
-            .map(|(index, _)| (index, locate(folder, &listed[index].path)))
-            .collect();
-        let mut run = SearchRun { detector, keeper, under_way: VecDeque::new(), images: &mut images, listed, refused: Vec::new() };
+        let open: Vec<(usize, PathBuf)> = (0..).zip(places).filter(|(index, _)| images[*index].is_none()).collect();
+        let mut run =
+            SearchRun { detector, keeper, under_way: VecDeque::new(), images: &mut images, listed, origins: &origins, refused: Vec::new() };
         let bar = progress(open.len(), quiet);
         run.all(&open, self.detector.max_pixels(), &bar)?;
         let refused = run.refused;
@@ -176,6 +176,7 @@ struct SearchRun<'a> {
     under_way: VecDeque<(usize, [u32; 2], Ticket)>,
     images: &'a mut [Option<ImageDetections>],
     listed: &'a [Listed],
+    origins: &'a [Origin],
     refused: Vec<(usize, String)>,
 }
 
@@ -221,76 +222,8 @@ impl SearchRun<'_> {
         }
         let face = |face: &Face| Detection { bounding_box: face.bounding_box, score: face.score.into(), landmarks: Some(face.landmarks) };
         let found = ImageDetections { path: path.clone(), size: Some(size), faces: faces.iter().map(face).collect(), truncated, line: 0 };
-        self.keeper.keep(&found)?;
+        self.keeper.keep(&found, &self.origins[index])?;
         self.images[index] = Some(found);
         Ok(())
-    }
-}
-
-#[derive(Deserialize)]
-struct KeptLine {
-    setting: Option<Setting>,
-}
-
-fn setting_of(line: &str) -> Option<Setting> {
-    serde_json::from_str::<KeptLine>(line).ok()?.setting
-}
-
-/// The setting that all lines of a file agree on, if it was kept by a run of ours.
-fn kept_setting(file: &Path) -> Option<Setting> {
-    let text = fs::read_to_string(file).ok()?;
-    let mut settings = text.lines().filter(|line| !line.trim().is_empty()).map(setting_of);
-    let first = settings.next()??;
-    settings.all(|other| other.as_ref() == Some(&first)).then_some(first)
-}
-
-/// A file with a line for every finished image, each written at once.
-struct Keeper {
-    file: Option<(PathBuf, File)>,
-    known: HashMap<String, ImageDetections>,
-    /// `,"setting":{...}}` and the end of the line.
-    tail: String,
-}
-
-impl Keeper {
-    fn open(path: Option<&Path>, redo: bool, setting: &Setting) -> Result<Self> {
-        let tail = format!(",\"setting\":{}}}\n", serde_json::to_string(setting)?);
-        let Some(path) = path else { return Ok(Self { file: None, known: HashMap::new(), tail }) };
-        let text = match fs::read(path) {
-            Ok(_) if redo => Vec::new(),
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(error).with_context(|| format!("--keep {}", path.display())),
-        };
-        // A line without an end is what a killed run left of its last image.
-        let whole = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-        for (number, line) in (1..).zip(String::from_utf8_lossy(&text[..whole]).lines()) {
-            let Some(kept) = setting_of(line) else {
-                bail!(
-                    "--keep {}: line {number} was not written by mtcmcn eval; give another file, or --redo to begin this one anew",
-                    path.display()
-                )
-            };
-            let differences = setting.differences(&kept);
-            let advice = "give another file, or --redo to begin this one anew";
-            ensure!(differences.is_empty(), "--keep {}: line {number} has {differences}; {advice}", path.display());
-        }
-        let mut faults = Faults::lenient();
-        let known = json::parse_detections(&text[..whole], &mut faults.of(path))?;
-        // An empty file is noted as odd, but here it is how every run begins.
-        if let Some(fault) = faults.list().iter().find(|fault| fault.skipped) {
-            bail!("--keep {fault}; give another file, or --redo to begin this one anew");
-        }
-        let failed = || format!("--keep {}", path.display());
-        let file = OpenOptions::new().create(true).append(true).open(path).with_context(failed)?;
-        file.set_len(whole as u64).with_context(failed)?;
-        Ok(Self { file: Some((path.to_owned(), file)), known: known.into_iter().map(|image| (image.path.clone(), image)).collect(), tail })
-    }
-
-    fn keep(&mut self, image: &ImageDetections) -> Result<()> {
-        let Some((path, file)) = &mut self.file else { return Ok(()) };
-        let line = json::detection_line(image);
-        let open = line.trim_end().strip_suffix('}').context("a JSON object ends with a brace")?;
-        file.write_all(format!("{open}{}", self.tail).as_bytes()).with_context(|| format!("--keep {}", path.display()))
     }
 }

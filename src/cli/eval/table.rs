@@ -11,6 +11,7 @@ use mtcmcn::eval::matching::MatchVerdict;
 use mtcmcn::eval::{aflw as landmarks, boxes as precision};
 use serde_json::{Value, json};
 
+use super::figures::counted;
 use super::source::{Findings, Listed, SourceArgs, locate};
 use super::{aflw, boxes};
 use crate::cli::decode;
@@ -47,10 +48,6 @@ const POINTS: [&str; 2] = ["facepoint/val", "facepoint/val/imageList.txt"];
 
 /// Thresholds for curves.
 const FAR: [f32; 3] = [0.6, 0.35, 0.01];
-
-/// Overlap from which an annotated face with points is found. These sets' boxes end at the brows, so that a detector's box around the whole
-/// head, with every point in place, may overlap them by less than half.
-const POINTS_IOU: f64 = 0.3;
 
 /// One row: set, measure, name in JSON, and a value for each weights file.
 struct TableRow {
@@ -109,7 +106,8 @@ impl MeasuredColumn<'_> {
 /// If a set is not there or nothing can be detected.
 pub fn run(args: &TableArgs, quiet: bool) -> Result<Outcome> {
     let mut faults = Faults::lenient();
-    let read = |path: &str, faults: &mut Faults| boxes::read(&args.data.join(path), faults).with_context(|| format!("the set {path}"));
+    let read =
+        |path: &str, faults: &mut Faults| boxes::read(&args.data.join(path), None, None, faults).with_context(|| format!("the set {path}"));
     let cmu = read(CMU[1], &mut faults)?;
     let wider = read(WIDER[1], &mut faults)?;
     let points = aflw::read(&args.data.join(POINTS[1]), aflw::ListForm::Facepoint, &mut faults)?;
@@ -135,7 +133,7 @@ pub fn run(args: &TableArgs, quiet: bool) -> Result<Outcome> {
 
 fn rows(cmu: &[AnnotatedImage], wider: &[AnnotatedImage], points: &[AnnotatedImage]) -> Vec<TableRow> {
     let faces = |set: &[AnnotatedImage]| set.iter().map(|image| image.faces.len()).sum::<usize>();
-    let named = |name: &str, set: &[AnnotatedImage]| format!("{name}, {} faces", faces(set));
+    let named = |name: &str, set: &[AnnotatedImage]| format!("{name}, {}", counted(faces(set), "faces"));
     let empty = face_free(cmu).len() + face_free(wider).len();
     let row = |set: String, measure, key| TableRow { set, measure, key, values: Vec::new() };
     vec![
@@ -143,8 +141,8 @@ fn rows(cmu: &[AnnotatedImage], wider: &[AnnotatedImage], points: &[AnnotatedIma
         row(named("wider_style/val", wider), "AP at IoU 0.5", "wider_style_ap_50"),
         row(named("facepoint/val", points), "mean error of five points / distance of the eyes", "facepoint_mean_error"),
         row("facepoint/val".to_owned(), "faces missed", "facepoint_misses"),
-        row(format!("{empty} photos without a face"), "false alarms", "false_alarms"),
-        row(format!("wider_style/val, {} photos", wider.len()), "crops for R-Net in a photo", "crops_for_rnet"),
+        row(format!("{} without a face", counted(empty, "photos")), "false alarms", "false_alarms"),
+        row(format!("wider_style/val, {}", counted(wider.len(), "photos")), "crops for R-Net in a photo", "crops_for_rnet"),
     ]
 }
 
@@ -170,7 +168,7 @@ fn measure(
     let found = bench.find(POINTS, points, default.min_face_px, None)?;
     let compared = points.iter().zip(&found.images).flat_map(|(image, detections)| {
         let detections = detections.as_ref().map_or(&[][..], |image| &image.faces);
-        image.faces.iter().map(move |face| landmarks::compare(face, detections, POINTS_IOU))
+        image.faces.iter().map(move |face| landmarks::compare(face, detections, landmarks::OVERLAP))
     });
     let score = landmarks::score(&compared.collect::<Vec<_>>());
     values.push((score.mean, format!("{:.4} ± {:.4}", score.mean, score.standard_error)));
@@ -203,11 +201,11 @@ fn markdown(rows: &[TableRow], heads: &[String], engine: &str) -> String {
         let _ = writeln!(text, "| {} | {} | {} |", row.set, row.measure, values.join(" | "));
     }
     let Config { min_face_px, factor, .. } = Config::default();
-    let [far_p, far_r, far_o] = FAR;
+    let ([far_p, far_r, far_o], points_iou) = (FAR, landmarks::OVERLAP);
     let _ = writeln!(
         text,
         "\nAP: thresholds {far_p}/{far_r}/{far_o}, min face {min_face_px} px (cmu_mit 16 px). Otherwise: the thresholds behind each name, min \
-         face {min_face_px} px; a face with points is found at IoU {POINTS_IOU}. Factor {factor}; {engine}; mtcmcn {}.",
+         face {min_face_px} px; a face with points is found at IoU {points_iou}. Factor {factor}; {engine}; mtcmcn {}.",
         env!("CARGO_PKG_VERSION")
     );
     text

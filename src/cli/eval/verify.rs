@@ -29,8 +29,13 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "FORM")]
     form: Option<PairForm>,
 
-    /// Embeddings: numpy's .npz or .npy, or safetensors; one vector an image, by name, or for a .bin file by number. Any length, scaled to 1
-    #[arg(long, value_name = "FILE", help_heading = "Input")]
+    /// Embeddings: numpy's .npz or .npy, or safetensors; one vector an image, by name, or for a .bin file by number. Any length, scaled to 1.
+    /// An .npz holds a matrix and names, or an array for each name:
+    ///
+    ///     import numpy as np
+    ///     vectors = {"Ann/Ann_0001": model(image_1), "Bob/Bob_0001": model(image_2)}
+    ///     np.savez("e.npz", names=list(vectors), embeddings=np.stack(list(vectors.values())))   # or np.savez("e.npz", **vectors)
+    #[arg(long, value_name = "FILE", help_heading = "Input", verbatim_doc_comment)]
     embeddings: PathBuf,
 
     /// Rates of false accepts

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use mtcmcn::data::{AnnotatedImage, Detection, Faults, wider, wider_mat};
+use mtcmcn::eval::boxes::BoxesCase as PlainImage;
 use mtcmcn::eval::curve::thinned;
 use mtcmcn::eval::wider::{Rules, WiderCase, score, score_range};
 use mtcmcn::geometry::BoundingBox;
@@ -56,7 +57,7 @@ fn read(args: &WiderArgs, faults: &mut Faults) -> Result<WiderTruth> {
         let settings = wider_mat::SETTINGS.iter().map(|setting| (*setting).to_owned()).zip(counted).collect();
         return Ok(WiderTruth { images, settings });
     }
-    let images = boxes::read(&args.truth, faults)?;
+    let images = boxes::read(&args.truth, args.source.images.as_deref(), None, faults)?;
     let counted = images.iter().map(|image| image.faces.iter().map(|face| !face.ignore).collect()).collect();
     Ok(WiderTruth { images, settings: vec![("all".to_owned(), counted)] })
 }
@@ -70,16 +71,18 @@ pub fn run(args: &WiderArgs, quiet: bool) -> Result<Outcome> {
     args.output.prepare()?;
     let mut faults = args.output.faults();
     let truth = read(args, &mut faults)?;
+    args.output.ensure_some(truth.images.len(), &args.truth, &faults)?;
     let found = args.source.find(&Listed::of(&truth.images, &args.truth), &mut faults, quiet, predictions)?;
     if let Some(directory) = &args.official {
         let known: Vec<_> = found.images.iter().flatten().cloned().collect();
         wider::write_predictions(directory, &known)?;
     }
-    // Misses and false alarms are found by the plain rules: they are to be looked at.
-    let plain = boxes::ScoringRules { ious: &[args.iou], heights: &[], false_positives: &[], examples: args.output.examples };
-    let examples = boxes::figures(&truth.images, &found, &plain).examples;
     let none: &[Detection] = &[];
     let detections: Vec<&[Detection]> = found.images.iter().map(|image| image.as_ref().map_or(none, |image| &image.faces)).collect();
+    // Misses and false alarms are found by the plain rules: they are to be looked at.
+    let plain: Vec<_> =
+        truth.images.iter().zip(&detections).map(|(image, found)| PlainImage { faces: &image.faces, detections: found }).collect();
+    let (misses, alarms) = boxes::examples(&truth.images, &plain, args.iou, args.output.examples);
     let faces: Vec<Vec<BoundingBox>> =
         truth.images.iter().map(|image| image.faces.iter().map(|face| face.bounding_box).collect()).collect();
     let range = score_range(detections.iter().copied());
@@ -118,7 +121,7 @@ pub fn run(args: &WiderArgs, quiet: bool) -> Result<Outcome> {
         columns: vec![Column::new("faces", "faces"), Column::new("ap", "AP")],
         rows,
         charts: vec![("precision_recall", chart)],
-        examples,
+        examples: vec![("Largest faces missed", misses), ("Surest false alarms", alarms)],
         images: args.source.images.clone(),
     };
     args.output.give(&figures, &faults)

@@ -15,6 +15,7 @@ use mtcmcn::train::run::End;
 
 use super::args::NetName;
 use super::session::TrainSession;
+use super::watch::Now;
 use crate::cli::decode;
 
 /// As `detect` has it by default.
@@ -44,10 +45,12 @@ pub fn prepare(net: NetName, config: &TrainConfig, weights: Option<&Weights>, ou
         read: &|path| decode::read(path, MAX_PIXELS).map_err(Into::into),
         stop: session.stop,
     };
-    let bar = bar(&format!("crops for {}", net.name()), session.quiet);
+    let title = format!("crops for {}", net.name());
+    let (bar, mut said) = (bar(&title, session.quiet), Now::and_then(session.quiet));
     let report = crops::prepare(&job, out, &mut |progress| {
         show(&bar, progress);
         bar.set_message(format!("{} crops", progress.crops));
+        said.say(|| format!("{title}: {} of {} images, {} crops", progress.images, progress.of, progress.crops));
     });
     bar.finish_and_clear();
     let Some(report) = report? else { return Ok(End::Stopped) };
@@ -68,8 +71,11 @@ pub fn labelled(config: &TrainConfig, folder: &Path, session: &TrainSession) -> 
         stop: session.stop,
     };
     let mut faults = if config.data.strict { Faults::strict() } else { Faults::lenient() };
-    let bar = bar("labels by the teacher", session.quiet);
-    let labelled = crops::label(&job, folder, &mut faults, &mut |progress| show(&bar, progress));
+    let (bar, mut said) = (bar("labels by the teacher", session.quiet), Now::and_then(session.quiet));
+    let labelled = crops::label(&job, folder, &mut faults, &mut |progress| {
+        show(&bar, progress);
+        said.say(|| format!("labels by the teacher: {} of {} images", progress.images, progress.of));
+    });
     bar.finish_and_clear();
     let labelled = labelled?;
     tell_faults(&faults, &folder.join("faults.txt"), session.quiet)?;

@@ -3,13 +3,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use mtcmcn::files::write_whole;
 use mtcmcn::train::config::TrainConfig;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use walkdir::WalkDir;
 
 use super::args::NetName;
+use crate::cli::fetch::hex;
 
 /// The command that began it.
 const JOB: &str = "run.toml";
@@ -86,6 +88,7 @@ impl Job {
         let text =
             fs::read_to_string(&path).with_context(|| format!("{folder:?} holds no run that could be resumed: cannot read {path:?}"))?;
         let job = toml::from_str(&text).with_context(|| format!("{path:?} is not what `mtcmcn train` writes"))?;
+        check_seal(&folder.join(SETTINGS))?;
         let config = TrainConfig::load(Some(&folder.join(SETTINGS)), set, None)?;
         if !set.is_empty() {
             write_settings(folder, &config)?;
@@ -95,6 +98,22 @@ impl Job {
 }
 
 fn write_settings(folder: &Path, config: &TrainConfig) -> Result<()> {
-    let path = folder.join(SETTINGS);
-    Ok(write_whole(&path, config.to_toml().as_bytes())?)
+    let (path, text) = (folder.join(SETTINGS), config.to_toml());
+    Ok(write_whole(&path, format!("{SEAL}{}\n{text}", hex(&Sha256::digest(&text))).as_bytes())?)
+}
+
+/// What the first line of a run's settings begins with; then comes the sum of all lines after it.
+const SEAL: &str = "# Changed by `mtcmcn train resume --set` alone: sha256 ";
+
+/// That the settings of a run are as they were written: others would go on with another run without a word.
+fn check_seal(path: &Path) -> Result<()> {
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read the settings of the run, {path:?}"))?;
+    let sealed = text.strip_prefix(SEAL).and_then(|rest| rest.split_once('\n'));
+    let whole = sealed.is_some_and(|(sum, rest)| sum.trim() == hex(&Sha256::digest(rest)));
+    ensure!(
+        whole,
+        "{path:?} is not as this run wrote it: emptied, cut off or changed. Put it back as it was; to change a setting of a run, give \
+         `mtcmcn train resume` --set KEY=VALUE"
+    );
+    Ok(())
 }

@@ -107,9 +107,14 @@ pub(super) fn choose(device: &Device) -> Result<Option<Adapter>, EngineError> {
         Device::Backend(_) => Backends::GL,
         _ => Backends::PRIMARY,
     };
+    // `name#1` is the second adapter of that name.
+    let (part, index) = match device {
+        Device::Named(name) => name.rsplit_once('#').and_then(|(part, index)| Some((part, index.parse().ok()?))).unwrap_or((name, 0)),
+        _ => ("", 0),
+    };
     let fits = |adapter: &Adapter| match device {
         Device::Auto => is_hardware(adapter),
-        Device::Named(part) => report(adapter).to_string().to_lowercase().contains(&part.to_lowercase()),
+        Device::Named(_) => report(adapter).to_string().to_lowercase().contains(&part.to_lowercase()),
         _ => true,
     };
     let mut found: Vec<Adapter> = list(backends).into_iter().filter(compute).collect();
@@ -118,7 +123,8 @@ pub(super) fn choose(device: &Device) -> Result<Option<Adapter>, EngineError> {
     if backends == Backends::PRIMARY && *device != Device::Auto && !found.iter().any(fits) {
         found.extend(list(Backends::GL).into_iter().filter(compute));
     }
-    match found.iter().position(fits) {
+    let fitting: Vec<usize> = (0..found.len()).filter(|&i| fits(&found[i])).collect();
+    match fitting.get(index).copied() {
         Some(i) => Ok(Some(found.swap_remove(i))),
         None if *device == Device::Auto => Ok(None),
         None => {

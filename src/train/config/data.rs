@@ -102,7 +102,14 @@ impl Source {
         let default: &[Lesson] = match self.format {
             SourceFormat::Facepoint | SourceFormat::Celeba => &[Lesson::Landmarks],
             SourceFormat::Folder => &[],
-            SourceFormat::Wider | SourceFormat::Json => &[Lesson::Negatives, Lesson::Faces, Lesson::Landmarks],
+            SourceFormat::Pts | SourceFormat::Wflw => &[Lesson::Landmarks],
+            SourceFormat::Wider
+            | SourceFormat::Json
+            | SourceFormat::Retinaface
+            | SourceFormat::Coco
+            | SourceFormat::Labelme
+            | SourceFormat::Voc
+            | SourceFormat::Yolo => &[Lesson::Negatives, Lesson::Faces, Lesson::Landmarks],
         };
         let lessons = self.learn.as_deref().unwrap_or(default);
         let has = |lesson| lessons.contains(&lesson);
@@ -122,6 +129,20 @@ pub enum SourceFormat {
     Celeba,
     /// One JSON object a line and image.
     Json,
+    /// RetinaFace's `label.txt`.
+    Retinaface,
+    /// COCO's JSON.
+    Coco,
+    /// labelme's JSON: a folder of it.
+    Labelme,
+    /// Pascal VOC's XML: a folder of it.
+    Voc,
+    /// YOLO's labels: a folder of them.
+    Yolo,
+    /// 300-W's points: a folder of them.
+    Pts,
+    /// WFLW's list.
+    Wflw,
     /// A folder of images without a word about them, for a teacher.
     Folder,
 }

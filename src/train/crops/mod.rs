@@ -93,11 +93,13 @@ pub enum CropsError {
     /// The settings contain no source of images.
     #[error("no annotated images are given; name them in the settings under [[data.sources]]")]
     NoSource,
-    /// A source contains no image.
-    #[error("{annotations:?} names no image that could be used")]
+    /// A source without a single image.
+    #[error("{annotations:?} names no image that could be used{}", listed(reasons))]
     NoImage {
         /// Path of the file of annotations.
         annotations: PathBuf,
+        /// What is wrong with its lines.
+        reasons: Vec<String>,
     },
     /// No image of any source can be read.
     #[error("none of the {count} images can be read; the first: {first}")]
@@ -140,6 +142,16 @@ pub enum CropsError {
         /// Shares of negatives, positives, parts and landmark faces.
         ratio: [u32; 4],
     },
+}
+
+/// The first of `reasons`, and how many more there are.
+fn listed(reasons: &[String]) -> String {
+    const SHOWN: usize = 10;
+    let mut text: String = reasons.iter().take(SHOWN).map(|reason| format!("; {reason}")).collect();
+    if reasons.len() > SHOWN {
+        text += &format!("; and {} more", reasons.len() - SHOWN);
+    }
+    text
 }
 
 impl CropsError {

@@ -9,8 +9,10 @@ use sha2::{Digest as _, Sha256};
 use walkdir::WalkDir;
 
 use super::CropsError;
+use crate::data::any::{self, AnyForm};
 use crate::data::{AnnotatedImage, Annotation, DataError, Faults, celeba, facepoint, json, wider, wider_mat};
 use crate::files::{self, FileError};
+use crate::picture::decode::is_picture_name;
 use crate::train::config::{DataConfig, Source, SourceFormat, Uses, folder_of};
 
 /// Subset of the images.
@@ -92,7 +94,8 @@ pub fn photos(config: &DataConfig, seed: u32, faults: &mut Faults) -> Result<Vec
             photos.push(Photo { path, source: number, named_by, faces, uses, negatives, part: DataPart::Training });
         }
         if photos.len() == first {
-            return Err(CropsError::NoImage { annotations: source.annotations.clone() });
+            let reasons = faults.list().iter().filter(|fault| fault.path.starts_with(&source.annotations)).map(ToString::to_string);
+            return Err(CropsError::NoImage { annotations: source.annotations.clone(), reasons: reasons.collect() });
         }
         split(&mut photos[first..], &folder, config.split, seed);
     }
@@ -109,19 +112,29 @@ fn read(source: &Source, faults: &mut Faults) -> Result<Vec<AnnotatedImage>, Cro
         SourceFormat::Facepoint => facepoint::read(path, facepoint::FacepointForm::CnnFacePoint, faults),
         SourceFormat::Json => json::read_annotations(path, faults),
         SourceFormat::Celeba => celeba(path, source.landmarks.as_deref(), faults),
+        SourceFormat::Retinaface => any_form(source, AnyForm::RetinaFace, faults),
+        SourceFormat::Coco => any_form(source, AnyForm::Coco, faults),
+        SourceFormat::Labelme => any_form(source, AnyForm::Labelme, faults),
+        SourceFormat::Voc => any_form(source, AnyForm::Voc, faults),
+        SourceFormat::Yolo => any_form(source, AnyForm::Yolo, faults),
+        SourceFormat::Pts => any_form(source, AnyForm::Pts, faults),
+        SourceFormat::Wflw => any_form(source, AnyForm::Wflw, faults),
         SourceFormat::Folder => folder(path),
     };
     Ok(images?)
 }
 
-/// Returns all files below `path` with an extension of images, sorted by name.
+fn any_form(source: &Source, form: AnyForm, faults: &mut Faults) -> Result<Vec<AnnotatedImage>, DataError> {
+    any::read(&source.annotations, &source.images_folder(), Some(form), faults)
+}
+
+/// All files below `path` that are called as pictures are, in the order of their names. Those that are not read here are named with the others
+/// that cannot be.
 fn folder(path: &Path) -> Result<Vec<AnnotatedImage>, DataError> {
-    const EXTENSIONS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff"];
-    let is_image = |path: &Path| path.extension().is_some_and(|own| EXTENSIONS.iter().any(|known| own.eq_ignore_ascii_case(known)));
     let mut images = Vec::new();
     for entry in WalkDir::new(path).sort_by_file_name() {
         let entry = entry.map_err(|error| FileError::Read { path: error.path().unwrap_or(path).into(), source: error.into() })?;
-        if entry.file_type().is_file() && is_image(entry.path()) {
+        if entry.file_type().is_file() && is_picture_name(entry.path()) {
             let path = entry.path().strip_prefix(path).unwrap_or(entry.path()).to_string_lossy().into_owned();
             images.push(AnnotatedImage { path, ..AnnotatedImage::default() });
         }

@@ -11,9 +11,6 @@ use super::{Picture, Source, SourceError};
 /// More pixels than this are refused before decoding.
 const MAX_PIXELS: u64 = 200_000_000;
 
-/// Endings of the formats that are read.
-const ENDINGS: [&str; 9] = ["bmp", "gif", "jpe", "jpeg", "jpg", "png", "tif", "tiff", "webp"];
-
 /// How long one image of several is shown.
 const PACE: Duration = Duration::from_secs(1);
 
@@ -53,10 +50,10 @@ impl Files {
     }
 }
 
+/// Pictures by name, also of kinds that are not read here: those are named in their turn, and not passed over.
 fn is_image(path: &Path) -> bool {
-    let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
     let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-    ENDINGS.contains(&ending.as_str()) && !hidden
+    decode::is_picture_name(path) && !hidden
 }
 
 impl Source for Files {
