@@ -8,6 +8,7 @@ mod memory;
 pub mod profile;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
@@ -396,8 +397,8 @@ impl Session {
         let mut all = BTreeMap::new();
         for (slot, state) in slots {
             let root = self.recording.root(*slot);
-            if !roots.contains_key(&root) {
-                roots.insert(root, self.peek(root)?);
+            if let Entry::Vacant(vacant) = roots.entry(root) {
+                vacant.insert(self.peek(root)?);
             }
             let start = self.recording.slots()[slot.index()].range.map_or(0, |(_, start)| start);
             all.extend(state.unpack(&roots[&root][start..]));

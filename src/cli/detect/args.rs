@@ -112,7 +112,7 @@ impl FromStr for Rotate {
         let mut distinct: Vec<f64> = Vec::new();
         angles.into_iter().for_each(|angle| {
             if !distinct.contains(&angle) {
-                distinct.push(angle)
+                distinct.push(angle);
             }
         });
         if distinct.len() > MOST { Err(format!("more than {MOST} angles")) } else { Ok(Self::Angles(distinct)) }

@@ -43,8 +43,11 @@ fn number(bytes: &[u8], at: usize, size: usize) -> Result<u64, String> {
     Ok(bytes.iter().fold(0, |value, &byte| value << 8 | u64::from(byte)))
 }
 
+/// The type of a box, and its contents.
+type TypedBox<'a> = ([u8; 4], &'a [u8]);
+
 /// Type and contents of the boxes in `bytes`.
-fn boxes(bytes: &[u8]) -> Result<Vec<([u8; 4], &[u8])>, String> {
+fn boxes(bytes: &[u8]) -> Result<Vec<TypedBox<'_>>, String> {
     let (mut found, mut at) = (Vec::new(), 0);
     while at < bytes.len() {
         let kind = *bytes.get(at + 4..).and_then(|rest| rest.first_chunk()).ok_or(CUT)?;
