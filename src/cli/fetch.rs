@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use mtcmcn::Weights;
+use mtcmcn::files::hex;
 use mtcmcn::weights::import::{Format, import_bytes};
 use mtcmcn::weights::names::CascadeNet;
 use sha2::{Digest as _, Sha256};
@@ -191,11 +192,6 @@ fn cache_directory() -> Option<PathBuf> {
         absolute("XDG_CACHE_HOME").or_else(|| Some(env::home_dir()?.join(".cache")))?
     };
     Some(base.join("mtcmcn"))
-}
-
-/// Lower-case hexadecimal digits of `bytes`.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

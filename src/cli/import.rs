@@ -66,7 +66,7 @@ pub fn run(args: &ImportArgs) -> anyhow::Result<ExitCode> {
     );
     weights.save(&args.out)?;
     let bytes = fs::read(&args.out).with_context(|| format!("cannot read back {:?}", args.out))?;
-    let sha256 = fetch::hex(&Sha256::digest(&bytes));
+    let sha256 = mtcmcn::files::hex(&Sha256::digest(&bytes));
     let text = if args.json {
         format!("{}\n", summary(&weights, &args.out, bytes.len(), &sha256))
     } else {

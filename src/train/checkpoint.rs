@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::files::write_whole;
+use crate::files::{hex, write_whole};
 use crate::tensor::Tensor;
 use crate::weights::{Weights, WeightsError};
 
@@ -194,7 +194,7 @@ impl Checkpoint {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(bytes))
 }
 
 /// Checkpoints in the folder of a run: the last few, and the best.

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use walkdir::WalkDir;
 
 use super::args::NetName;
-use crate::cli::fetch::hex;
+use mtcmcn::files::hex;
 
 /// The command that began it.
 const JOB: &str = "run.toml";
@@ -108,6 +108,10 @@ const SEAL: &str = "# Changed by `mtcmcn train resume --set` alone: sha256 ";
 /// That the settings of a run are as they were written: others would go on with another run without a word.
 fn check_seal(path: &Path) -> Result<()> {
     let text = fs::read_to_string(path).with_context(|| format!("cannot read the settings of the run, {path:?}"))?;
+    if !text.starts_with(SEAL) && text.contains("\n[run]\n") {
+        tracing::warn!("{path:?} is of a version that did not seal its settings: whether they were changed cannot be told");
+        return Ok(());
+    }
     let sealed = text.strip_prefix(SEAL).and_then(|rest| rest.split_once('\n'));
     let whole = sealed.is_some_and(|(sum, rest)| sum.trim() == hex(&Sha256::digest(rest)));
     ensure!(

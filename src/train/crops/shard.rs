@@ -252,7 +252,7 @@ impl Shard {
             map[layout.records..layout.notes].par_chunks_exact(LINE).map(CropRecord::from_bytes).collect::<Option<Vec<CropRecord>>>();
         let records = records.ok_or_else(|| damaged("a record".into()))?;
         let notes = String::from_utf8_lossy(&map[layout.notes..layout.sums]).into_owned();
-        let hash = Sha256::digest(sums).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = files::hex(&Sha256::digest(sums));
         Ok(Self { side: layout.side, records, notes, hash, map })
     }
 
