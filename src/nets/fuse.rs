@@ -2,7 +2,7 @@
 //! activations in between do not exist; training wants them and walks the graph with a [`Pass`](super::Pass).
 
 use super::graph::{Graph, NodeId};
-use super::layer::{ConvLayer, Layer, MaxPoolLayer, Site, Value};
+use super::layer::{ConvLayer, Layer, MaxPoolLayer, Op, Site, Value};
 use super::net::{Net, NetError, NetGraph};
 use super::parameters::packed;
 use crate::kernels::nn::{Conv, ConvPool, ConvUniform, Dense, Propose};
@@ -22,7 +22,9 @@ enum FusedBlock {
     Conv { out: u32, k: u32, weight: Slot, bias: Slot, slope: Slot },
     /// Fully connected layer, activation.
     Dense { out: u32, weight: Slot, bias: Slot, slope: Slot },
-    /// A layer without tensors.
+    /// Pooling that keeps nothing for a backward pass.
+    MaxPool(MaxPoolLayer),
+    /// Another layer without tensors.
     Alone(Layer),
 }
 
@@ -194,7 +196,11 @@ impl<'a> Fuser<'a> {
                 }
             } else {
                 let inputs = node.inputs.iter().copied().filter(|input| !matches!(self.graph.node(*input).layer, Layer::Tensor(_)));
-                blocks.push(Joined { block: FusedBlock::Alone(node.layer.clone()), inputs: inputs.collect(), output: id });
+                let block = match &node.layer {
+                    Layer::MaxPool(layer) => FusedBlock::MaxPool(*layer),
+                    layer => FusedBlock::Alone(layer.clone()),
+                };
+                blocks.push(Joined { block, inputs: inputs.collect(), output: id });
             }
         }
         Ok(blocks)
@@ -250,7 +256,7 @@ impl<'a> Fuser<'a> {
         let block = self.convolution(linear, shape.c(), k);
         blocks.push(Joined { block, inputs: vec![input], output: between });
         if let Some(k) = linear.pool {
-            blocks.push(Joined { block: FusedBlock::Alone(MaxPoolLayer { k }.into()), inputs: vec![between], output });
+            blocks.push(Joined { block: FusedBlock::MaxPool(MaxPoolLayer { k }), inputs: vec![between], output });
         }
     }
 
@@ -322,6 +328,12 @@ impl FusedBlock {
                 let result = Shape::new([shape.n(), *out, 1, 1])?;
                 let y = activations.slot(r, position, result.elements());
                 r.push(Dense::new(shape.n(), shape.item(), *out), &[x, *weight, *bias, *slope, y]);
+                (y, result)
+            }
+            Self::MaxPool(layer) => {
+                let result = layer.output(&[shape])?;
+                let y = activations.slot(r, position, result.elements());
+                layer.record(r, Value { slot: x, shape }, y);
                 (y, result)
             }
             Self::Alone(layer) => {

@@ -48,6 +48,13 @@ pub(crate) trait Vector: Copy {
     /// They are writable; `n` is at most `LANES`.
     unsafe fn store_first(self, to: *mut f32, n: usize);
 
+    /// Writes the first `n` lanes, whole numbers under 2^24 that are not negative, to `to` as such.
+    ///
+    /// # Safety
+    ///
+    /// They are writable; `n` is at most `LANES`.
+    unsafe fn store_whole(self, to: *mut u32, n: usize);
+
     /// `self + other`.
     fn add(self, other: Self) -> Self;
 
@@ -68,6 +75,12 @@ pub(crate) trait Vector: Copy {
 
     /// `self == other ? yes : 0`.
     fn where_equal(self, other: Self, yes: Self) -> Self;
+
+    /// `self > other ? yes : no`.
+    fn where_above(self, other: Self, yes: Self, no: Self) -> Self;
+
+    /// Lanes one place further: the last of `before`, then all of `self` but its last.
+    fn moved(self, before: Self) -> Self;
 
     /// Lanes of both in turn: `a0 b0 a1 b1 ...`, the first half and the second.
     fn interleave(self, other: Self) -> [Self; 2];
