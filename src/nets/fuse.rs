@@ -3,7 +3,7 @@
 //! graph with a [`Pass`](super::Pass).
 
 use super::graph::{Graph, NodeId};
-use super::layer::{ConvLayer, Layer, MaxPoolLayer, Site, Value};
+use super::layer::{ConvLayer, Layer, MaxPoolLayer, Op, Site, Value};
 use super::net::{Net, NetError, NetGraph};
 use super::parameters::packed;
 use crate::kernels::nn::{Conv, ConvPool, ConvUniform, Dense, Propose};
@@ -24,7 +24,9 @@ enum FusedBlock {
     Conv { out: u32, k: u32, weight: Slot, bias: Slot, slope: Slot },
     /// Fully connected layer with its activation.
     Dense { out: u32, weight: Slot, bias: Slot, slope: Slot },
-    /// A single layer, not fused.
+    /// Pooling that keeps nothing for a backward pass.
+    MaxPool(MaxPoolLayer),
+    /// Another layer, as it is.
     Alone(Layer),
 }
 
@@ -213,7 +215,11 @@ impl<'a> Fuser<'a> {
                 }
             } else {
                 let inputs = node.inputs.iter().map(|input| self.source(*input)).collect::<Result<_, _>>()?;
-                blocks.push(Placed { block: FusedBlock::Alone(node.layer.clone()), inputs, output: id });
+                let block = match &node.layer {
+                    Layer::MaxPool(layer) => FusedBlock::MaxPool(*layer),
+                    layer => FusedBlock::Alone(layer.clone()),
+                };
+                blocks.push(Placed { block, inputs, output: id });
             }
         }
         Ok(blocks)
@@ -283,7 +289,8 @@ impl<'a> Fuser<'a> {
         let block = self.convolution(linear, shape.c(), k);
         blocks.push(Placed { block, inputs: vec![BlockInput::Node(input)], output: between });
         if let Some(k) = linear.pool {
-            blocks.push(Placed { block: FusedBlock::Alone(MaxPoolLayer { k }.into()), inputs: vec![BlockInput::Node(between)], output });
+            let block = FusedBlock::MaxPool(MaxPoolLayer { k });
+            blocks.push(Placed { block, inputs: vec![BlockInput::Node(between)], output });
         }
     }
 
@@ -356,6 +363,12 @@ impl FusedBlock {
                 let result = Shape::new([shape.n(), *out, 1, 1])?;
                 let y = activations.slot(r, position, result.elements());
                 r.push(Dense::new(shape.n(), shape.item(), *out), &[x, *weight, *bias, *slope, y]);
+                (y, result)
+            }
+            Self::MaxPool(layer) => {
+                let result = layer.output(&[shape])?;
+                let y = activations.slot(r, position, result.elements());
+                layer.record(r, Value { slot: x, shape }, y);
                 (y, result)
             }
             Self::Alone(layer) => {

@@ -1,11 +1,12 @@
 //! Vectors of eight lanes: AVX2 with FMA.
 
 use std::arch::x86_64::{
-    __m256, __m256i, _CMP_EQ_OQ, _CMP_GT_OQ, _mm256_add_ps, _mm256_and_ps, _mm256_and_si256, _mm256_blendv_ps, _mm256_castpd_ps,
-    _mm256_castps_pd, _mm256_cmp_ps, _mm256_cmpgt_epi32, _mm256_cvtepi32_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_maskload_epi32,
-    _mm256_maskload_ps, _mm256_maskstore_ps, _mm256_max_ps, _mm256_movemask_ps, _mm256_mul_ps, _mm256_permute2f128_ps,
-    _mm256_permute4x64_pd, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setr_epi32, _mm256_setzero_ps, _mm256_shuffle_ps, _mm256_srli_epi32,
-    _mm256_storeu_ps, _mm256_sub_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps,
+    __m256, __m256i, _CMP_EQ_OQ, _CMP_GT_OQ, _mm256_add_ps, _mm256_alignr_epi8, _mm256_and_ps, _mm256_and_si256, _mm256_blendv_ps,
+    _mm256_castpd_ps, _mm256_castps_pd, _mm256_castps_si256, _mm256_castsi256_ps, _mm256_cmp_ps, _mm256_cmpgt_epi32, _mm256_cvtepi32_ps,
+    _mm256_cvttps_epi32, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_maskload_epi32, _mm256_maskload_ps, _mm256_maskstore_epi32,
+    _mm256_maskstore_ps, _mm256_max_ps, _mm256_movemask_ps, _mm256_mul_ps, _mm256_permute2f128_ps, _mm256_permute4x64_pd,
+    _mm256_set1_epi32, _mm256_set1_ps, _mm256_setr_epi32, _mm256_setzero_ps, _mm256_shuffle_ps, _mm256_srli_epi32, _mm256_storeu_ps,
+    _mm256_sub_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps,
 };
 
 use super::{Task, Vector};
@@ -79,6 +80,12 @@ impl Vector for F32x8 {
     }
 
     #[inline(always)]
+    unsafe fn store_whole(self, to: *mut u32, n: usize) {
+        // SAFETY: what the mask leaves is writable, by contract; this type is only used inside `run`.
+        unsafe { _mm256_maskstore_epi32(to.cast(), Self::first(n), _mm256_cvttps_epi32(self.0)) }
+    }
+
+    #[inline(always)]
     fn add(self, other: Self) -> Self {
         // SAFETY: this type is only used inside `run`.
         Self(unsafe { _mm256_add_ps(self.0, other.0) })
@@ -122,6 +129,21 @@ impl Vector for F32x8 {
     fn where_equal(self, other: Self, yes: Self) -> Self {
         // SAFETY: this type is only used inside `run`.
         Self(unsafe { _mm256_and_ps(_mm256_cmp_ps::<_CMP_EQ_OQ>(self.0, other.0), yes.0) })
+    }
+
+    #[inline(always)]
+    fn where_above(self, other: Self, yes: Self, no: Self) -> Self {
+        // SAFETY: this type is only used inside `run`.
+        Self(unsafe { _mm256_blendv_ps(no.0, yes.0, _mm256_cmp_ps::<_CMP_GT_OQ>(self.0, other.0)) })
+    }
+
+    #[inline(always)]
+    fn moved(self, before: Self) -> Self {
+        // SAFETY: this type is only used inside `run`. Each half takes its first lane from the last of the half before it.
+        unsafe {
+            let behind = _mm256_castps_si256(_mm256_permute2f128_ps::<0x21>(before.0, self.0));
+            Self(_mm256_castsi256_ps(_mm256_alignr_epi8::<12>(_mm256_castps_si256(self.0), behind)))
+        }
     }
 
     #[inline(always)]

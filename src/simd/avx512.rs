@@ -2,9 +2,9 @@
 
 use std::arch::x86_64::{
     __m512, __m512i, __mmask16, _CMP_EQ_OQ, _CMP_GT_OQ, _mm512_add_ps, _mm512_and_si512, _mm512_cmp_ps_mask, _mm512_cvtepi32_ps,
-    _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_mul_ps, _mm512_mask_storeu_ps, _mm512_maskz_loadu_epi32, _mm512_maskz_loadu_ps,
-    _mm512_maskz_mov_ps, _mm512_max_ps, _mm512_permutex2var_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setr_epi32, _mm512_setzero_ps,
-    _mm512_srli_epi32, _mm512_storeu_ps, _mm512_sub_ps,
+    _mm512_cvttps_epi32, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_blend_ps, _mm512_mask_mul_ps, _mm512_mask_storeu_epi32,
+    _mm512_mask_storeu_ps, _mm512_maskz_loadu_epi32, _mm512_maskz_loadu_ps, _mm512_maskz_mov_ps, _mm512_max_ps, _mm512_permutex2var_ps,
+    _mm512_set1_epi32, _mm512_set1_ps, _mm512_setr_epi32, _mm512_setzero_ps, _mm512_srli_epi32, _mm512_storeu_ps, _mm512_sub_ps,
 };
 
 use super::{Task, Vector};
@@ -92,6 +92,12 @@ impl Vector for F32x16 {
     }
 
     #[inline(always)]
+    unsafe fn store_whole(self, to: *mut u32, n: usize) {
+        // SAFETY: what the mask leaves is writable, by contract; this type is only used inside `run`.
+        unsafe { _mm512_mask_storeu_epi32(to.cast(), Self::first(n), _mm512_cvttps_epi32(self.0)) }
+    }
+
+    #[inline(always)]
     fn add(self, other: Self) -> Self {
         // SAFETY: this type is only used inside `run`.
         Self(unsafe { _mm512_add_ps(self.0, other.0) })
@@ -135,6 +141,18 @@ impl Vector for F32x16 {
     fn where_equal(self, other: Self, yes: Self) -> Self {
         // SAFETY: this type is only used inside `run`.
         Self(unsafe { _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_EQ_OQ>(self.0, other.0), yes.0) })
+    }
+
+    #[inline(always)]
+    fn where_above(self, other: Self, yes: Self, no: Self) -> Self {
+        // SAFETY: this type is only used inside `run`.
+        Self(unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(self.0, other.0), no.0, yes.0) })
+    }
+
+    #[inline(always)]
+    fn moved(self, before: Self) -> Self {
+        // SAFETY: this type is only used inside `run`.
+        self.pick(before, unsafe { _mm512_setr_epi32(31, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14) })
     }
 
     #[inline(always)]

@@ -9,8 +9,6 @@ pub(crate) struct PoolPlane<'a> {
     pub x: &'a [f32],
     /// Columns of the input.
     pub width: usize,
-    /// Of the PReLU before; 1 where there is none.
-    pub slope: f32,
     /// Side of a window.
     pub side: usize,
     /// Rows of `y_w` results.
@@ -25,7 +23,7 @@ impl Task for PoolPlane<'_> {
     /// Columns first, then neighbours among them: even ones, odd ones, and the even ones after.
     #[inline(always)]
     fn run<V: Vector>(self) {
-        let Self { x, width, slope, side, y, y_w } = self;
+        let Self { x, width, side, y, y_w } = self;
         assert!((2..=3).contains(&side) && width > 0 && y_w > 0 && 2 * (y_w - 1) < width, "windows of this kind");
         let mut memory = Scratch::take();
         let most = 2 * y_w.next_multiple_of(V::LANES) + 2 + V::LANES;
@@ -40,7 +38,7 @@ impl Task for PoolPlane<'_> {
                 unsafe {
                     let mut best = V::splat(f32::NEG_INFINITY);
                     for row in 0..count {
-                        best = V::load_first(rows.as_ptr().add(row * width + column), n).prelu(V::splat(slope)).larger(best);
+                        best = V::load_first(rows.as_ptr().add(row * width + column), n).larger(best);
                     }
                     best.store_first(columns.as_mut_ptr().add(column), n);
                 }

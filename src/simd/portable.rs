@@ -66,6 +66,16 @@ impl Vector for F32x4 {
     }
 
     #[inline(always)]
+    unsafe fn store_whole(self, to: *mut u32, n: usize) {
+        for (i, lane) in self.0.iter().enumerate() {
+            if i < n {
+                // SAFETY: words before `n` are writable, by contract.
+                unsafe { *to.add(i) = *lane as u32 }
+            }
+        }
+    }
+
+    #[inline(always)]
     fn add(self, other: Self) -> Self {
         self.zip(other, |a, b| a + b)
     }
@@ -105,6 +115,17 @@ impl Vector for F32x4 {
     #[inline(always)]
     fn where_equal(self, other: Self, yes: Self) -> Self {
         Self(std::array::from_fn(|i| if self.0[i] == other.0[i] { yes.0[i] } else { 0.0 }))
+    }
+
+    #[inline(always)]
+    fn where_above(self, other: Self, yes: Self, no: Self) -> Self {
+        Self(std::array::from_fn(|i| if self.0[i] > other.0[i] { yes.0[i] } else { no.0[i] }))
+    }
+
+    #[inline(always)]
+    fn moved(self, before: Self) -> Self {
+        let ([.., last], [a, b, c, _]) = (before.0, self.0);
+        Self([last, a, b, c])
     }
 
     #[inline(always)]

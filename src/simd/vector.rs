@@ -49,6 +49,13 @@ pub(crate) trait Vector: Copy {
     /// The elements must be writable, and `n` at most `LANES`.
     unsafe fn store_first(self, to: *mut f32, n: usize);
 
+    /// Writes the first `n` lanes, whole numbers under 2^24 that are not negative, to `to` as integers.
+    ///
+    /// # Safety
+    ///
+    /// They are writable; `n` is at most `LANES`.
+    unsafe fn store_whole(self, to: *mut u32, n: usize);
+
     /// Returns `self + other`.
     fn add(self, other: Self) -> Self;
 
@@ -69,6 +76,12 @@ pub(crate) trait Vector: Copy {
 
     /// Returns `self == other ? yes : 0`.
     fn where_equal(self, other: Self, yes: Self) -> Self;
+
+    /// Returns `self > other ? yes : no`.
+    fn where_above(self, other: Self, yes: Self, no: Self) -> Self;
+
+    /// Returns the lanes one place further: the last of `before`, then all of `self` but its last.
+    fn moved(self, before: Self) -> Self;
 
     /// Returns the lanes of both in turn, `a0 b0 a1 b1 ...`: the first half and the second half.
     fn interleave(self, other: Self) -> [Self; 2];

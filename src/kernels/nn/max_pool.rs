@@ -66,7 +66,7 @@ impl MaxPool {
             let [x_at, y_at] = [level.x, level.y].map(|at| at as usize);
             let [x_h, width, y_h, y_w] = [level.x_h, level.x_w, level.y_h, level.y_w].map(|size| size as usize);
             let (x, y) = (&x[x_at..x_at + x_h * width], &mut y[y_at..y_at + y_h * y_w]);
-            simd.run(PoolPlane { x, width, slope: 1.0, side: self.k as usize, y, y_w });
+            simd.run(PoolPlane { x, width, side: self.k as usize, y, y_w });
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::prelu;
-use super::prelu_pool::CASES;
+use super::PreluPool;
+use super::prelu_pool::cases;
 use crate::kernels::{Sample, Samples, largest, wgsl};
 use crate::record::{Binding, Kernel, Work};
 use crate::simd::{PoolBackward, Simd};
@@ -12,8 +12,9 @@ use crate::tensor::{Shape, noise};
 crate::uniform! {
     /// A window's gradient goes to its first maximum in raster order, and from there through PReLU (spec section 8).
     ///
-    /// Reads `z: [n, c, z_h, z_w]`, `slope: [c]` and `dy: [n, c, y_h, y_w]`; writes `dz` and `dslope: [slabs, c]`, sums of `min(z, 0)` times
-    /// what came through the windows. A slab is a pair of neighbouring columns of `items` items.
+    /// Reads `best` and `places` of [`PreluPool`], `slope: [c]` and `dy: [n, c, y_h, y_w]`; writes `dz: [n, c, z_h, z_w]` and
+    /// `dslope: [slabs, c]`, sums of `min(best, 0) dy`. A slab is a column of windows, or of blocks of two by two elements behind the last
+    /// one, of `items` items.
     pub struct PreluPoolBackward { n: u32, c: u32, k: u32, items: u32, z_h: u32, z_w: u32, y_h: u32, y_w: u32 }
 }
 
@@ -35,24 +36,19 @@ impl PreluPoolBackward {
         [(self.z_h * self.z_w) as usize, (self.y_h * self.y_w) as usize]
     }
 
-    /// One plane: `dz`, and what it adds to the slope's sums, a column pair each.
-    fn plane(&self, [z, dy]: [&[f32]; 2], slope: f32, dz: &mut [f32], sums: &mut [f64]) {
-        let mut through = vec![0.0_f64; z.len()];
-        for (window, d) in dy.iter().enumerate() {
-            let (row, column) = (window as u32 / self.y_w * 2, window as u32 % self.y_w * 2);
-            let mut best = (row * self.z_w + column) as usize;
-            for i in row..(row + self.k).min(self.z_h) {
-                for j in column..(column + self.k).min(self.z_w) {
-                    let at = (i * self.z_w + j) as usize;
-                    best = if prelu(z[at], slope) > prelu(z[best], slope) { at } else { best };
-                }
-            }
-            through[best] += f64::from(*d);
+    /// One plane: `dz`, and what it adds to the slope's sums, by columns of windows.
+    fn plane(&self, [best, places, dy]: [&[f32]; 3], slope: f32, dz: &mut [f32], sums: &mut [f64]) {
+        let mut through = vec![0.0_f64; dz.len()];
+        let mut factors = vec![0.0_f64; dz.len()];
+        for (window, (best, dy)) in best.iter().zip(dy).enumerate() {
+            let (row, column) = (window as u32 / self.y_w, window as u32 % self.y_w);
+            let place = places[window].to_bits();
+            let element = ((2 * row + place / self.k) * self.z_w + 2 * column + place % self.k) as usize;
+            through[element] += f64::from(*dy);
+            factors[element] = if *best > 0.0 { 1.0 } else { f64::from(slope) };
+            sums[column as usize] += if *best > 0.0 { 0.0 } else { f64::from(*best) * f64::from(*dy) };
         }
-        for (place, (d, z)) in through.into_iter().zip(z).enumerate() {
-            dz[place] = if *z > 0.0 { d } else { f64::from(slope) * d } as f32;
-            sums[place % self.z_w as usize / 2] += if *z > 0.0 { 0.0 } else { f64::from(*z) * d };
-        }
+        dz.iter_mut().zip(through).zip(factors).for_each(|((dz, d), factor)| *dz = (factor * d) as f32);
     }
 }
 
@@ -60,7 +56,7 @@ impl Kernel for PreluPoolBackward {
     const NAME: &'static str = "prelu_pool_backward";
     const WGSL: &'static [&'static str] = wgsl!("nn/prelu_pool_backward");
     const WORKGROUP: [u32; 3] = [64, 1, 1];
-    const BINDINGS: &'static [Binding] = &[Binding::READ, Binding::READ, Binding::READ, Binding::WRITE, Binding::WRITE];
+    const BINDINGS: &'static [Binding] = &[Binding::READ, Binding::READ_U32, Binding::READ, Binding::READ, Binding::WRITE, Binding::WRITE];
     const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
 
     fn work(&self) -> Work {
@@ -73,21 +69,21 @@ impl Kernel for PreluPoolBackward {
 
     fn sizes(&self) -> Vec<usize> {
         let ([z, y], planes) = (self.planes(), (self.n * self.c) as usize);
-        vec![planes * z, self.c as usize, planes * y, planes * z, (self.slabs() * self.c) as usize]
+        vec![planes * y, planes * y, self.c as usize, planes * y, planes * z, (self.slabs() * self.c) as usize]
     }
 
     fn reference(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
-        let ([z, y], c, pairs) = (self.planes(), self.c as usize, self.z_w.div_ceil(2) as usize);
+        let ([z, y], c, columns) = (self.planes(), self.c as usize, self.z_w.div_ceil(2) as usize);
         let [dz, dslope] = write else { unreachable!("checked when recorded") };
-        for (group, dslope) in dslope.chunks_exact_mut(pairs * c).enumerate() {
+        for (group, dslope) in dslope.chunks_exact_mut(columns * c).enumerate() {
             let first = group * self.items as usize;
             for channel in 0..c {
-                let mut sums = vec![0.0; pairs];
+                let mut sums = vec![0.0; columns];
                 for at in (first..(first + self.items as usize).min(self.n as usize)).map(|item| item * c + channel) {
-                    let from = [&read[0][at * z..][..z], &read[2][at * y..][..y]];
-                    self.plane(from, read[1][channel], &mut dz[at * z..][..z], &mut sums);
+                    let from = [read[0], read[1], read[3]].map(|from| &from[at * y..][..y]);
+                    self.plane(from, read[2][channel], &mut dz[at * z..][..z], &mut sums);
                 }
-                sums.iter().enumerate().for_each(|(pair, sum)| dslope[pair * c + channel] = *sum as f32);
+                sums.iter().enumerate().for_each(|(column, sum)| dslope[column * c + channel] = *sum as f32);
             }
         }
     }
@@ -95,43 +91,38 @@ impl Kernel for PreluPoolBackward {
     fn native(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
         let ([z, y], c, simd) = (self.planes(), self.c as usize, Simd::chosen());
         let [dz, dslope] = write else { unreachable!("checked when recorded") };
-        let (group, pairs) = (self.items as usize * c, self.z_w.div_ceil(2) as usize);
+        let (group, columns) = (self.items as usize * c, self.z_w.div_ceil(2) as usize);
         let size = [self.z_h, self.z_w, self.y_h, self.y_w].map(|size| size as usize);
-        let read = (read[0].par_chunks(group * z).zip(read[2].par_chunks(group * y)), read[1]);
-        let tasks = read.0.zip(dz.par_chunks_mut(group * z)).zip(dslope.par_chunks_exact_mut(pairs * c));
-        tasks.for_each(|(((z_all, dy), dz), dslope)| {
+        let tasks = dz.par_chunks_mut(group * z).zip(dslope.par_chunks_exact_mut(columns * c)).enumerate();
+        tasks.for_each(|(first, (dz, dslope))| {
             dslope.fill(0.0);
-            let planes = z_all.chunks_exact(z).zip(dy.chunks_exact(y)).zip(dz.chunks_exact_mut(z));
-            for (at, ((z, dy), dz)) in planes.enumerate() {
-                let (slope, sums) = (read.1[at % c], &mut dslope[at % c..]);
+            for (at, dz) in dz.chunks_exact_mut(z).enumerate() {
+                let [best, places, dy] = [read[0], read[1], read[3]].map(|from| &from[(first * group + at) * y..][..y]);
+                let (slope, sums) = (read[2][at % c], &mut dslope[at % c..]);
                 if self.k == 2 {
-                    simd.run(PoolBackward::<2> { size, z, slope, dy, dz, sums, channels: c });
+                    simd.run(PoolBackward::<2> { size, best, places, slope, dy, dz, sums, channels: c });
                 } else {
-                    simd.run(PoolBackward::<3> { size, z, slope, dy, dz, sums, channels: c });
+                    simd.run(PoolBackward::<3> { size, best, places, slope, dy, dz, sums, channels: c });
                 }
             }
         });
     }
 
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
-        // A pair of columns, each element of which sums up to four windows.
-        let terms = (self.items * self.z_h * 2 * 4 + 2) as f32;
-        terms * 4.0 * largest(read[2]) * largest(read[0]).max(largest(read[1])).max(1.0) * f32::EPSILON
+        // A sum over windows, or an element of up to four of them, and PReLU.
+        let terms = (self.items * self.y_h + 4 + 2) as f32;
+        terms * largest(read[3]) * largest(read[0]).max(largest(read[2])).max(1.0) * f32::EPSILON
     }
 }
 
 impl Samples for PreluPoolBackward {
     fn samples() -> Vec<Sample<Self>> {
-        CASES
-            .into_iter()
-            .map(|(shape, k)| {
-                let z = Shape::new(shape).expect("a valid sample");
-                let (_, y) = super::PreluPool::new(&z, k).expect("a valid sample");
-                // Few values, so that many windows have several maxima.
-                let data = noise(z.elements() as usize, 1).into_iter().map(|v| (v * 3.0).round()).collect();
-                let read = vec![data, noise(z.c() as usize, 2), noise(y.elements() as usize, 3)];
-                Sample { kernel: Self::new(&z, &y, k, 1 << 12), read }
-            })
-            .collect()
+        let sample = |(shape, k, [z, slope]): (Shape, u32, [Vec<f32>; 2])| {
+            let (forward, y) = PreluPool::new(&shape, k).expect("a valid sample");
+            let [mut largest, mut best, mut places] = [1, 2, 3].map(|_| vec![f32::NAN; y.elements() as usize]);
+            forward.reference(shape.n(), &[&z, &slope], &mut [&mut largest, &mut best, &mut places]);
+            Sample { kernel: Self::new(&shape, &y, k, 1 << 12), read: vec![best, places, slope, noise(y.elements() as usize, 3)] }
+        };
+        cases().map(sample).collect()
     }
 }

@@ -8,7 +8,8 @@ use crate::record::Slot;
 use crate::tensor::{Shape, ShapeError};
 
 /// PReLU, then the largest of each `k x k` window, windows two apart, the last of which may stick out. Joined, since the activations are as
-/// large as anything in a net. Inputs: `x`, and the slopes `[c]`; without them a ReLU.
+/// large as anything in a net; of the pre-activations, which are no smaller, the backward pass is left those that won a window. Inputs: `x`,
+/// and the slopes `[c]`; without them a ReLU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PreluPoolLayer {
     /// Side of a window, 2 or 3.
@@ -28,8 +29,9 @@ impl Op for PreluPoolLayer {
     fn forward(&self, site: &mut Site<'_>, x: &[Value<'_>], y: Value<'_>) -> Vec<Slot> {
         let (kernel, _) = PreluPool::new(x[0].shape, self.k).expect("checked when the graph was built");
         let slope = slope(site, x);
-        site.recording.push(kernel, &[x[0].slot, slope, y.slot]);
-        Vec::new()
+        let kept = ["pre-activations of first maxima", "places of first maxima"].map(|label| site.scratch(label, y.shape.elements()));
+        site.recording.push(kernel, &[x[0].slot, slope, y.slot, kept[0], kept[1]]);
+        kept.to_vec()
     }
 
     fn backward(&self, site: &mut Site<'_>, pass: &Taped<'_>, dy: Slot, dx: &[Option<Slot>]) {
@@ -38,7 +40,7 @@ impl Op for PreluPoolLayer {
         let partial = site.scratch("partial sums of slopes", c * kernel.slabs());
         let to = dx[0].unwrap_or_else(|| site.scratch("unread gradient", x[0].shape.elements()));
         let slope = slope(site, x);
-        site.recording.push(kernel, &[x[0].slot, slope, dy, to, partial]);
+        site.recording.push(kernel, &[pass.kept[0], pass.kept[1], slope, dy, to, partial]);
         if let Some(Some(slope)) = dx.get(1) {
             site.recording.push(Reduce::slabs_first(kernel.slabs(), c), &[partial, *slope]);
         }
