@@ -60,9 +60,10 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
 pub fn map(path: &Path) -> io::Result<memmap2::Mmap> {
     let file = File::open(path)?;
     #[allow(unsafe_code, reason = "a file of many gigabytes cannot be read into memory")]
-    // SAFETY: the bytes must not change while they are borrowed. Files that are mapped here are written by `write_with` alone, which never
-    // writes into a file that is there: it renames a new one into its place, and the map keeps the old. Someone else who shortens the file
-    // meanwhile ends the process by SIGBUS; no other program has a reason to write to it.
+    // SAFETY: the bytes must not change while they are borrowed. Files that are mapped here are written by
+    // `write_with` alone, which never writes into a file that is there: it renames a new one into its place,
+    // and the map keeps the old. Someone else who shortens the file meanwhile ends the process by SIGBUS; no
+    // other program has a reason to write to it.
     unsafe {
         memmap2::Mmap::map(&file)
     }
@@ -76,8 +77,8 @@ fn unfinished() -> MutexGuard<'static, BTreeSet<PathBuf>> {
     UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Removes all files that are being written, and lets no other be begun: for a process that is about to end at once. Whoever is writing one
-/// waits from here on, so the caller must end the process.
+/// Removes all files that are being written, and lets no other be begun: for a process that is about to end
+/// at once. Whoever is writing one waits from here on, so the caller must end the process.
 pub fn abandon() {
     let unfinished = unfinished();
     for path in unfinished.iter() {
@@ -86,14 +87,16 @@ pub fn abandon() {
     std::mem::forget(unfinished);
 }
 
-/// What the names of files begin with that are to be put at `path`. Names of at most 255 bytes are valid everywhere, so a long one is cut.
+/// What the names of files begin with that are to be put at `path`. Names of at most 255 bytes are valid
+/// everywhere, so a long one is cut.
 fn prefix(path: &Path) -> Option<String> {
     let name = path.file_name()?.to_string_lossy();
     let end = (0..=name.len().min(200)).rev().find(|&end| name.is_char_boundary(end)).unwrap_or(0);
     Some(format!(".{}.", &name[..end]))
 }
 
-/// Removes what writers of `path` that were killed have left beside it. Whoever calls it must be the only one to write there.
+/// Removes what writers of `path` that were killed have left beside it. Whoever calls it must be the only one
+/// to write there.
 ///
 /// # Errors
 ///
@@ -120,8 +123,9 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     write_with(path, |file| file.write_all(bytes)).map_err(|source| FileError::Write { path: path.into(), source })
 }
 
-/// Puts what `write` writes at `path` in one step: it is written and synced beside it under a name of its own, then renamed. Who reads
-/// `path` meanwhile, or after a crash at any instant, sees the old file or the new one.
+/// Puts what `write` writes at `path` in one step: it is written and synced beside it under a name of its
+/// own, then renamed. Who reads `path` meanwhile, or after a crash at any instant, sees the old file or the
+/// new one.
 ///
 /// # Errors
 ///

@@ -1,4 +1,5 @@
-//! The `mtcmcn` program. Everything is in [`cli`]; here only how it ends: results on stdout, the rest on stderr, and the exit code.
+//! The `mtcmcn` program. Everything is in [`cli`]; here only how it ends: results on stdout, the rest on
+//! stderr, and the exit code.
 
 mod cli;
 
@@ -20,8 +21,9 @@ fn main() -> ExitCode {
     }
 }
 
-/// Mesa's Vulkan layer and its EGL look for a Wayland display, and where `XDG_RUNTIME_DIR` is unset (containers, cron, root) they say so on
-/// stderr at every start. With a folder named they look there, find no display and are content.
+/// Mesa's Vulkan layer and its EGL look for a Wayland display, and where `XDG_RUNTIME_DIR` is unset
+/// (containers, cron, root) they say so on stderr at every start. With a folder named they look there, find
+/// no display and are content.
 #[allow(clippy::disallowed_methods, reason = "before any thread, and drivers have no other way to be told")]
 fn quiet_drivers() {
     if cfg!(target_os = "linux") && std::env::var_os("XDG_RUNTIME_DIR").is_none() {

@@ -1,6 +1,8 @@
-//! Every reader of `mtcmcn::data` by the name of its fuzz target, with what must hold of whatever it makes of any bytes.
+//! Every reader of `mtcmcn::data` by the name of its fuzz target, with what must hold of whatever it makes of
+//! any bytes.
 //!
-//! A short run of each, over mutations of `seeds/`, is an ordinary test (`tests/cpu/fuzz.rs`). A long one, with a nightly compiler:
+//! A short run of each, over mutations of `seeds/`, is an ordinary test (`tests/cpu/fuzz.rs`). A long one,
+//! with a nightly compiler:
 //!
 //! ```sh
 //! cargo install cargo-fuzz
@@ -78,7 +80,8 @@ pub fn run(name: &str, bytes: &[u8]) {
     target.expect("a target of this name").1(bytes);
 }
 
-/// What `parse` makes of `bytes`; none if the whole is refused. Strict reading must stop exactly where lenient reading names a fault.
+/// What `parse` makes of `bytes`; none if the whole is refused. Strict reading must stop exactly where
+/// lenient reading names a fault.
 fn read<T>(bytes: &[u8], parse: impl Fn(&[u8], &mut FileFaults) -> Result<T, DataError>) -> Option<T> {
     let path = Path::new("f");
     let mut faults = Faults::lenient();

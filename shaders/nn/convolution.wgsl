@@ -1,12 +1,13 @@
-// convolution: y[n,o,i,j] = bias[o] + sum_{c,u,v} weight[o,c,u,v] * x[n, c, i*stride + u - padding, j*stride + v - padding], x zero outside
+// convolution: y[n,o,i,j] = bias[o] + sum_{c,u,v} weight[o,c,u,v] * x[n, c, i*stride + u - padding, j*stride
+// + v - padding], x zero outside
 //
 //   x       f32[n, c, h, w]                 read
 //   weight  f32[out, c / groups, K, K]      read   c counts the channels of the group of o
 //   bias    f32[out]                        read   one element that is not read if there is no bias
 //   y       f32[n, out, y_h, y_w]           write  every element written once
 //
-// A product of weights (rows: outputs of a group) with windows (columns: places (n, i, j) end to end), as deep as channels times taps.
-// TILED: a workgroup has 64 x 64 results; else 16 x 256, 4 places an invocation.
+// A product of weights (rows: outputs of a group) with windows (columns: places (n, i, j) end to end), as
+// deep as channels times taps. TILED: a workgroup has 64 x 64 results; else 16 x 256, 4 places an invocation.
 // Twin: src/kernels/nn/convolution.rs. Snippets: product, grid.
 
 override K: u32;
@@ -34,7 +35,8 @@ struct Convolution {
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
-// Of the workgroup; and of the invocation's four places: their elements under the tap in the group's first channel.
+// Of the workgroup; and of the invocation's four places: their elements under the tap in the group's first
+// channel.
 var<private> group: u32;
 var<private> at: vec4u;
 var<private> inside: vec4<bool>;

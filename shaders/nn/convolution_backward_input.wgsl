@@ -1,14 +1,14 @@
-// convolution_backward_input: dx[n,c,a,b] += sum_{o,u,v} weight[o,c,u,v] * dy[n, o, (a + padding - u) / stride, (b + padding - v) / stride],
-// where stride divides both and dy has them
+// convolution_backward_input: dx[n,c,a,b] += sum_{o,u,v} weight[o,c,u,v] * dy[n, o, (a + padding - u) /
+// stride, (b + padding - v) / stride], where stride divides both and dy has them
 //
 //   dy      f32[n, out, y_h, y_w]           read   o counts the outputs of the group of c
 //   weight  f32[out, c / groups, K, K]      read
 //   dx      f32[n, c, h, w]                 update every element added to once
 //
-// Elements whose row and column leave the same remainders by the stride are a class: they meet the same taps. Of each class a product of weights
-// (rows: channels of a group) with gradients (columns: places (n, i, j) of the class end to end), as deep as outputs times taps.
-// TILED: a workgroup has 64 x 64 results; else 16 x 256, 4 places an invocation.
-// Twin: src/kernels/nn/convolution_backward_input.rs. Snippets: product, grid.
+// Elements whose row and column leave the same remainders by the stride are a class: they meet the same taps.
+// Of each class a product of weights (rows: channels of a group) with gradients (columns: places (n, i, j) of
+// the class end to end), as deep as outputs times taps. TILED: a workgroup has 64 x 64 results; else 16 x
+// 256, 4 places an invocation. Twin: src/kernels/nn/convolution_backward_input.rs. Snippets: product, grid.
 
 override K: u32;
 override TILED: bool;
@@ -33,7 +33,8 @@ struct ConvolutionBackwardInput {
 @group(0) @binding(2) var<storage, read> weight: array<f32>;
 @group(0) @binding(3) var<storage, read_write> dx: array<f32>;
 
-// Of the workgroup; and of the invocation's four places: their elements under the tap in the group's first output.
+// Of the workgroup; and of the invocation's four places: their elements under the tap in the group's first
+// output.
 var<private> group: u32;
 var<private> class_of: u32;
 var<private> at: vec4u;
@@ -92,7 +93,8 @@ fn four_columns(o: u32) -> vec4f {
     return select(vec4f(0.0), vec4f(dy[i.x], dy[i.y], dy[i.z], dy[i.w]), inside & vec4<bool>(o < outputs));
 }
 
-// Weights for four channels of the group; those beyond the last repeat it, and what becomes of them is dropped.
+// Weights for four channels of the group; those beyond the last repeat it, and what becomes of them is
+// dropped.
 fn four_rows(c: u32, o: u32, tap: u32) -> vec4f {
     let channels = p.c / p.groups;
     let outputs = p.out / p.groups;

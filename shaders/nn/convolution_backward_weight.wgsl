@@ -1,13 +1,14 @@
-// convolution_backward_weight: dweight[o,c,u,v] += sum_{n,i,j} dy[n,o,i,j] * x[n, c, i*stride + u - padding, j*stride + v - padding], x zero
-// outside; with several slabs, the sums of each slab instead
+// convolution_backward_weight: dweight[o,c,u,v] += sum_{n,i,j} dy[n,o,i,j] * x[n, c, i*stride + u - padding,
+// j*stride + v - padding], x zero outside; with several slabs, the sums of each slab instead
 //
 //   x        f32[n, c, h, w]                        read
 //   dy       f32[n, out, y_h, y_w]                  read
 //   dweight  f32[slabs, out, c / groups, K, K]      update  c counts the channels of the group of o; for `reduce` if slabs > 1
 //
-// A slab is `slab` neighbouring places (n, i, j). Of each slab and group a product of gradients (rows: outputs) with windows (columns: channels
-// and taps), as deep as a slab. TILED: a workgroup has 64 x 64 results; else 16 x 256, 4 columns an invocation.
-// Twin: src/kernels/nn/convolution_backward_weight.rs. Snippets: product, grid.
+// A slab is `slab` neighbouring places (n, i, j). Of each slab and group a product of gradients (rows:
+// outputs) with windows (columns: channels and taps), as deep as a slab. TILED: a workgroup has 64 x 64
+// results; else 16 x 256, 4 columns an invocation. Twin: src/kernels/nn/convolution_backward_weight.rs.
+// Snippets: product, grid.
 
 override K: u32;
 override TILED: bool;
@@ -34,8 +35,9 @@ struct ConvolutionBackwardWeight {
 @group(0) @binding(2) var<storage, read> dy: array<f32>;
 @group(0) @binding(3) var<storage, read_write> dweight: array<f32>;
 
-// Of the workgroup: its group, slab and the place where that ends; and of the invocation's four columns of the weights: channel, row and column of
-// the element under each in the window at (0, 0), above and left of x wrapping around.
+// Of the workgroup: its group, slab and the place where that ends; and of the invocation's four columns of
+// the weights: channel, row and column of the element under each in the window at (0, 0), above and left of x
+// wrapping around.
 var<private> group: u32;
 var<private> slab: u32;
 var<private> end: u32;
@@ -73,7 +75,8 @@ fn four_columns(place: u32) -> vec4f {
     return select(vec4f(0.0), vec4f(x[i.x], x[i.y], x[i.z], x[i.w]), inside);
 }
 
-// Gradients of four outputs of the group at a place; those beyond the last repeat it, and what becomes of them is dropped.
+// Gradients of four outputs of the group at a place; those beyond the last repeat it, and what becomes of
+// them is dropped.
 fn four_rows(o: u32, place: u32, tap: u32) -> vec4f {
     let plane = p.y_h * p.y_w;
     let outputs = p.out / p.groups;

@@ -1,4 +1,5 @@
-// prelu_pool: y[n,c,i,j] = max of prelu_c(z[n,c,2i .. 2i + K, 2j .. 2j + K]), ceil mode: only existing elements count (spec 2, 8)
+// prelu_pool: y[n,c,i,j] = max of prelu_c(z[n,c,2i .. 2i + K, 2j .. 2j + K]), ceil mode: only existing
+// elements count (spec 2, 8)
 //
 //   z       f32[n, c, z_h, z_w]  read   pre-activations
 //   slope   f32[c]               read   prelu(v) = v > 0 ? v : slope * v

@@ -1,5 +1,5 @@
-// prelu_pool_backward: dz[n,c,a,b] = prelu_c'(best) * sum of dy over the windows whose first maximum in raster order is at a, b;
-// dslope[s,c] = sum over the windows of slab s of min(best, 0) * dy (spec 8)
+// prelu_pool_backward: dz[n,c,a,b] = prelu_c'(best) * sum of dy over the windows whose first maximum in
+// raster order is at a, b; dslope[s,c] = sum over the windows of slab s of min(best, 0) * dy (spec 8)
 //
 //   best    f32[n, c, y_h, y_w]  read   pre-activation of the window's first maximum
 //   places  u32[n, c, y_h, y_w]  read   its number in the window, row by row; both by `prelu_pool`
@@ -8,8 +8,9 @@
 //   dz      f32[n, c, z_h, z_w]  write  every element written once
 //   dslope  f32[slabs, c]        write  partial sums, for `reduce`
 //
-// A gather over blocks of 2 x 2 elements, which at most four windows cover: those that start at the block and at the blocks above and to
-// the left. One invocation per slab (a column of blocks of `items` items) and channel. Twin: src/kernels/nn/prelu_pool_backward.rs.
+// A gather over blocks of 2 x 2 elements, which at most four windows cover: those that start at the block and
+// at the blocks above and to the left. One invocation per slab (a column of blocks of `items` items) and
+// channel. Twin: src/kernels/nn/prelu_pool_backward.rs.
 
 override K: u32;
 
@@ -24,8 +25,9 @@ struct PreluPoolBackward {
     y_w: u32,
 }
 
-// The windows of a row that start at the block to the left and at this one: where their first maxima are; their gradients, if PReLU passes
-// them as they are and if its slope is for them, 0 otherwise; and what the second adds to the slope's gradient.
+// The windows of a row that start at the block to the left and at this one: where their first maxima are;
+// their gradients, if PReLU passes them as they are and if its slope is for them, 0 otherwise; and what the
+// second adds to the slope's gradient.
 struct Windows { at: vec2u, whole: vec2f, sloped: vec2f, part: f32 }
 
 @group(0) @binding(0) var<uniform> p: PreluPoolBackward;

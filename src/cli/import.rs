@@ -16,23 +16,25 @@ use sha2::{Digest as _, Sha256};
 
 use super::{decode, fetch};
 
-/// Convert published weights to the safetensors file that `--weights` takes, or make one to pass on of what was trained
+/// Convert published weights to the safetensors file that `--weights` takes, or make one to pass on of what
+/// was trained
 #[derive(Debug, Args)]
 pub struct ImportArgs {
-    /// Torch, Caffe or numpy files of the three nets, a wheel that holds them, or a directory of them; or `published`: the weights of
-    /// the Python package facenet-pytorch 2.6.0 (MIT), downloaded from PyPI once and checked; or a `weights.safetensors` of ours, of
-    /// which the detector's tensors are kept, without the settings and paths of its training
+    /// Torch, Caffe or numpy files of the three nets, a wheel that holds them, or a directory of them; or
+    /// `published`: the weights of the Python package facenet-pytorch 2.6.0 (MIT), downloaded from PyPI once
+    /// and checked; or a `weights.safetensors` of ours, of which the detector's tensors are kept, without the
+    /// settings and paths of its training
     #[arg(required = true, value_name = "SOURCE")]
     pub sources: Vec<PathBuf>,
     /// File to write; an old one is replaced
     #[arg(long, short, value_name = "FILE")]
     pub out: PathBuf,
-    /// Something to be known about the weights, kept in the file; `thresholds=P,R,O` are those that they are to be used with. May be given
-    /// again
+    /// Something to be known about the weights, kept in the file; `thresholds=P,R,O` are those that they are
+    /// to be used with. May be given again
     #[arg(long, value_name = "KEY=VALUE", value_parser = note)]
     pub note: Vec<(String, String)>,
-    /// Added to the logit of a face of each net, and noted: with more of it, more boxes pass the same threshold. What a net learned as
-    /// probability depends on how many faces it was shown
+    /// Added to the logit of a face of each net, and noted: with more of it, more boxes pass the same
+    /// threshold. What a net learned as probability depends on how many faces it was shown
     #[arg(long, value_name = "P,R,O", allow_hyphen_values = true, value_parser = biases)]
     pub face_bias: Option<[f32; 3]>,
     /// Write weights of others also if they find no face in the portrait that mtcmcn has with it
@@ -80,7 +82,8 @@ pub fn run(args: &ImportArgs) -> anyhow::Result<ExitCode> {
 /// The head of `assets/astronaut.png`: one face.
 const PORTRAIT: &[u8] = include_bytes!("../../assets/portrait.png");
 
-/// Weights of others, in the order of elements in which the cascade finds the face in a portrait: names and shapes do not tell it.
+/// Weights of others, in the order of elements in which the cascade finds the face in a portrait: names and
+/// shapes do not tell it.
 fn checked(sources: &[PathBuf], unchecked: bool) -> anyhow::Result<Weights> {
     let published = import_in_order(sources, 0)?;
     let truth = portrait(&Weights::builtin())?.context("our own weights find a face in the portrait")?;
@@ -121,7 +124,8 @@ fn portrait(weights: &Weights) -> anyhow::Result<Option<Face>> {
     Ok(detector.detect(&frame)?.faces.first().copied())
 }
 
-/// Mean distance of the landmarks of two faces over the distance of the eyes; `None` if they are not the same face.
+/// Mean distance of the landmarks of two faces over the distance of the eyes; `None` if they are not the same
+/// face.
 fn difference(face: &Face, truth: &Face) -> Option<f32> {
     let eyes = truth.landmarks[0].distance(truth.landmarks[1]);
     let error = face.landmarks.iter().zip(truth.landmarks).map(|(a, b)| a.distance(b)).sum::<f32>() / (5.0 * eyes);
@@ -134,7 +138,8 @@ fn note(text: &str) -> Result<(String, String), &'static str> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
-/// Whether the file at `path` is a safetensors file, by its extension: everything else is told by its contents.
+/// Whether the file at `path` is a safetensors file, by its extension: everything else is told by its
+/// contents.
 fn is_ours(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("safetensors"))
 }

@@ -1,4 +1,5 @@
-//! Which images to look at: what was named on the command line, in lists and in directories, as one sequence in that order.
+//! Which images to look at: what was named on the command line, in lists and in directories, as one sequence
+//! in that order.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -18,7 +19,8 @@ pub struct ImageFile {
     pub bytes: Option<Vec<u8>>,
     /// Where it is, as the user would write it.
     pub path: PathBuf,
-    /// What to call pictures made from it, without extension: the path below the directory that was named, or the file's own name.
+    /// What to call pictures made from it, without extension: the path below the directory that was named, or
+    /// the file's own name.
     pub name: PathBuf,
 }
 
@@ -37,9 +39,11 @@ impl Unreadable {
     }
 }
 
-/// Everything that `paths` and then the lines of `list` name, in order; duplicates stay. The path `-` is an image on stdin, or a list.
+/// Everything that `paths` and then the lines of `list` name, in order; duplicates stay. The path `-` is an
+/// image on stdin, or a list.
 ///
-/// Directories are searched recursively in order of name; there, hidden entries and `skip` (directories, canonical) are passed over.
+/// Directories are searched recursively in order of name; there, hidden entries and `skip` (directories,
+/// canonical) are passed over.
 pub fn expand(paths: &[PathBuf], list: Option<&Path>, skip: &[PathBuf]) -> Vec<Input> {
     let mut inputs = Vec::new();
     for path in paths.iter().map(PathBuf::as_path) {
@@ -88,8 +92,8 @@ fn read_list(source: impl Read) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// One path a line; LF or CRLF, a byte order mark at the start and blank lines are no matter. With a zero byte anywhere, which no path has,
-/// each path ends with one.
+/// One path a line; LF or CRLF, a byte order mark at the start and blank lines are no matter. With a zero
+/// byte anywhere, which no path has, each path ends with one.
 fn parse_list(bytes: &[u8]) -> anyhow::Result<Vec<PathBuf>> {
     if bytes.contains(&0) {
         return bytes.split(|&byte| byte == 0).filter(|path| !path.is_empty()).map(path_from_bytes).collect();
@@ -155,7 +159,8 @@ fn is_one_of(entry: &DirEntry, directories: &[PathBuf]) -> bool {
     !directories.is_empty() && entry.file_type().is_dir() && entry.path().canonicalize().is_ok_and(|path| directories.contains(&path))
 }
 
-/// By extension, so that a damaged `.jpg` or one of a kind that is not read is reported and not passed over, or else by content.
+/// By extension, so that a damaged `.jpg` or one of a kind that is not read is reported and not passed over,
+/// or else by content.
 fn looks_like_image(path: &Path) -> bool {
     decode::is_picture_name(path) || head(path).is_ok_and(|head| decode::is_picture(&head))
 }

@@ -1,7 +1,7 @@
 //! The command line: one file or folder per subcommand, and what they share.
 //!
-//! Results go to stdout, everything else to stderr. A reader that closes stdout early (`| head -1`) has had what it wanted, so
-//! that is success. Exit codes are those of [`Outcome`].
+//! Results go to stdout, everything else to stderr. A reader that closes stdout early (`| head -1`) has had
+//! what it wanted, so that is success. Exit codes are those of [`Outcome`].
 
 mod bench;
 mod detect;
@@ -132,7 +132,8 @@ pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe))
 }
 
-/// `error` and its causes on one line, without the causes whose text an error above has in its own already, as some crates do.
+/// `error` and its causes on one line, without the causes whose text an error above has in its own already,
+/// as some crates do.
 pub fn explain(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {
@@ -171,7 +172,8 @@ pub fn progress(inputs: usize, quiet: bool) -> ProgressBar {
     ProgressBar::new(inputs as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-/// Logs to stderr: our own events by `-v` and `-q`, other crates' (wgpu talks a lot) only from warnings up; `MTCMCN_LOG` overrides.
+/// Logs to stderr: our own events by `-v` and `-q`, other crates' (wgpu talks a lot) only from warnings up;
+/// `MTCMCN_LOG` overrides.
 fn log_to_stderr(verbose: u8, quiet: bool) -> Result<()> {
     let own = match (quiet, verbose) {
         (true, _) => "error",

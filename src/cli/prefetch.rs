@@ -5,9 +5,11 @@ use std::thread;
 
 use anyhow::{Context as _, Result};
 
-/// Calls `make` for each item on `threads` helper threads and `take` on this one with the results, in the order of the items.
+/// Calls `make` for each item on `threads` helper threads and `take` on this one with the results, in the
+/// order of the items.
 ///
-/// Thread `t` makes items `t`, `t + threads`, … and holds at most one finished result, so never more than `threads` of them wait.
+/// Thread `t` makes items `t`, `t + threads`, … and holds at most one finished result, so never more than
+/// `threads` of them wait.
 ///
 /// # Errors
 ///

@@ -22,8 +22,8 @@ pub struct DetectorArgs {
         help_heading = "Detection")]
     factor: f64,
 
-    /// Face probability needed after the first, second and third network; if not given, those that the weights were tuned for, or
-    /// else 0.6,0.7,0.7
+    /// Face probability needed after the first, second and third network; if not given, those that the
+    /// weights were tuned for, or else 0.6,0.7,0.7
     #[arg(long, value_name = "P,R,O", allow_hyphen_values = true, help_heading = "Detection")]
     thresholds: Option<Thresholds>,
 
@@ -40,8 +40,9 @@ pub struct DetectorArgs {
     #[arg(long, help_heading = "Detection")]
     mirror_landmarks: bool,
 
-    /// What to run on: auto, gpu, cpu, twin (slow scalar reference), vulkan, metal, dx12, gl, or part of an adapter's name; of several that have
-    /// it, `#1` behind it names the second, as `mtcmcn doctor` lists them
+    /// What to run on: auto, gpu, cpu, twin (slow scalar reference), vulkan, metal, dx12, gl, or part of an
+    /// adapter's name; of several that have it, `#1` behind it names the second, as `mtcmcn doctor` lists
+    /// them
     #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = device, help_heading = "Engine")]
     pub device: String,
 
@@ -49,8 +50,8 @@ pub struct DetectorArgs {
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = threads, help_heading = "Engine")]
     pub threads: Option<usize>,
 
-    /// Weights of the three networks, as `mtcmcn import` and `train` write them; if not given, those that `MTCMCN_WEIGHTS` names, or
-    /// else our own
+    /// Weights of the three networks, as `mtcmcn import` and `train` write them; if not given, those that
+    /// `MTCMCN_WEIGHTS` names, or else our own
     #[arg(long, value_name = "FILE", help_heading = "Engine")]
     pub weights: Option<PathBuf>,
 

@@ -3,8 +3,8 @@
 use anyhow::{Context as _, Result};
 use mtcmcn::files;
 
-/// A file that reaches the limit that the shell sets for it (`ulimit -f`) is an error of that file, as a full disk is, and not the end of the
-/// process.
+/// A file that reaches the limit that the shell sets for it (`ulimit -f`) is an error of that file, as a full
+/// disk is, and not the end of the process.
 pub fn survive_full_files() {
     #[cfg(unix)]
     {
@@ -14,8 +14,8 @@ pub fn survive_full_files() {
     }
 }
 
-/// From now on Ctrl-C, and a signal to terminate or of a terminal that is closed, remove unfinished files before they end the process as they
-/// would anyway.
+/// From now on Ctrl-C, and a signal to terminate or of a terminal that is closed, remove unfinished files
+/// before they end the process as they would anyway.
 ///
 /// # Errors
 ///
@@ -26,7 +26,8 @@ pub fn clean_up_at_the_end() -> Result<()> {
     use signal_hook::iterator::Signals;
     use signal_hook::low_level::emulate_default_handler;
 
-    // What is ignored from the start, as with `nohup`, stays ignored: signal-hook tells nothing of it, so the system is asked.
+    // What is ignored from the start, as with `nohup`, stays ignored: signal-hook tells nothing of it, so the
+    // system is asked.
     let wanted = [SIGHUP, SIGINT, SIGTERM].into_iter().filter(|signal| !is_ignored(*signal));
     let mut signals = Signals::new(wanted).context("taking care of signals")?;
     std::thread::spawn(move || {

@@ -1,7 +1,7 @@
 //! AFLW's database, `aflw.sqlite`: faces of the tables `Faces`, `FaceImages`, `FaceRect` and `FeatureCoords`.
 //!
-//! Of the 21 points five are read: the centres of the eyes (8 and 11), of the nose (15) and the corners of the mouth (18 and 20). AFLW counts
-//! left and right as the viewer does. See spec section 7.3.
+//! Of the 21 points five are read: the centres of the eyes (8 and 11), of the nose (15) and the corners of
+//! the mouth (18 and 20). AFLW counts left and right as the viewer does. See spec section 7.3.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -17,11 +17,13 @@ use crate::geometry::BoundingBox;
 /// AFLW's numbers of our five points, in our order.
 pub const POINT_IDS: [i64; 5] = [8, 11, 15, 18, 20];
 
-/// The faces in the database at `path`, by image in the order of its path. A face of which a point is not visible has no landmarks.
+/// The faces in the database at `path`, by image in the order of its path. A face of which a point is not
+/// visible has no landmarks.
 ///
 /// # Errors
 ///
-/// [`DataError`] if the file cannot be read or is no such database, or for the first fault if `faults` are strict.
+/// [`DataError`] if the file cannot be read or is no such database, or for the first fault if `faults` are
+/// strict.
 pub fn read(path: &Path, faults: &mut Faults) -> Result<Vec<AnnotatedImage>, DataError> {
     parse(&read_file(path)?, &mut faults.of(path))
 }
@@ -30,7 +32,8 @@ pub fn read(path: &Path, faults: &mut Faults) -> Result<Vec<AnnotatedImage>, Dat
 ///
 /// # Errors
 ///
-/// [`DataError::Unusable`] if it is no such database, [`DataError::Fault`] for the first fault if `faults` are strict.
+/// [`DataError::Unusable`] if it is no such database, [`DataError::Fault`] for the first fault if `faults`
+/// are strict.
 pub fn parse(bytes: &[u8], faults: &mut FileFaults) -> Result<Vec<AnnotatedImage>, DataError> {
     let unusable = |what: String| faults.unusable(format!("is not the database of AFLW: {what}"));
     let tables = Tables::read(bytes).map_err(unusable)?;

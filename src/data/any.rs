@@ -57,7 +57,8 @@ impl FromStr for AnyForm {
     }
 }
 
-/// The annotations at `path`, a file or folder, of images below `images`; in the form `form`, or in that which they seem to have.
+/// The annotations at `path`, a file or folder, of images below `images`; in the form `form`, or in that
+/// which they seem to have.
 ///
 /// # Errors
 ///

@@ -1,7 +1,8 @@
 //! CelebA: `list_bbox_celeba.txt` and `list_landmarks_celeba.txt`, both of the unaligned photos.
 //!
-//! Each starts with the number of images and a line of column names. Rows are `name x y width height`, and `name` with `x y` of left eye,
-//! right eye, nose, left and right mouth corner. An image has one face. The same as CSV, as Kaggle has it, begins with the names of columns.
+//! Each starts with the number of images and a line of column names. Rows are `name x y width height`, and
+//! `name` with `x y` of left eye, right eye, nose, left and right mouth corner. An image has one face. The
+//! same as CSV, as Kaggle has it, begins with the names of columns.
 //!
 //! `list_landmarks_align_celeba` is of other pictures, the aligned ones, and is refused.
 
@@ -31,7 +32,8 @@ pub fn read(folder: &Path, faults: &mut Faults) -> Result<Vec<AnnotatedImage>, D
 /// The points of an image, and the line they stand in.
 pub type PointsByImage = HashMap<String, (crate::geometry::Landmarks, usize)>;
 
-/// Gives each face its points. A face without points, and points without a face, are reported as faults of the file `landmarks`.
+/// Gives each face its points. A face without points, and points without a face, are reported as faults of
+/// the file `landmarks`.
 ///
 /// # Errors
 ///

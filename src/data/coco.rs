@@ -1,8 +1,9 @@
 //! COCO's JSON: `images`, `annotations` with `bbox` as `x y width height`, and `categories`.
 //!
-//! Of categories, `face` and the like are faces, heads and persons are regions where faces may be; where there is one category alone, its
-//! objects are faces whatever it is called, unless it is called one of those. Keypoints `x y visibility` are read if there are five of them, or as
-//! many as [`points`](super::points) reduces to five. Crowds count neither for nor against.
+//! Of categories, `face` and the like are faces, heads and persons are regions where faces may be; where
+//! there is one category alone, its objects are faces whatever it is called, unless it is called one of
+//! those. Keypoints `x y visibility` are read if there are five of them, or as many as
+//! [`points`](super::points) reduces to five. Crowds count neither for nor against.
 
 use std::collections::HashMap;
 
@@ -50,7 +51,8 @@ struct CocoObject {
 ///
 /// # Errors
 ///
-/// [`DataError::Unusable`] if it is no such JSON, [`DataError::Fault`] for the first fault if `faults` are strict.
+/// [`DataError::Unusable`] if it is no such JSON, [`DataError::Fault`] for the first fault if `faults` are
+/// strict.
 pub fn parse(bytes: &[u8], faults: &mut FileFaults) -> Result<Vec<AnnotatedImage>, DataError> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let coco: Coco = serde_json::from_slice(bytes).map_err(|error| faults.unusable(format!("is not COCO's JSON: {error}")))?;

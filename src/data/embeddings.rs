@@ -1,8 +1,8 @@
 //! Embeddings of faces: one vector an image, from numpy's `.npy` and `.npz` and from safetensors files.
 //!
-//! The matrix `embeddings`, or the only one in the file, is `[images, elements]`. Names of the images are in `names`: an array of text in an
-//! `.npz`, metadata with one name a line in a safetensors file. Without names an image is called by its number, from 0. A file without a matrix
-//! may have a vector for each name instead.
+//! The matrix `embeddings`, or the only one in the file, is `[images, elements]`. Names of the images are in
+//! `names`: an array of text in an `.npz`, metadata with one name a line in a safetensors file. Without names
+//! an image is called by its number, from 0. A file without a matrix may have a vector for each name instead.
 
 use std::collections::HashMap;
 use std::io::{Cursor, Read as _};
@@ -32,7 +32,8 @@ fn called(name: &str) -> [String; 4] {
 }
 
 impl Embeddings {
-    /// The vector of the image `name`: by equal path, by equal [`image_key`], or by the last part of either if no two images share it.
+    /// The vector of the image `name`: by equal path, by equal [`image_key`], or by the last part of either
+    /// if no two images share it.
     pub fn of(&self, name: &str) -> Option<&[f32]> {
         let row = self.rows.iter().zip(called(name)).find_map(|(rows, name)| rows.get(&name).copied().flatten())?;
         self.values.get(row * self.dimension..)?.get(..self.dimension)

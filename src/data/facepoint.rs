@@ -1,8 +1,9 @@
 //! Lists of one face a line with five points: `CNN_FacePoint` and MTFL.
 //!
-//! `CNN_FacePoint` (Sun et al. 2013; `imageList.txt`): path, left, right, top, bottom, then `x y` of left eye, right eye, nose, left and right
-//! mouth corner. MTFL (Zhang et al. 2014; `training.txt`): path, five x, five y, then gender, smile, glasses and pose. Both have fifteen
-//! fields, so the caller must know which it is.
+//! `CNN_FacePoint` (Sun et al. 2013; `imageList.txt`): path, left, right, top, bottom, then `x y` of left
+//! eye, right eye, nose, left and right mouth corner. MTFL (Zhang et al. 2014; `training.txt`): path, five x,
+//! five y, then gender, smile, glasses and pose. Both have fifteen fields, so the caller must know which it
+//! is.
 
 use std::path::Path;
 
@@ -11,9 +12,11 @@ use super::text::{TextLine, box_of_edges, lines, points_of_pairs};
 use super::{AnnotatedImage, Annotation, DataError, Faults, FileFaults};
 use crate::geometry::{BoundingBox, Landmarks};
 
-/// Side of the square that stands for a face in MTFL, which has no boxes, as a multiple of the larger extent of the five points.
+/// Side of the square that stands for a face in MTFL, which has no boxes, as a multiple of the larger extent
+/// of the five points.
 ///
-/// The median of that ratio over the boxes of `CNN_FacePoint`, whose middles are those of their points within 0.02 of it.
+/// The median of that ratio over the boxes of `CNN_FacePoint`, whose middles are those of their points within
+/// 0.02 of it.
 pub const MTFL_BOX_SCALE: f32 = 1.8;
 
 /// Which of the two forms.

@@ -1,8 +1,9 @@
 //! FDDB: lists of images, ellipses, detections, and ROC curves.
 //!
-//! Images (`FDDB-fold-NN.txt`): one name a line, without extension. Ellipses (`...-ellipseList.txt`): name; `n`; rows `major_radius
-//! minor_radius angle x y 1`. Detections (`fold-NN-out.txt`): name; `n`; rows `x y width height score`, or the first five numbers of an
-//! ellipse and a score. Curves (`...DiscROC.txt`, `...ContROC.txt`): rows `rate false_positives threshold`. See spec section 7.2.
+//! Images (`FDDB-fold-NN.txt`): one name a line, without extension. Ellipses (`...-ellipseList.txt`): name;
+//! `n`; rows `major_radius minor_radius angle x y 1`. Detections (`fold-NN-out.txt`): name; `n`; rows
+//! `x y width height score`, or the first five numbers of an ellipse and a score. Curves (`...DiscROC.txt`,
+//! `...ContROC.txt`): rows `rate false_positives threshold`. See spec section 7.2.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -86,7 +87,8 @@ pub struct RocPoint {
 ///
 /// # Errors
 ///
-/// [`DataError`] if the file cannot be read, or for the first fault if `faults` are strict. So with the other readers.
+/// [`DataError`] if the file cannot be read, or for the first fault if `faults` are strict. So with the other
+/// readers.
 pub fn read_ellipses(path: &Path, faults: &mut Faults) -> Result<Vec<FddbImage<Ellipse>>, DataError> {
     parse_ellipses(&read_file(path)?, &mut faults.of(path))
 }

@@ -1,4 +1,5 @@
-//! JSON lines, one image each: annotations in a plain form of our own, and detections as `mtcmcn detect --json` prints them.
+//! JSON lines, one image each: annotations in a plain form of our own, and detections as
+//! `mtcmcn detect --json` prints them.
 //!
 //! ```json
 //! {"path": "a.jpg", "faces": [{"box": [x1, y1, x2, y2], "landmarks": [[x, y], [x, y], [x, y], [x, y], [x, y]], "ignore": false}]}
@@ -6,9 +7,9 @@
 //! {"path": "b.jpg", "error": "why it could not be searched"}
 //! ```
 //!
-//! Boxes are pixel edges. An annotated face may leave out its landmarks and every flag; it may have WIDER FACE's `blur`, `expression`,
-//! `illumination`, `invalid`, `occlusion` and `pose`. A detected face may leave out its landmarks, an image its size. Other fields are passed
-//! over, so that both may carry more.
+//! Boxes are pixel edges. An annotated face may leave out its landmarks and every flag; it may have WIDER
+//! FACE's `blur`, `expression`, `illumination`, `invalid`, `occlusion` and `pose`. A detected face may leave
+//! out its landmarks, an image its size. Other fields are passed over, so that both may carry more.
 
 use std::borrow::Cow;
 use std::path::Path;

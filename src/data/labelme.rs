@@ -1,6 +1,8 @@
-//! labelme's JSON, one file an image: `imagePath` and `shapes`, of which rectangles, polygons and circles are read as boxes.
+//! labelme's JSON, one file an image: `imagePath` and `shapes`, of which rectangles, polygons and circles are
+//! read as boxes.
 //!
-//! A label with `face` in it is a face, heads and persons are regions where faces may be. Points are not read.
+//! A label with `face` in it is a face, heads and persons are regions where faces may be. Points are not
+//! read.
 
 use serde::Deserialize;
 
@@ -27,7 +29,8 @@ struct LabelmeShape {
 ///
 /// # Errors
 ///
-/// [`DataError::Unusable`] if it is no such JSON, [`DataError::Fault`] for the first fault if `faults` are strict.
+/// [`DataError::Unusable`] if it is no such JSON, [`DataError::Fault`] for the first fault if `faults` are
+/// strict.
 pub fn parse(bytes: &[u8], faults: &mut FileFaults) -> Result<Vec<AnnotatedImage>, DataError> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let file: Labelme = serde_json::from_slice(bytes).map_err(|error| faults.unusable(format!("is not labelme's JSON: {error}")))?;

@@ -6,11 +6,13 @@ use super::{DataError, FileFaults, ImageDetections, image_key, image_path};
 
 /// Finds for each annotated image what was detected in it.
 ///
-/// Names are compared in four rounds, and what one round has matched is gone for the next: the same path; the annotated path as the end of a
-/// detected one (`masks/a.jpg` of `/photos/masks/a.jpg`); then both again by [`image_key`], without the extension of an image file.
+/// Names are compared in four rounds, and what one round has matched is gone for the next: the same path; the
+/// annotated path as the end of a detected one (`masks/a.jpg` of `/photos/masks/a.jpg`); then both again by
+/// [`image_key`], without the extension of an image file.
 ///
-/// The result has an entry per annotated image, `None` where nothing is said about it. Those images, paths that fit several, and how many
-/// detected images nobody annotated are reported in `faults`, which are those of the detections.
+/// The result has an entry per annotated image, `None` where nothing is said about it. Those images, paths
+/// that fit several, and how many detected images nobody annotated are reported in `faults`, which are those
+/// of the detections.
 ///
 /// # Errors
 ///

@@ -1,10 +1,11 @@
 //! Annotations and detections in the file formats of the field, one file each: read, checked, written.
 //!
-//! Every reader takes a [`Faults`], which says what becomes of a line that cannot be used: it is named (file, line, why), counted and skipped,
-//! or the first one stops the reading. Nothing is dropped without being named there. CRLF, a byte order mark and blank lines are no matter.
+//! Every reader takes a [`Faults`], which says what becomes of a line that cannot be used: it is named (file,
+//! line, why), counted and skipped, or the first one stops the reading. Nothing is dropped without being
+//! named there. CRLF, a byte order mark and blank lines are no matter.
 //!
-//! Each format has `parse`, of bytes that are there already, and `read`, of a file. Boxes and landmarks are in `image` space, pixel edges,
-//! whatever the file counts in. Paths are as the file writes them.
+//! Each format has `parse`, of bytes that are there already, and `read`, of a file. Boxes and landmarks are
+//! in `image` space, pixel edges, whatever the file counts in. Paths are as the file writes them.
 
 #[cfg(feature = "toolkit")]
 pub mod aflw;
@@ -105,14 +106,16 @@ pub struct ImageDetections {
 pub struct Detection {
     /// Finite, with an area; may reach outside the image.
     pub bounding_box: BoundingBox,
-    /// The more, the surer; finite, on any scale. Wider than our own scores, so that others' long decimals do not become ties.
+    /// The more, the surer; finite, on any scale. Wider than our own scores, so that others' long decimals do
+    /// not become ties.
     pub score: f64,
     /// Five points, if the detector gives them.
     pub landmarks: Option<Landmarks>,
 }
 
 impl Detection {
-    /// Our own face. Its score is taken as the decimal number that is printed for it, so that it is the same when it is read again.
+    /// Our own face. Its score is taken as the decimal number that is printed for it, so that it is the same
+    /// when it is read again.
     pub fn new(bounding_box: BoundingBox, score: f32, landmarks: Landmarks) -> Self {
         Self { bounding_box, score: score.to_string().parse().unwrap_or(f64::from(score)), landmarks: Some(landmarks) }
     }
@@ -123,7 +126,8 @@ pub fn image_path(path: &str) -> String {
     path.trim().replace('\\', "/").trim_start_matches("./").to_owned()
 }
 
-/// A name for `path` that is the same with `/` or `\`, with or without the extension of an image file, and with a leading `./`.
+/// A name for `path` that is the same with `/` or `\`, with or without the extension of an image file, and
+/// with a leading `./`.
 ///
 /// By this key detections find their annotations where paths are not the same.
 pub fn image_key(path: &str) -> String {

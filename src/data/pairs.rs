@@ -1,4 +1,5 @@
-//! Pairs of images, of one person or of two, in the forms of the verification sets. See spec section 13.1 of the recognition part.
+//! Pairs of images, of one person or of two, in the forms of the verification sets. See spec section 13.1 of
+//! the recognition part.
 //!
 //! | set | form |
 //! | --- | --- |
@@ -79,7 +80,8 @@ pub fn read(path: &Path, form: PairForm, faults: &mut Faults) -> Result<Vec<Pair
 ///
 /// # Errors
 ///
-/// [`DataError::Unusable`] if the whole file is not of this form, [`DataError::Fault`] for the first fault if `faults` are strict.
+/// [`DataError::Unusable`] if the whole file is not of this form, [`DataError::Fault`] for the first fault if
+/// `faults` are strict.
 pub fn parse(bytes: &[u8], form: PairForm, faults: &mut FileFaults) -> Result<Vec<Pair>, DataError> {
     match form {
         PairForm::Lfw => lfw(bytes, faults),

@@ -1,8 +1,10 @@
-//! Files of many points a face, reduced to five: 300-W's `.pts` (68 or 49 points, or five), and WFLW's lists (98 points).
+//! Files of many points a face, reduced to five: 300-W's `.pts` (68 or 49 points, or five), and WFLW's lists
+//! (98 points).
 //!
-//! The rule, with points counted from 0: an eye is the mean of the points around it, 36 to 41 and 42 to 47 of 68, 19 to 24 and 25 to 30 of 49, 60
-//! to 67 and 68 to 75 of 98; the nose is its tip, 30, 13 or 54; the corners of the mouth are 48 and 54, 31 and 37, or 76 and 82. "Left" is as the
-//! viewer sees it. A `.pts` file has no box: it is made from the five points as for MTFL.
+//! The rule, with points counted from 0: an eye is the mean of the points around it, 36 to 41 and 42 to 47 of
+//! 68, 19 to 24 and 25 to 30 of 49, 60 to 67 and 68 to 75 of 98; the nose is its tip, 30, 13 or 54; the
+//! corners of the mouth are 48 and 54, 31 and 37, or 76 and 82. "Left" is as the viewer sees it. A `.pts`
+//! file has no box: it is made from the five points as for MTFL.
 
 use glam::Vec2;
 
@@ -34,7 +36,8 @@ pub fn five(points: &[Vec2]) -> Option<Landmarks> {
 ///
 /// # Errors
 ///
-/// [`DataError::Unusable`] if it is no such file, [`DataError::Fault`] for the first fault if `faults` are strict.
+/// [`DataError::Unusable`] if it is no such file, [`DataError::Fault`] for the first fault if `faults` are
+/// strict.
 pub fn parse_pts(bytes: &[u8], faults: &mut FileFaults) -> Result<Annotation, DataError> {
     let mut points = Vec::new();
     let (mut promised, mut inside) = (None, false);
@@ -61,8 +64,8 @@ pub fn parse_pts(bytes: &[u8], faults: &mut FileFaults) -> Result<Annotation, Da
     Ok(Annotation { landmarks: Some(five), ..Annotation::new(bounding_box) })
 }
 
-/// Whether `bytes` are of WFLW's form: the first line has 196 numbers of points, four of a box and six flags before a name, or no more than
-/// the points.
+/// Whether `bytes` are of WFLW's form: the first line has 196 numbers of points, four of a box and six flags
+/// before a name, or no more than the points.
 pub fn is_wflw(bytes: &[u8]) -> bool {
     let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
     let fields = line.split(u8::is_ascii_whitespace).filter(|field| !field.is_empty());
@@ -70,7 +73,8 @@ pub fn is_wflw(bytes: &[u8]) -> bool {
     matches!(numbers, 196 | 206)
 }
 
-/// The faces in the bytes of a list of WFLW: 98 points, then if there are any `x1 y1 x2 y2` and six flags, and the path.
+/// The faces in the bytes of a list of WFLW: 98 points, then if there are any `x1 y1 x2 y2` and six flags,
+/// and the path.
 ///
 /// # Errors
 ///

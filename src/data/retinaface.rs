@@ -1,7 +1,8 @@
 //! RetinaFace's `label.txt`: WIDER FACE's images with five points.
 //!
-//! `# path` names an image; the rows after it are its faces: `x y width height`, then if there are points `x y flag` of each of five, and a
-//! number that says how clear the face is. Points of -1 are not labelled. A face without points is one all the same.
+//! `# path` names an image; the rows after it are its faces: `x y width height`, then if there are points
+//! `x y flag` of each of five, and a number that says how clear the face is. Points of -1 are not labelled. A
+//! face without points is one all the same.
 
 use super::text::{SeenNames, TextLine, box_of_sides, lines, points_of_pairs};
 use super::{AnnotatedImage, Annotation, DataError, FileFaults, image_path};

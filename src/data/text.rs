@@ -34,7 +34,8 @@ impl<'a> TextLine<'a> {
         self.fields().map(number).collect()
     }
 
-    /// Whether this is meant as a row of at least `fields` numbers: most of it is numbers, and it does not end as the names of images do.
+    /// Whether this is meant as a row of at least `fields` numbers: most of it is numbers, and it does not
+    /// end as the names of images do.
     fn is_row(self, fields: usize) -> bool {
         if super::image_key(self.text).len() < super::image_path(self.text).len() {
             return false;
@@ -45,7 +46,8 @@ impl<'a> TextLine<'a> {
     }
 }
 
-/// The lines of `bytes` that are not blank. A byte order mark, CRLF and blanks at the ends of lines are taken away.
+/// The lines of `bytes` that are not blank. A byte order mark, CRLF and blanks at the ends of lines are taken
+/// away.
 ///
 /// Reported: a file without lines, and each line that is not UTF-8.
 pub(super) fn lines<'a>(bytes: &'a [u8], faults: &mut FileFaults) -> Result<Vec<TextLine<'a>>, DataError> {
@@ -103,8 +105,9 @@ pub(super) struct NamedRows<'l, 'a> {
     pub(super) rows: &'l [TextLine<'a>],
 }
 
-/// The blocks of a name, a count and as many rows of at least `fields` numbers. A block whose count is not a number or is not that of the
-/// rows after it is reported and skipped, and the reading goes on at the next name.
+/// The blocks of a name, a count and as many rows of at least `fields` numbers. A block whose count is not a
+/// number or is not that of the rows after it is reported and skipped, and the reading goes on at the next
+/// name.
 ///
 /// A count of 0 may be followed by one row of zeros if `zeros`.
 pub(super) fn blocks<'l, 'a>(

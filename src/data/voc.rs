@@ -1,7 +1,8 @@
 //! Pascal VOC's XML, one file an image: `filename`, and `object`s with `name` and `bndbox`.
 //!
-//! Objects called `face` and the like are faces, those called `head` or `person` (SCUT-HEAD) regions where faces may be; those that are
-//! `difficult` count neither for nor against. Edges are taken as they are written.
+//! Objects called `face` and the like are faces, those called `head` or `person` (SCUT-HEAD) regions where
+//! faces may be; those that are `difficult` count neither for nor against. Edges are taken as they are
+//! written.
 
 use roxmltree::{Document, Node};
 
@@ -13,7 +14,8 @@ use super::{AnnotatedImage, Annotation, DataError, FileFaults, image_path};
 ///
 /// # Errors
 ///
-/// [`DataError::Unusable`] if it is no such XML, [`DataError::Fault`] for the first fault if `faults` are strict.
+/// [`DataError::Unusable`] if it is no such XML, [`DataError::Fault`] for the first fault if `faults` are
+/// strict.
 pub fn parse(bytes: &[u8], faults: &mut FileFaults) -> Result<Vec<AnnotatedImage>, DataError> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let unusable = |what: String| faults.unusable(format!("is not Pascal VOC's XML: {what}"));

@@ -1,9 +1,11 @@
 //! WIDER FACE: annotation text, and the tree of prediction files.
 //!
-//! Annotations (`wider_face_val_bbx_gt.txt`): the path of an image; the number `n` of faces; `n` rows `x y width height blur expression
-//! illumination invalid occlusion pose`, of which the first four will do. After `n = 0` there may be one row of zeros.
+//! Annotations (`wider_face_val_bbx_gt.txt`): the path of an image; the number `n` of faces; `n` rows
+//! `x y width height blur expression illumination invalid occlusion pose`, of which the first four will do.
+//! After `n = 0` there may be one row of zeros.
 //!
-//! Predictions: one file an image, `<event>/<stem>.txt`: the image's name; the number of boxes; rows `x y width height score`.
+//! Predictions: one file an image, `<event>/<stem>.txt`: the image's name; the number of boxes; rows
+//! `x y width height score`.
 //!
 //! RetinaFace's `label.txt`, which annotates the same images, is read in its place: see [`retinaface`].
 //!
@@ -98,7 +100,8 @@ pub fn to_text(images: &[AnnotatedImage]) -> String {
     text
 }
 
-/// All predictions below the folder `root`, in order of path. The path of each is `<event>/<stem>`, of its file, not of its first line.
+/// All predictions below the folder `root`, in order of path. The path of each is `<event>/<stem>`, of its
+/// file, not of its first line.
 ///
 /// # Errors
 ///
@@ -181,11 +184,13 @@ pub(super) fn sort(faces: &mut [Detection], line: usize, faults: &mut FileFaults
     Ok(())
 }
 
-/// Writes one file per image to `<root>/<event>/<stem>.txt`, where `<event>/<stem>` are the last two parts of its path.
+/// Writes one file per image to `<root>/<event>/<stem>.txt`, where `<event>/<stem>` are the last two parts of
+/// its path.
 ///
 /// # Errors
 ///
-/// [`DataError::File`] if the system refuses, [`DataError::Unusable`] if a path has no folder to be the event.
+/// [`DataError::File`] if the system refuses, [`DataError::Unusable`] if a path has no folder to be the
+/// event.
 pub fn write_predictions(root: &Path, images: &[ImageDetections]) -> Result<(), DataError> {
     for image in images {
         let key = super::image_key(&image.path);

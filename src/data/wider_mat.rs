@@ -1,7 +1,8 @@
-//! WIDER FACE ground truth as its evaluation uses it: `wider_face_val.mat` and `wider_{easy,medium,hard}_val.mat`.
+//! WIDER FACE ground truth as its evaluation uses it: `wider_face_val.mat` and
+//! `wider_{easy,medium,hard}_val.mat`.
 //!
-//! The first has, by event and image, the file's name, the faces `x y width height` and their attributes; the others the numbers, from 1, of
-//! the faces that count in a setting. See spec section 7.1.
+//! The first has, by event and image, the file's name, the faces `x y width height` and their attributes; the
+//! others the numbers, from 1, of the faces that count in a setting. See spec section 7.1.
 
 use std::path::Path;
 
@@ -16,7 +17,8 @@ pub const SETTINGS: [&str; 3] = ["easy", "medium", "hard"];
 /// The validation set.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GroundTruth {
-    /// All images, event by event. Unlike elsewhere, faces whose box has no area are kept: the settings count them by their place.
+    /// All images, event by event. Unlike elsewhere, faces whose box has no area are kept: the settings count
+    /// them by their place.
     pub images: Vec<AnnotatedImage>,
     /// By setting, image and face: whether it counts. Others are to be ignored.
     pub counted: [Vec<Vec<bool>>; 3],
@@ -26,7 +28,8 @@ pub struct GroundTruth {
 ///
 /// # Errors
 ///
-/// [`DataError`] if a file cannot be read or is not what it should be, or for the first fault if `faults` are strict.
+/// [`DataError`] if a file cannot be read or is not what it should be, or for the first fault if `faults` are
+/// strict.
 pub fn read(folder: &Path, faults: &mut Faults) -> Result<GroundTruth, DataError> {
     let path = folder.join("wider_face_val.mat");
     let images = parse_images(&read_file(&path)?, &mut faults.of(&path))?;
@@ -42,7 +45,8 @@ pub fn read(folder: &Path, faults: &mut Faults) -> Result<GroundTruth, DataError
 ///
 /// # Errors
 ///
-/// [`DataError::Unusable`] if it is not such a file, [`DataError::Fault`] for the first fault if `faults` are strict.
+/// [`DataError::Unusable`] if it is not such a file, [`DataError::Fault`] for the first fault if `faults` are
+/// strict.
 pub fn parse_images(bytes: &[u8], faults: &mut FileFaults) -> Result<Vec<AnnotatedImage>, DataError> {
     let variables = Variables::read(bytes, faults)?;
     let (events, names, boxes) = (variables.cells("event_list")?, variables.cells("file_list")?, variables.nested("face_bbx_list")?);
@@ -96,7 +100,8 @@ fn annotation(face: usize, rows: usize, values: &[f64], labels: &[Option<Vec<f64
 ///
 /// # Errors
 ///
-/// [`DataError::Unusable`] if it is not such a file or is of other images, [`DataError::Fault`] for the first fault if `faults` are strict.
+/// [`DataError::Unusable`] if it is not such a file or is of other images, [`DataError::Fault`] for the first
+/// fault if `faults` are strict.
 pub fn parse_setting(bytes: &[u8], images: &[AnnotatedImage], faults: &mut FileFaults) -> Result<Vec<Vec<bool>>, DataError> {
     let variables = Variables::read(bytes, faults)?;
     let lists: Vec<&MatArray> = variables.nested("gt_list")?.into_iter().flatten().collect();

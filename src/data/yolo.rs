@@ -1,14 +1,15 @@
-//! YOLO's labels, one text file an image: rows `class x y width height`, of the middle, as shares of the picture's sides; then if there are points
-//! `x y` or `x y visibility` of each of five.
+//! YOLO's labels, one text file an image: rows `class x y width height`, of the middle, as shares of the
+//! picture's sides; then if there are points `x y` or `x y visibility` of each of five.
 //!
-//! Class 0 is a face, unless names are given with the labels: then what is called so. The picture's size is not in the file, so the picture has to
-//! be at hand.
+//! Class 0 is a face, unless names are given with the labels: then what is called so. The picture's size is
+//! not in the file, so the picture has to be at hand.
 
 use super::class::{Class, Others, class};
 use super::text::{TextLine, box_of_sides, lines, points_of_pairs};
 use super::{Annotation, DataError, FileFaults};
 
-/// The faces in `bytes`, of a picture of `size`; `names` are those of the classes, none if they are not known.
+/// The faces in `bytes`, of a picture of `size`; `names` are those of the classes, none if they are not
+/// known.
 ///
 /// # Errors
 ///

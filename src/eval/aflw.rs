@@ -10,8 +10,9 @@ pub const LANDMARKS: [&str; 5] = ["left eye", "right eye", "nose", "left mouth c
 /// Mean error above which a face counts as failed.
 pub const FAILURE: f64 = 0.1;
 
-/// Overlap from which an annotated face with points is found, unless another is asked for. These sets' boxes end at the brows, so that a
-/// detector's box around the whole head, with every point in place, may overlap them by less than half.
+/// Overlap from which an annotated face with points is found, unless another is asked for. These sets' boxes
+/// end at the brows, so that a detector's box around the whole head, with every point in place, may overlap
+/// them by less than half.
 pub const OVERLAP: f64 = 0.3;
 
 /// One annotated face that was looked for.

@@ -1,7 +1,8 @@
 //! MATLAB's level 5 MAT-files, as far as cells, numbers and text go.
 //!
-//! A file is a header of 128 bytes and elements, each a tag (type, length) and data; compressed elements hold one more of them. An array is an
-//! element of elements: flags, dimensions, name, contents. Objects, structs, sparse and complex arrays are passed over as [`MatArray::Other`].
+//! A file is a header of 128 bytes and elements, each a tag (type, length) and data; compressed elements hold
+//! one more of them. An array is an element of elements: flags, dimensions, name, contents. Objects, structs,
+//! sparse and complex arrays are passed over as [`MatArray::Other`].
 
 use std::io::Read as _;
 

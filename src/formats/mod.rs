@@ -1,5 +1,5 @@
-//! File formats that are nobody's own: what annotations and weights of others come in. Each reader knows its format and nothing of what is
-//! kept in it.
+//! File formats that are nobody's own: what annotations and weights of others come in. Each reader knows its
+//! format and nothing of what is kept in it.
 
 pub(crate) mod bytes;
 #[cfg(feature = "toolkit")]

@@ -1,9 +1,10 @@
 //! What a pickle describes, without doing what it says.
 //!
-//! A pickle is a program for a stack machine that may call any Python function. Here calls are only noted: [`PickleValue::Call`] holds the
-//! function's name and arguments, and the readers of torch and numpy files look for the few that they know. Values live in one arena
-//! and refer to each other by index, so shared and even cyclic ones cost nothing. Opcodes are those of protocols 2 to 4 that
-//! `torch.save` and `numpy.save` write.
+//! A pickle is a program for a stack machine that may call any Python function. Here calls are only noted:
+//! [`PickleValue::Call`] holds the function's name and arguments, and the readers of torch and numpy files
+//! look for the few that they know. Values live in one arena and refer to each other by index, so shared and
+//! even cyclic ones cost nothing. Opcodes are those of protocols 2 to 4 that `torch.save` and `numpy.save`
+//! write.
 
 use std::collections::BTreeMap;
 

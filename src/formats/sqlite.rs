@@ -1,7 +1,9 @@
-//! The file format of SQLite, as far as reading whole tables goes. The format is fixed for all time and a table is a tree of pages, so this needs
-//! no database engine, and no C compiler at every build: <https://www.sqlite.org/fileformat2.html>.
+//! The file format of SQLite, as far as reading whole tables goes. The format is fixed for all time and a
+//! table is a tree of pages, so this needs no database engine, and no C compiler at every build:
+//! <https://www.sqlite.org/fileformat2.html>.
 //!
-//! Every page, length and offset is checked; a page is visited at most once, so a damaged file cannot lead in circles.
+//! Every page, length and offset is checked; a page is visited at most once, so a damaged file cannot lead in
+//! circles.
 
 use std::collections::HashSet;
 
@@ -89,7 +91,8 @@ impl<'a> Database<'a> {
         Ok(database)
     }
 
-    /// Calls `each` with the values of `columns` of every row of the table `name`, in the order of row numbers. Names are compared without case.
+    /// Calls `each` with the values of `columns` of every row of the table `name`, in the order of row
+    /// numbers. Names are compared without case.
     pub(crate) fn rows(&self, name: &str, columns: &[&str], each: &mut dyn FnMut(&[SqlValue])) -> Result<(), String> {
         let table =
             self.tables.iter().find(|table| table.name.eq_ignore_ascii_case(name)).ok_or_else(|| format!("without a table {name}"))?;
@@ -210,7 +213,8 @@ fn record(payload: &[u8]) -> Result<Vec<SqlValue>, String> {
     Ok(values)
 }
 
-/// The number of one to nine bytes at `at`, which is moved behind it: seven bits a byte, high ones first, and all eight of the ninth.
+/// The number of one to nine bytes at `at`, which is moved behind it: seven bits a byte, high ones first, and
+/// all eight of the ninth.
 fn varint(bytes: &[u8], at: &mut usize) -> Result<u64, String> {
     let mut value = 0u64;
     for place in 0..9 {

@@ -9,16 +9,19 @@ use crate::geometry::{ALIGNED_112, BoundingBox, Landmarks, similarity};
 /// Side of the crop that face recognition wants, px.
 const SIDE: u32 = 112;
 
-/// The 112 x 112 crop in which `landmarks` fall on [`ALIGNED_112`] as well as a similarity can do; `None` if they leave no such map.
+/// The 112 x 112 crop in which `landmarks` fall on [`ALIGNED_112`] as well as a similarity can do; `None` if
+/// they leave no such map.
 ///
-/// The template counts from pixel centres: (0, 0) is the centre of the first pixel. Landmarks are taken the same way, though as
-/// points in `image` space they are half a pixel off that: the networks for which this crop is made were trained on crops made so.
-/// Each pixel of the crop is one bilinear sample; what lies outside the frame is black.
+/// The template counts from pixel centres: (0, 0) is the centre of the first pixel. Landmarks are taken the
+/// same way, though as points in `image` space they are half a pixel off that: the networks for which this
+/// crop is made were trained on crops made so. Each pixel of the crop is one bilinear sample; what lies
+/// outside the frame is black.
 pub fn crop_112(frame: &Frame, landmarks: &Landmarks) -> Option<RgbImage> {
     crop(frame, landmarks, SIDE, 0.0)
 }
 
-/// As [`crop_112`], but `side` pixels wide and high, and with `margin` more on every side, as a share of that crop's side.
+/// As [`crop_112`], but `side` pixels wide and high, and with `margin` more on every side, as a share of that
+/// crop's side.
 pub fn crop(frame: &Frame, landmarks: &Landmarks, side: u32, margin: f32) -> Option<RgbImage> {
     // From pixel centres of the template to those of the crop.
     let scale = side as f32 / (SIDE as f32 * (1.0 + 2.0 * margin));
@@ -29,8 +32,9 @@ pub fn crop(frame: &Frame, landmarks: &Landmarks, side: u32, margin: f32) -> Opt
     image_from_crop.is_finite().then(|| warp(frame, image_from_crop, side, side))
 }
 
-/// The square about the middle of `bounding_box`, as long as its longer side and with `margin` more on every side, as it is in the picture or
-/// scaled to `side` pixels; `None` if it has no pixel. What lies outside the frame is black.
+/// The square about the middle of `bounding_box`, as long as its longer side and with `margin` more on every
+/// side, as it is in the picture or scaled to `side` pixels; `None` if it has no pixel. What lies outside the
+/// frame is black.
 pub fn square(frame: &Frame, bounding_box: &BoundingBox, side: Option<u32>, margin: f32) -> Option<RgbImage> {
     const MOST: f32 = 16_384.0;
     let b = bounding_box;
@@ -46,7 +50,8 @@ pub fn square(frame: &Frame, bounding_box: &BoundingBox, side: Option<u32>, marg
     })
 }
 
-/// Samples `frame` at `image_from_crop` of every pixel centre of a `width x height` crop, centres counted from (0, 0) on both sides.
+/// Samples `frame` at `image_from_crop` of every pixel centre of a `width x height` crop, centres counted
+/// from (0, 0) on both sides.
 fn warp(frame: &Frame, image_from_crop: Affine2, width: u32, height: u32) -> RgbImage {
     RgbImage::from_fn(width, height, |u, v| bilinear(frame, image_from_crop.transform_point2(Vec2::new(u as f32, v as f32))))
 }

@@ -1,7 +1,8 @@
 //! From a file to [`Frame`]s: any of seven formats, told apart by content, upright, as 8-bit RGB.
 //!
-//! Grey, CMYK, palette, 16-bit and floating-point images are converted; alpha is ignored, not blended, so a transparent pixel has the colour
-//! that is stored under it. Of animations and TIFF files the first picture is taken, or all of them; how many there are is told.
+//! Grey, CMYK, palette, 16-bit and floating-point images are converted; alpha is ignored, not blended, so a
+//! transparent pixel has the colour that is stored under it. Of animations and TIFF files the first picture
+//! is taken, or all of them; how many there are is told.
 
 #[cfg(feature = "avif")]
 mod avif;
@@ -49,7 +50,8 @@ pub struct Reading {
     pub max_pixels: u64,
     /// Of a JPEG that is cut off, what there is of it is decoded; the rest is grey.
     pub lenient: bool,
-    /// All pages of a TIFF file and all frames of an animation, together not more than [`max_pixels`](Self::max_pixels), not the first alone.
+    /// All pages of a TIFF file and all frames of an animation, together not more than
+    /// [`max_pixels`](Self::max_pixels), not the first alone.
     pub all: bool,
 }
 
@@ -71,11 +73,13 @@ pub struct Picture {
     pub warnings: Vec<String>,
 }
 
-/// Reads and decodes the first image in the file at `path`. What is not as it should be is logged as a warning.
+/// Reads and decodes the first image in the file at `path`. What is not as it should be is logged as a
+/// warning.
 ///
 /// # Errors
 ///
-/// If the file cannot be read, is not an image in one of the formats, is damaged, or has more than `max_pixels` pixels.
+/// If the file cannot be read, is not an image in one of the formats, is damaged, or has more than
+/// `max_pixels` pixels.
 pub fn read(path: &Path, max_pixels: u64) -> Result<Frame, PictureError> {
     let Picture { mut frames, warnings, .. } = read_picture(path, &Reading::first(max_pixels))?;
     for warning in warnings {
@@ -196,12 +200,14 @@ fn upright(mut image: DynamicImage, orientation: Orientation) -> Result<Frame> {
     Frame::from_rgba(width, height, rgba.into_raw()).context("the image has no pixels")
 }
 
-/// How the picture has to be turned, from EXIF or, as EXIF is built like a TIFF file, from a TIFF file's own tags.
+/// How the picture has to be turned, from EXIF or, as EXIF is built like a TIFF file, from a TIFF file's own
+/// tags.
 fn orientation_of(decoder: &mut impl ImageDecoder, format: ImageFormat, bytes: &[u8]) -> Orientation {
     let orientation = if format == ImageFormat::Tiff {
         Orientation::from_exif_chunk(bytes)
     } else {
-        // Damaged metadata is no reason to refuse the picture. Some WebP writers keep the prefix that only JPEG needs.
+        // Damaged metadata is no reason to refuse the picture. Some WebP writers keep the prefix that only
+        // JPEG needs.
         let exif = decoder.exif_metadata().ok().flatten();
         exif.and_then(|exif| Orientation::from_exif_chunk(exif.strip_prefix(b"Exif\0\0").unwrap_or(&exif)))
     };

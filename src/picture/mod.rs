@@ -1,4 +1,5 @@
-//! Image files to frames, faces to aligned crops: the ends of the detector that touch pictures (feature `toolkit`).
+//! Image files to frames, faces to aligned crops: the ends of the detector that touch pictures (feature
+//! `toolkit`).
 
 pub mod align;
 pub mod decode;

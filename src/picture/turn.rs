@@ -61,8 +61,9 @@ fn blended(frame: &Frame, place: Vec2) -> [u8; 4] {
 }
 
 impl Turned {
-    /// `face`, found in the turned picture, in the picture as it was. Its landmarks keep their names: the left eye is that on the left of a face
-    /// that is seen upright. Its box is the same after quarter turns; after others it is a box of its size about the same middle.
+    /// `face`, found in the turned picture, in the picture as it was. Its landmarks keep their names: the
+    /// left eye is that on the left of a face that is seen upright. Its box is the same after quarter turns;
+    /// after others it is a box of its size about the same middle.
     pub fn back(&self, face: &Face) -> Face {
         let b = face.bounding_box;
         let landmarks = face.landmarks.map(|point| self.image_from_turned.transform_point2(point));
@@ -78,7 +79,8 @@ impl Turned {
     }
 }
 
-/// Faces of several searches of one picture, best first: of two that overlap by half or more and are of different searches the better one stays.
+/// Faces of several searches of one picture, best first: of two that overlap by half or more and are of
+/// different searches the better one stays.
 pub fn united(searches: Vec<Vec<Face>>) -> Vec<Face> {
     let mut all: Vec<(usize, Face)> =
         searches.into_iter().enumerate().flat_map(|(search, faces)| faces.into_iter().map(move |face| (search, face))).collect();

@@ -76,7 +76,8 @@ fn fine(value: f64) -> i32 {
     (value * FINE).round() as i32
 }
 
-/// A colour for each curve, no two alike: after the eight come the same eight lighter, then darker, and so on by smaller steps.
+/// A colour for each curve, no two alike: after the eight come the same eight lighter, then darker, and so on
+/// by smaller steps.
 fn colour(index: usize) -> RGBColor {
     let (RGBColor(r, g, b), lap) = (COLOURS[index % COLOURS.len()], index / COLOURS.len());
     let share = 0.45 * (1.0 - 0.6f64.powi(lap.div_ceil(2) as i32)) / 0.4;

@@ -139,7 +139,8 @@ impl Vector for F32x8 {
 
     #[inline(always)]
     fn moved(self, before: Self) -> Self {
-        // SAFETY: this type is only used inside `run`. Each half takes its first lane from the last of the half before it.
+        // SAFETY: this type is only used inside `run`. Each half takes its first lane from the last of the
+        // half before it.
         unsafe {
             let behind = _mm256_castps_si256(_mm256_permute2f128_ps::<0x21>(before.0, self.0));
             Self(_mm256_castsi256_ps(_mm256_alignr_epi8::<12>(_mm256_castps_si256(self.0), behind)))

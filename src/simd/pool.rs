@@ -3,7 +3,8 @@
 use super::scratch::Scratch;
 use super::{Task, Vector};
 
-/// Windows of `side` by `side`, 2 or 3, two apart, over one level of one plane; those that stick out see only what exists.
+/// Windows of `side` by `side`, 2 or 3, two apart, over one level of one plane; those that stick out see only
+/// what exists.
 pub(crate) struct PoolPlane<'a> {
     /// Input rows of `width`.
     pub x: &'a [f32],
@@ -34,7 +35,8 @@ impl Task for PoolPlane<'_> {
             let count = (rows.len() / width).min(side);
             for column in (0..width).step_by(V::LANES) {
                 let n = (width - column).min(V::LANES);
-                // SAFETY: `count` whole rows are left, `n` columns of them; `columns` has a vector's room behind the last.
+                // SAFETY: `count` whole rows are left, `n` columns of them; `columns` has a vector's room
+                // behind the last.
                 unsafe {
                     let mut best = V::splat(f32::NEG_INFINITY);
                     for row in 0..count {

@@ -17,14 +17,15 @@ pub(crate) struct PoolBackward<'a, const K: usize> {
     pub dy: &'a [f32],
     /// Gradient of the pre-activations; written.
     pub dz: &'a mut [f32],
-    /// Every `channels`-th is added to: of each column of windows the sum of `min(best, 0) dy`, and nothing for a column behind them.
+    /// Every `channels`-th is added to: of each column of windows the sum of `min(best, 0) dy`, and nothing
+    /// for a column behind them.
     pub sums: &'a mut [f32],
     /// From one sum to the next.
     pub channels: usize,
 }
 
-/// Gradients on their way: what passes the PReLU as it is, and what its slope is for. An element's are all of one kind, since they come
-/// from windows with one maximum.
+/// Gradients on their way: what passes the PReLU as it is, and what its slope is for. An element's are all of
+/// one kind, since they come from windows with one maximum.
 #[derive(Clone, Copy)]
 struct PassedShare<V> {
     whole: V,
@@ -80,7 +81,8 @@ impl<V: Vector> WindowVector<V> {
 impl<const K: usize> Task for PoolBackward<'_, K> {
     type Output = ();
 
-    /// A gather over blocks of `2 x 2` elements: of the windows that start there, above, to the left, and above to the left.
+    /// A gather over blocks of `2 x 2` elements: of the windows that start there, above, to the left, and
+    /// above to the left.
     #[inline(always)]
     fn run<V: Vector>(mut self) {
         let [z_h, z_w, y_h, y_w] = self.size;

@@ -75,7 +75,8 @@ pub enum WeightsError {
         /// NaN or an infinity.
         value: f32,
     },
-    /// A file that ends early, contradicts itself, or uses a part of its format that no weights of these nets use.
+    /// A file that ends early, contradicts itself, or uses a part of its format that no weights of these nets
+    /// use.
     #[error("{format} data damaged or unsupported at byte {at}: {what}; get the file again from where it came")]
     Malformed {
         /// Format being read.

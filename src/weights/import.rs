@@ -109,25 +109,27 @@ impl FoundNets {
     }
 }
 
-/// How many orders of elements files may have that look the same: kernels by rows or by columns, maps flattened in one way or another.
+/// How many orders of elements files may have that look the same: kernels by rows or by columns, maps
+/// flattened in one way or another.
 pub const ORDERS: usize = 3;
 
 /// Weights of all three nets, from what others published.
 ///
-/// Each source is a torch file (`pnet.pt` of facenet-pytorch, either format of `torch.save`, one net or all), a Caffe model
-/// (`det1.caffemodel`), a numpy file (`mtcnn_weights.npy`, `det1.npy`, `pnet.npy`), a wheel that holds such files, or a directory of them. Files
-/// are told apart by what is in them; in directories and archives, other files are passed over. Metadata say which format it was.
+/// Each source is a torch file (`pnet.pt` of facenet-pytorch, either format of `torch.save`, one net or all),
+/// a Caffe model (`det1.caffemodel`), a numpy file (`mtcnn_weights.npy`, `det1.npy`, `pnet.npy`), a wheel
+/// that holds such files, or a directory of them. Files are told apart by what is in them; in directories and
+/// archives, other files are passed over. Metadata say which format it was.
 ///
 /// # Errors
 ///
-/// [`WeightsError::NoNet`] or [`WeightsError::Twice`] if a net is in none or two of the sources; else what is wrong with a file, wrapped
-/// in [`WeightsError::File`], or with the tensors, as [`Weights::check`] says.
+/// [`WeightsError::NoNet`] or [`WeightsError::Twice`] if a net is in none or two of the sources; else what is
+/// wrong with a file, wrapped in [`WeightsError::File`], or with the tensors, as [`Weights::check`] says.
 pub fn import<P: AsRef<Path>>(sources: &[P]) -> Result<Weights, WeightsError> {
     import_in_order(sources, 0)
 }
 
-/// As [`import`], with elements in the order number `order` of [`ORDERS`]: 0 is that of the files that were published first. Which it is only
-/// shows in what the nets find.
+/// As [`import`], with elements in the order number `order` of [`ORDERS`]: 0 is that of the files that were
+/// published first. Which it is only shows in what the nets find.
 ///
 /// # Errors
 ///

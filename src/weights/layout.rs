@@ -12,7 +12,8 @@ pub(super) type NetTensors = BTreeMap<String, Tensor>;
 /// How a family of files lays out a weight. Here it is `[o, c, y, x]`, for kernels and flattened maps alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum WeightLayout {
-    /// Kernels `[o, c, y, x]`, matrices `[o, x, y, c]`: nets of upright images that flatten as the TensorFlow ones did.
+    /// Kernels `[o, c, y, x]`, matrices `[o, x, y, c]`: nets of upright images that flatten as the TensorFlow
+    /// ones did.
     PyTorch,
     /// `[o, c, x, y]`: nets of images with rows and columns swapped.
     Caffe,
@@ -20,14 +21,16 @@ pub(super) enum WeightLayout {
     Numpy,
     /// As here: nets of upright images that flatten channel, row, column.
     Upright,
-    /// Kernels `[o, c, y, x]`, matrices `[o, c, x, y]`: nets of upright images whose maps are transposed before they are flattened.
+    /// Kernels `[o, c, y, x]`, matrices `[o, c, x, y]`: nets of upright images whose maps are transposed
+    /// before they are flattened.
     Transposed,
     /// `[y, x, c, o]`: TensorFlow order of nets of upright images.
     UprightNumpy,
 }
 
 impl WeightLayout {
-    /// Another layout that files of this family may have, which their names and shapes do not tell: number 0 is the layout itself.
+    /// Another layout that files of this family may have, which their names and shapes do not tell: number 0
+    /// is the layout itself.
     pub(super) fn alternative(self, number: usize) -> Self {
         let others: &[Self] = match self {
             Self::PyTorch => &[Self::Upright, Self::Transposed],

@@ -48,7 +48,8 @@ pub enum TensorPart {
 
 /// One layer with weights.
 ///
-/// A dense layer is a convolution whose kernel covers its whole input map, so both are `outputs x inputs x side x side` here.
+/// A dense layer is a convolution whose kernel covers its whole input map, so both are
+/// `outputs x inputs x side x side` here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NamedLayer {
     /// Net it belongs to.

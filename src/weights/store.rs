@@ -11,7 +11,8 @@ use crate::files;
 use crate::formats::bytes::{elements, f16s, f32s};
 use crate::tensor::Tensor;
 
-/// Most bytes of a weights file: the largest nets with their optimizers' moments have some hundred million numbers.
+/// Most bytes of a weights file: the largest nets with their optimizers' moments have some hundred million
+/// numbers.
 const MAX_FILE: u64 = 4 << 30;
 
 /// Tensors by name, with metadata. Names are `<net>.<layer>.<part>`, e.g. `pnet.conv1.weight`.
@@ -22,7 +23,8 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Weights of `tensors`, with `metadata` to be kept beside them: where they came from, under which licence.
+    /// Weights of `tensors`, with `metadata` to be kept beside them: where they came from, under which
+    /// licence.
     ///
     /// # Errors
     ///
@@ -40,15 +42,16 @@ impl Weights {
     ///
     /// # Errors
     ///
-    /// [`WeightsError::Access`] if the file cannot be read or is over 4 GiB, [`WeightsError::File`] around what
-    /// [`Weights::from_bytes`] says.
+    /// [`WeightsError::Access`] if the file cannot be read or is over 4 GiB, [`WeightsError::File`] around
+    /// what [`Weights::from_bytes`] says.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, WeightsError> {
         let path = path.as_ref();
         let bytes = files::read(path, MAX_FILE)?;
         Self::from_bytes(&bytes).map_err(|source| WeightsError::File { path: path.into(), source: Box::new(source) })
     }
 
-    /// Writes [`Weights::to_bytes`] to `path`, whole or not at all: until the new file is complete and on disk, an old one stays.
+    /// Writes [`Weights::to_bytes`] to `path`, whole or not at all: until the new file is complete and on
+    /// disk, an old one stays.
     ///
     /// # Errors
     ///
@@ -62,7 +65,8 @@ impl Weights {
     ///
     /// # Errors
     ///
-    /// [`WeightsError::Safetensors`] if the bytes are not such a file, [`WeightsError::Dtype`] if a tensor is neither F32 nor F16.
+    /// [`WeightsError::Safetensors`] if the bytes are not such a file, [`WeightsError::Dtype`] if a tensor is
+    /// neither F32 nor F16.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, WeightsError> {
         let failed = |source| WeightsError::Safetensors { source };
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(failed)?;
@@ -79,8 +83,8 @@ impl Weights {
         Self::new(tensors, metadata)
     }
 
-    /// The bytes of a safetensors file: F32 tensors in the order of their names. Equal weights give equal bytes, so that a checksum
-    /// names them; safetensors' own writer would shuffle the metadata.
+    /// The bytes of a safetensors file: F32 tensors in the order of their names. Equal weights give equal
+    /// bytes, so that a checksum names them; safetensors' own writer would shuffle the metadata.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut header = serde_json::Map::new();
         header.insert("__metadata__".into(), serde_json::json!(self.metadata));
@@ -118,7 +122,8 @@ impl Weights {
         }
     }
 
-    /// Checks that every tensor of the three nets is there, has its shape and is finite. Other tensors may be there too.
+    /// Checks that every tensor of the three nets is there, has its shape and is finite. Other tensors may be
+    /// there too.
     ///
     /// # Errors
     ///

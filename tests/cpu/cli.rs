@@ -1,4 +1,5 @@
-//! The real binary, up to the point where a detector is needed: usage, inputs, errors, exit codes. All files are made here.
+//! The real binary, up to the point where a detector is needed: usage, inputs, errors, exit codes. All files
+//! are made here.
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};

@@ -1,4 +1,5 @@
-//! `mtcmcn bench`, the real binary: what it refuses, the shape of what it prints, and the files it writes. No time is judged here.
+//! `mtcmcn bench`, the real binary: what it refuses, the shape of what it prints, and the files it writes. No
+//! time is judged here.
 
 use std::collections::BTreeMap;
 use std::fs;

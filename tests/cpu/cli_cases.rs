@@ -1,5 +1,5 @@
-//! What people really feed `mtcmcn detect`, through the real binary with its own weights: formats, damage, pages, pictures on their side, files
-//! that are in the way. The face is that of `assets/portrait.png`.
+//! What people really feed `mtcmcn detect`, through the real binary with its own weights: formats, damage,
+//! pages, pictures on their side, files that are in the way. The face is that of `assets/portrait.png`.
 
 use std::fs;
 use std::io::Cursor;

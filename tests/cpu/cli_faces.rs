@@ -1,5 +1,5 @@
-//! The real binary with a detector behind it, whose weights are noise: nothing it finds means anything, but all of it must be
-//! reported, drawn and cropped alike, in order, every time.
+//! The real binary with a detector behind it, whose weights are noise: nothing it finds means anything, but
+//! all of it must be reported, drawn and cropped alike, in order, every time.
 
 use std::collections::BTreeMap;
 use std::fs;

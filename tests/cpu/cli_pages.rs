@@ -9,7 +9,8 @@ use crate::cli_cases::{SIZE, assert_near, detect, face, portrait};
 /// Tags of a page, each with its type and values, and the pixels.
 type Page<'a> = (&'a [(u16, u16, Vec<u32>)], Vec<u8>);
 
-/// A little-endian TIFF file of pages, each of entries `(tag, type, numbers)` beside size and strip, and of its pixels.
+/// A little-endian TIFF file of pages, each of entries `(tag, type, numbers)` beside size and strip, and of
+/// its pixels.
 fn tiff(pages: &[Page<'_>]) -> Vec<u8> {
     let mut file = b"II*\0\0\0\0\0".to_vec();
     let mut link = 4;

@@ -1,4 +1,5 @@
-//! What people really feed `mtcmcn eval` and `train`, through the real binary: other formats, names that are alike, sets of many detections.
+//! What people really feed `mtcmcn eval` and `train`, through the real binary: other formats, names that are
+//! alike, sets of many detections.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -251,7 +252,8 @@ fn annotations_are_read_in_the_forms_that_people_have() {
     assert!(ended.code == Some(2) && ended.stderr.contains("labels/b.txt: the size of its picture"), "{}", ended.stderr);
 }
 
-/// `count` points of a face, of which those that make up the five lie where the list of `CNN_FacePoint` would have them.
+/// `count` points of a face, of which those that make up the five lie where the list of `CNN_FacePoint` would
+/// have them.
 fn many_points(count: usize) -> Vec<[f64; 2]> {
     let (eyes, single) = match count {
         49 => ([19..=24, 25..=30], [13, 31, 37]),

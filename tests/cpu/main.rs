@@ -50,6 +50,7 @@ mod layers;
 mod limits;
 mod names;
 mod nets;
+mod prose;
 #[path = "../support/rivals.rs"]
 mod rivals;
 mod rooms;

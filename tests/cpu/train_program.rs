@@ -96,7 +96,8 @@ fn killed_over_and_over_it_never_leaves_an_unreadable_file_and_ends_with_the_sam
     let whole = scratch.run(&begin("whole"));
     assert_eq!(whole.code, Some(0), "{}", whole.stderr);
     let (mut kills, mut furthest, mut longest) = (0, 0, 200_000.0);
-    // Microseconds until each kill, at random; the first fall into the cutting of crops. A busy machine needs more to come anywhere.
+    // Microseconds until each kill, at random; the first fall into the cutting of crops. A busy machine needs
+    // more to come anywhere.
     let mut chances = noise(400, 5).into_iter().map(|value| 0.5 * (1.0 + value));
     while kills < 25 || furthest <= 50 {
         let delay = Duration::from_micros((longest * chances.next().expect("400 kills are enough")) as u64);

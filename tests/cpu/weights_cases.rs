@@ -1,4 +1,5 @@
-//! `mtcmcn import` through the real binary: weights of every exporter, tried on a portrait, and files made to need memory.
+//! `mtcmcn import` through the real binary: weights of every exporter, tried on a portrait, and files made to
+//! need memory.
 
 use std::fs;
 

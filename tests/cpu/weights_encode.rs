@@ -1,6 +1,7 @@
 //! Weights of known values, in every format that is imported: what the importers must undo.
 //!
-//! Names and orders are written down here a second time, on purpose, so that a mistake in the importers' tables shows.
+//! Names and orders are written down here a second time, on purpose, so that a mistake in the importers'
+//! tables shows.
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Write as _};
@@ -9,7 +10,8 @@ use mtcmcn::Weights;
 use mtcmcn::tensor::{Tensor, noise};
 use zip::write::SimpleFileOptions;
 
-/// A layer: name here, in Caffe, its slope in Caffe, in torch, its slope in torch, and the weight's shape as `[o, c, y, x]`.
+/// A layer: name here, in Caffe, its slope in Caffe, in torch, its slope in torch, and the weight's shape as
+/// `[o, c, y, x]`.
 pub struct Layer(pub &'static str, pub &'static str, pub &'static str, &'static str, &'static str, pub [usize; 4]);
 
 pub const NETS: [(&str, &[Layer]); 3] = [
@@ -176,8 +178,8 @@ pub fn torch_tensors(weights: &Weights, net: &str) -> Vec<(String, Vec<usize>, V
     tensors
 }
 
-/// The state dictionary of `net` and its storages. Kernels lie in memory last axis slowest, behind one element of another tensor, as in
-/// published files that were permuted after training.
+/// The state dictionary of `net` and its storages. Kernels lie in memory last axis slowest, behind one
+/// element of another tensor, as in published files that were permuted after training.
 fn torch_state(weights: &Weights, net: &str, modern: bool) -> (Vec<u8>, Vec<Vec<f32>>) {
     let mut pickle = Pickle::new(modern);
     pickle.global("collections", "OrderedDict").op(b")R(");
@@ -278,7 +280,8 @@ fn caffe_blob(shape: &[usize], data: &[f32], new: bool) -> Vec<u8> {
     blob
 }
 
-/// `net` as a Caffe model: with layer messages of the older kind and unpacked numbers, or of the newer and packed.
+/// `net` as a Caffe model: with layer messages of the older kind and unpacked numbers, or of the newer and
+/// packed.
 pub fn caffe(weights: &Weights, net: &str, new: bool) -> Vec<u8> {
     let mut model = message(1, net.as_bytes());
     let mut add = |name: &str, blobs: &[(Vec<usize>, Vec<f32>)]| {

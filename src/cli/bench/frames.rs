@@ -123,7 +123,8 @@ const PLACES: [[f64; 3]; 8] = [
     [0.20, 0.80, 0.13],
 ];
 
-/// The portrait at eight sizes on a background of noise with structure at all scales, which some of P-Net's windows take for faces.
+/// The portrait at eight sizes on a background of noise with structure at all scales, which some of P-Net's
+/// windows take for faces.
 pub fn synthetic(size: Size) -> Result<Frame> {
     let Size { width, height } = size;
     let mut canvas = RgbaImage::from_pixel(width, height, Rgba([118, 112, 104, 255]));

@@ -1,4 +1,5 @@
-//! `mtcmcn bench`: how fast, at which setting, on which engine; and the comparison of nets of the paper's Table 1.
+//! `mtcmcn bench`: how fast, at which setting, on which engine; and the comparison of nets of the paper's
+//! Table 1.
 
 mod args;
 mod chart;
@@ -27,8 +28,8 @@ use super::{Outcome, explain, fetch};
 ///
 /// # Errors
 ///
-/// If nothing could be measured or results cannot be written. An engine or frame that fails is no error here: it is told, the others are
-/// measured, and the outcome is [`Outcome::Failed`].
+/// If nothing could be measured or results cannot be written. An engine or frame that fails is no error here:
+/// it is told, the others are measured, and the outcome is [`Outcome::Failed`].
 pub fn run(args: &BenchArgs) -> Result<Outcome> {
     match &args.other {
         Some(Other::Table1(args)) => table1::run(args),

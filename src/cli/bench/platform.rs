@@ -1,5 +1,5 @@
-//! What the operating system tells: the machine's name, the peak memory of this process, and energy. Linux tells all three, other systems
-//! the first in part.
+//! What the operating system tells: the machine's name, the peak memory of this process, and energy. Linux
+//! tells all three, other systems the first in part.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,7 +34,8 @@ pub fn peak_bytes() -> Option<u64> {
     Some(kib * 1024)
 }
 
-/// Energy counters of the processor's packages (Linux powercap: Intel and AMD RAPL). They count all that runs there, not this process alone.
+/// Energy counters of the processor's packages (Linux powercap: Intel and AMD RAPL). They count all that runs
+/// there, not this process alone.
 #[derive(Debug)]
 pub struct Energy {
     /// The counter of each package, microjoules, and the value at which it starts over.
@@ -42,7 +43,8 @@ pub struct Energy {
 }
 
 impl Energy {
-    /// The counters that may be read; `None` if there are none, as in most virtual machines and for most users who are not root.
+    /// The counters that may be read; `None` if there are none, as in most virtual machines and for most
+    /// users who are not root.
     pub fn find() -> Option<Self> {
         Self::below(Path::new("/sys/class/powercap"))
     }

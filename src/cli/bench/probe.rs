@@ -28,7 +28,8 @@ pub struct ProcessStart {
     pub peak_bytes: Option<u64>,
 }
 
-/// Starts the processes that `args` ask for, each on `device` over `frame` as a PNG file; `None` if they ask for none.
+/// Starts the processes that `args` ask for, each on `device` over `frame` as a PNG file; `None` if they ask
+/// for none.
 ///
 /// # Errors
 ///

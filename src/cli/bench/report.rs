@@ -77,7 +77,8 @@ pub fn times_row(m: &Measured) -> String {
     format!("  {size:>9} {face:>5} {columns} {:13.1} {:13.1} {:13.1}\n", m.fps(), m.in_flight.fps, m.batch.fps)
 }
 
-/// Below an engine's rows: candidates and costs of each setting; what goes over a bus only where there is one.
+/// Below an engine's rows: candidates and costs of each setting; what goes over a bus only where there is
+/// one.
 pub fn costs(measured: &[Measured], gpu: bool) -> String {
     let asked = |m: &Measured| {
         let (tally, kib) = (m.tally, |bytes: u64| bytes as f64 / 1024.0);

@@ -36,7 +36,8 @@ pub struct Throughput {
 #[derive(Debug, Clone)]
 pub struct TimedStep {
     pub index: usize,
-    /// The first step of the same kernel in the same stage that writes the same slot: the CPU engine goes through a net band by band.
+    /// The first step of the same kernel in the same stage that writes the same slot: the CPU engine goes
+    /// through a net band by band.
     pub first: usize,
     pub kernel: &'static str,
     pub items: u32,

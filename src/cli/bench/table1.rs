@@ -27,7 +27,8 @@ struct NetRow {
     said: Said,
 }
 
-/// Rivals first. The paper does not say whether its 24- and 48-Net have their branches; its figures stand beside those that do.
+/// Rivals first. The paper does not say whether its 24- and 48-Net have their branches; its figures stand
+/// beside those that do.
 const ROWS: [NetRow; 8] = [
     NetRow { group: 1, label: "12-Net", net: NET12, rival: true, said: Some([[0.041, 95.1], [0.038, 94.4]]) },
     NetRow { group: 1, label: "P-Net", net: PNET, rival: false, said: Some([[0.033, 94.8], [0.031, 94.6]]) },

@@ -8,14 +8,15 @@ use crate::cli::settings::DetectorArgs;
 
 /// Find faces in images
 ///
-/// Reads JPEG, PNG, WebP, AVIF, BMP, GIF and TIFF, recognised by content; turns them upright as their metadata say; ignores alpha. Prints, for
-/// each image in the order given, the faces found, best first. Coordinates are pixels of the upright image, with the origin at its top-left
-/// corner. Scores are in (0, 1].
+/// Reads JPEG, PNG, WebP, AVIF, BMP, GIF and TIFF, recognised by content; turns them upright as their
+/// metadata say; ignores alpha. Prints, for each image in the order given, the faces found, best first.
+/// Coordinates are pixels of the upright image, with the origin at its top-left corner. Scores are in (0, 1].
 #[derive(Debug, clap::Args)]
 #[command(after_help = crate::cli::EXIT_CODES)]
 pub struct DetectArgs {
-    /// Images, or directories to search for images (recursively, in order of name, hidden files passed over); `-` reads an image from standard
-    /// input, or a list of paths, one a line or each ended by a zero byte (`find -print0`)
+    /// Images, or directories to search for images (recursively, in order of name, hidden files passed over);
+    /// `-` reads an image from standard input, or a list of paths, one a line or each ended by a zero byte
+    /// (`find -print0`)
     #[arg(value_name = "PATH", required_unless_present = "list")]
     pub paths: Vec<PathBuf>,
 
@@ -23,7 +24,8 @@ pub struct DetectArgs {
     #[arg(long, value_name = "FILE")]
     pub list: Option<PathBuf>,
 
-    /// Pictures of a file that are searched: the first page or frame, or all of a TIFF file, GIF, APNG or animated WebP
+    /// Pictures of a file that are searched: the first page or frame, or all of a TIFF file, GIF, APNG or
+    /// animated WebP
     #[arg(long, value_enum, default_value_t = FrameChoice::First, help_heading = "Input")]
     pub frames: FrameChoice,
 
@@ -31,15 +33,17 @@ pub struct DetectArgs {
     #[arg(long, help_heading = "Input")]
     pub lenient: bool,
 
-    /// Turn each picture clockwise by these angles and search it each time, for faces that lie on their side or upside down; boxes and points
-    /// are told in the picture as it is given. N angles take N times as long. `auto` searches as it is, and only where that finds no face of
-    /// 0.95 or more also by 90, 180 and 270 degrees, which takes four times as long. One search sees faces tilted up to about 30 degrees: for
+    /// Turn each picture clockwise by these angles and search it each time, for faces that lie on their side
+    /// or upside down; boxes and points are told in the picture as it is given. N angles take N times as
+    /// long. `auto` searches as it is, and only where that finds no face of 0.95 or more also by 90, 180 and
+    /// 270 degrees, which takes four times as long. One search sees faces tilted up to about 30 degrees: for
     /// those between give more angles, as in 0,45,90,135,180,225,270,315
     #[arg(long, value_name = "auto|DEGREES,...", default_value = "0", allow_hyphen_values = true, help_heading = "Detection")]
     pub rotate: Rotate,
 
-    /// Print one JSON object a line and image: path, width, height, faces (box, score, landmarks), truncated, engine and adapter, and files
-    /// written; or path, error. A path that is not UTF-8 stands in `path_base64` too
+    /// Print one JSON object a line and image: path, width, height, faces (box, score, landmarks), truncated,
+    /// engine and adapter, and files written; or path, error. A path that is not UTF-8 stands in
+    /// `path_base64` too
     #[arg(long, conflicts_with = "csv", help_heading = "Output")]
     json: bool,
 
@@ -47,12 +51,13 @@ pub struct DetectArgs {
     #[arg(long, help_heading = "Output")]
     csv: bool,
 
-    /// Write a PNG copy of every image to this directory, with boxes, landmarks and scores drawn on it. Files that mtcmcn did not make are
-    /// never replaced: `a-2.png` is written where an `a.png` is in the way
+    /// Write a PNG copy of every image to this directory, with boxes, landmarks and scores drawn on it. Files
+    /// that mtcmcn did not make are never replaced: `a-2.png` is written where an `a.png` is in the way
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub annotate: Option<PathBuf>,
 
-    /// Write every face to this directory, aligned by its landmarks and cropped to 112x112, as `NAME_1.png` and so on
+    /// Write every face to this directory, aligned by its landmarks and cropped to 112x112, as `NAME_1.png`
+    /// and so on
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub crops: Option<PathBuf>,
 
@@ -64,7 +69,8 @@ pub struct DetectArgs {
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, requires = "crops", value_parser = margin, help_heading = "Output")]
     pub crop_margin: f32,
 
-    /// Cut crops as squares about the boxes instead of aligning them; as large as they are in the picture, if there is no --crop-size
+    /// Cut crops as squares about the boxes instead of aligning them; as large as they are in the picture, if
+    /// there is no --crop-size
     #[arg(long, requires = "crops", help_heading = "Output")]
     pub unaligned: bool,
 

@@ -1,4 +1,5 @@
-//! `mtcmcn detect`: images in, faces out. Images are decoded ahead on other threads while this one detects, prints and draws.
+//! `mtcmcn detect`: images in, faces out. Images are decoded ahead on other threads while this one detects,
+//! prints and draws.
 
 mod args;
 mod pictures;
@@ -32,8 +33,8 @@ const MAX_DECODERS: usize = 4;
 ///
 /// # Errors
 ///
-/// If no detector can be made or something cannot be written. An input that cannot be read is no error here: it is reported in its
-/// place, the others are searched all the same, and the outcome is [`Outcome::Failed`].
+/// If no detector can be made or something cannot be written. An input that cannot be read is no error here:
+/// it is reported in its place, the others are searched all the same, and the outcome is [`Outcome::Failed`].
 pub fn run(args: &DetectArgs, quiet: bool) -> Result<Outcome> {
     let directories = Directories::create(args.annotate.as_deref(), args.crops.as_deref())?;
     let inputs = input::expand(&args.paths, args.list.as_deref(), &directories.canonical());

@@ -15,7 +15,8 @@ use walkdir::{DirEntry, WalkDir};
 use crate::cli::input::Input;
 use crate::cli::{align, draw};
 
-/// The directories asked for. Made at once: better to learn before an hour's work than after that a disk is read-only.
+/// The directories asked for. Made at once: better to learn before an hour's work than after that a disk is
+/// read-only.
 #[derive(Debug, Default)]
 pub struct Directories {
     annotate: Option<PathBuf>,
@@ -42,7 +43,8 @@ impl Directories {
         [&self.annotate, &self.crops].into_iter().flatten().filter_map(|directory| directory.canonicalize().ok()).collect()
     }
 
-    /// Says how many pictures there are from before: those of the same name will be replaced, and the others stay among the new ones.
+    /// Says how many pictures there are from before: those of the same name will be replaced, and the others
+    /// stay among the new ones.
     fn tell_of_others(&self) {
         for (flag, directory) in [("--annotate", &self.annotate), ("--crops", &self.crops)] {
             let Some(directory) = directory else { continue };
@@ -138,8 +140,8 @@ impl Pictures {
         Ok(written)
     }
 
-    /// `path`, or with `-2`, `-3`, … if this run wrote it already (a crop of `a` and the picture of `a_1` may share a directory), or if there is
-    /// a file that this program did not make.
+    /// `path`, or with `-2`, `-3`, … if this run wrote it already (a crop of `a` and the picture of `a_1` may
+    /// share a directory), or if there is a file that this program did not make.
     fn claim(&self, path: &Path) -> PathBuf {
         let stem = path.with_extension("");
         let names = std::iter::once(path.to_owned()).chain((2..).map(|n| with_suffix(&stem, &format!("-{n}.png"))));
@@ -189,7 +191,8 @@ fn is_ours(path: &Path) -> bool {
 /// Keyword, zero and the beginning of the text, as they are stored.
 const SOFTWARE_MARK: &[u8] = b"tEXtSoftware\0mtcmcn ";
 
-/// Names that differ only in case are alike, as on some disks. Of a name that is no text only the bytes count.
+/// Names that differ only in case are alike, as on some disks. Of a name that is no text only the bytes
+/// count.
 fn folded(name: &Path) -> OsString {
     name.to_str().map_or_else(|| name.as_os_str().to_owned(), |name| name.to_lowercase().into())
 }
@@ -201,7 +204,8 @@ fn rgb(frame: &Frame) -> RgbImage {
     })
 }
 
-/// Each input's own name, or with `-2`, `-3`, … if an earlier input has it; names that differ only in case are alike, as on some disks.
+/// Each input's own name, or with `-2`, `-3`, … if an earlier input has it; names that differ only in case
+/// are alike, as on some disks.
 fn distinct_names(inputs: &[Input]) -> Vec<PathBuf> {
     let mut uses: HashMap<OsString, u32> = HashMap::new(); // how often a name was asked for, by itself or as the start of another
     let mut distinct = |name: &Path| {

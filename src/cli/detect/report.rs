@@ -1,4 +1,5 @@
-//! What is printed for each input: lines for people, JSON objects or CSV rows. Text in, text out; nothing is written here.
+//! What is printed for each input: lines for people, JSON objects or CSV rows. Text in, text out; nothing is
+//! written here.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -46,7 +47,8 @@ pub struct Found<'a> {
     pub adapter: Option<&'a str>,
 }
 
-/// Columns of the CSV: of the image, then of the face, the landmarks in the order of [`mtcmcn::geometry::Landmarks`].
+/// Columns of the CSV: of the image, then of the face, the landmarks in the order of
+/// [`mtcmcn::geometry::Landmarks`].
 const CSV_HEADER: [&str; 19] = [
     "path",
     "width",
@@ -94,7 +96,8 @@ impl OutputFormat {
         }
     }
 
-    /// The result for an input that gave no image. Only JSON has one: in the other formats every line is a result.
+    /// The result for an input that gave no image. Only JSON has one: in the other formats every line is a
+    /// result.
     pub fn refused(self, path: &Path, error: &str) -> Result<Vec<u8>> {
         match self {
             Self::Table | Self::Csv => Ok(Vec::new()),
@@ -118,7 +121,8 @@ fn spelled(path: &Path) -> String {
     text
 }
 
-/// The fields that tell `path` exactly, under names that begin with `name`: none if it is UTF-8, as a field of that name tells it then.
+/// The fields that tell `path` exactly, under names that begin with `name`: none if it is UTF-8, as a field
+/// of that name tells it then.
 fn raw_path(name: &str, path: &Path) -> Map<String, Value> {
     let bytes = path.as_os_str().as_encoded_bytes();
     let raw = std::str::from_utf8(bytes).is_err().then(|| (format!("{name}_base64"), STANDARD.encode(bytes).into()));

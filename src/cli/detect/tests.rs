@@ -1,4 +1,5 @@
-//! Runs over real files with a detector made up for the test: what is printed, drawn and refused, and how the run ends.
+//! Runs over real files with a detector made up for the test: what is printed, drawn and refused, and how the
+//! run ends.
 
 use std::env;
 use std::fs;
@@ -38,7 +39,8 @@ impl Drop for OutputFolder {
     }
 }
 
-/// In frames of 112 px or more, one face on the template; in others none. Frames of 13 px are more than it can bear.
+/// In frames of 112 px or more, one face on the template; in others none. Frames of 13 px are more than it
+/// can bear.
 struct MadeUp;
 
 impl Find for MadeUp {

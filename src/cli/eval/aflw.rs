@@ -18,10 +18,12 @@ use super::{Outcome, Output};
 
 /// AFLW and its like: error of the five landmarks over the distance of the eyes
 ///
-/// A face is found if a detection overlaps its box by --iou or more; the one that overlaps most is compared. Misses are counted beside the mean.
+/// A face is found if a detection overlaps its box by --iou or more; the one that overlaps most is compared.
+/// Misses are counted beside the mean.
 #[derive(Debug, Args)]
 pub struct AflwArgs {
-    /// Faces with boxes and five points: a `CNN_FacePoint` or MTFL list, AFLW's `aflw.sqlite`, or JSON lines; with --form more
+    /// Faces with boxes and five points: a `CNN_FacePoint` or MTFL list, AFLW's `aflw.sqlite`, or JSON lines;
+    /// with --form more
     #[arg(value_name = "FILE")]
     annotations: PathBuf,
 
@@ -29,8 +31,9 @@ pub struct AflwArgs {
     #[arg(long, value_enum, default_value_t = ListForm::Facepoint)]
     form: ListForm,
 
-    /// Least overlap (IoU) with the annotated box. That of `eval table`: boxes of these sets end at the brows, so that a detector's box around
-    /// the whole head, with every point in place, may overlap them by less than half
+    /// Least overlap (IoU) with the annotated box. That of `eval table`: boxes of these sets end at the
+    /// brows, so that a detector's box around the whole head, with every point in place, may overlap them by
+    /// less than half
     #[arg(long, value_name = "IOU", default_value_t = OVERLAP, value_parser = share)]
     iou: f64,
 
@@ -112,7 +115,8 @@ pub fn read(path: &Path, form: ListForm, faults: &mut Faults) -> Result<Vec<Anno
     Ok(facepoint::read(path, form, faults)?)
 }
 
-/// Keeps `size` faces by a hash of the seed, the image and the face's place in it; returns how many there were.
+/// Keeps `size` faces by a hash of the seed, the image and the face's place in it; returns how many there
+/// were.
 fn sample(annotated: &mut Vec<AnnotatedImage>, size: usize, seed: u64) -> usize {
     use sha2::{Digest as _, Sha256};
     let rank = |path: &str, face: usize| Sha256::digest(format!("{seed} {path} {face}")).to_vec();

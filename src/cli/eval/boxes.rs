@@ -18,15 +18,18 @@ use super::{Outcome, Output};
 
 /// Average precision on any annotated set, by face size and occlusion
 ///
-/// Annotations are WIDER FACE text, RetinaFace's label.txt, COCO, Pascal VOC, YOLO, labelme, or JSON lines, told by their content. A detection is matched to the face of highest overlap that no better one has; faces flagged
-/// invalid count neither for nor against. AP is the area under the monotone precision-recall curve through all its points.
+/// Annotations are WIDER FACE text, RetinaFace's label.txt, COCO, Pascal VOC, YOLO, labelme, or JSON lines,
+/// told by their content. A detection is matched to the face of highest overlap that no better one has; faces
+/// flagged invalid count neither for nor against. AP is the area under the monotone precision-recall curve
+/// through all its points.
 #[derive(Debug, Args)]
 pub struct BoxesArgs {
     /// Annotations: a file, or of Pascal VOC, YOLO and labelme the folder of theirs
     #[arg(value_name = "PATH")]
     annotations: PathBuf,
 
-    /// Their form, if it is not that which they seem to have: wider, retinaface, json, coco, labelme, voc, yolo, pts, wflw
+    /// Their form, if it is not that which they seem to have: wider, retinaface, json, coco, labelme, voc,
+    /// yolo, pts, wflw
     #[arg(long, value_name = "FORM", help_heading = "Input")]
     form: Option<AnyForm>,
 

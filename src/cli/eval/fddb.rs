@@ -19,19 +19,23 @@ use super::{Outcome, Output};
 
 /// FDDB: discrete and continuous ROC, all folds together
 ///
-/// Annotated ellipses and detected rectangles or ellipses are compared pixel by pixel and assigned one to one (Hungarian method). Rates "at N
-/// false positives" are the highest with at most N. For a curve that reaches far, run with --thresholds 0.6,0.35,0.01.
+/// Annotated ellipses and detected rectangles or ellipses are compared pixel by pixel and assigned one to one
+/// (Hungarian method). Rates "at N false positives" are the highest with at most N. For a curve that reaches
+/// far, run with --thresholds 0.6,0.35,0.01.
 #[derive(Debug, Args)]
 pub struct FddbArgs {
-    /// Directory with the FDDB-fold-NN-ellipseList.txt files, or one such file; *DiscROC.txt and *ContROC.txt files there are drawn beside ours
+    /// Directory with the FDDB-fold-NN-ellipseList.txt files, or one such file; *DiscROC.txt and *ContROC.txt
+    /// files there are drawn beside ours
     #[arg(value_name = "PATH")]
     annotations: PathBuf,
 
-    /// Make detected rectangles higher by this share, about their middle, before comparing (Li et al. 2015 had 0.2); not the raw protocol
+    /// Make detected rectangles higher by this share, about their middle, before comparing (Li et al. 2015
+    /// had 0.2); not the raw protocol
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = stretch)]
     stretch: f64,
 
-    /// Write the detections (fold-NN-out.txt) and curves (DiscROC.txt, ContROC.txt) to this directory in the official form
+    /// Write the detections (fold-NN-out.txt) and curves (DiscROC.txt, ContROC.txt) to this directory in the
+    /// official form
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     official: Option<PathBuf>,
 
@@ -266,7 +270,8 @@ fn charts(args: &FddbArgs, curves: [&[RocPoint]; 2], faults: &mut Faults) -> Res
     Ok(charts)
 }
 
-/// The largest faces without a detection over half, and the surest detections without a face; by image alone, over all scores.
+/// The largest faces without a detection over half, and the surest detections without a face; by image alone,
+/// over all scores.
 fn examples(annotated: &[&FddbImage<Ellipse>], images: &[FddbCase], count: usize) -> (Vec<Example>, Vec<Example>) {
     let edges = |region: &Region| match region {
         Region::Rectangle(b) => *b,

@@ -1,4 +1,5 @@
-//! What a protocol gives, and how it is printed: a table for people, one JSON object for machines, curves as pictures.
+//! What a protocol gives, and how it is printed: a table for people, one JSON object for machines, curves as
+//! pictures.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,8 @@
 //! What was found, kept in a file so that a later run goes on where this one ended.
 //!
-//! A line is that of `mtcmcn detect --json` with the setting, and with the folder, size and time of the image: only what is the same in all of
-//! them is used again. One process at a time has the file; it is changed where it is, since a lock is of the file and not of its name.
+//! A line is that of `mtcmcn detect --json` with the setting, and with the folder, size and time of the
+//! image: only what is the same in all of them is used again. One process at a time has the file; it is
+//! changed where it is, since a lock is of the file and not of its name.
 
 use std::collections::HashMap;
 use std::fs::{self, File, TryLockError};
@@ -43,7 +44,8 @@ impl Origin {
         })
     }
 
-    /// Whether what was found in the file `before` is what would be found in this one. A file that is gone cannot be searched again.
+    /// Whether what was found in the file `before` is what would be found in this one. A file that is gone
+    /// cannot be searched again.
     fn is_still(&self, before: &Self) -> bool {
         self.folder == before.folder && (self.bytes.is_none() || self == before)
     }
@@ -74,7 +76,8 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// The file at `path`, held until the end, with what it has of the images `wanted`; without a path, nothing is known or kept.
+    /// The file at `path`, held until the end, with what it has of the images `wanted`; without a path,
+    /// nothing is known or kept.
     ///
     /// # Errors
     ///

@@ -26,8 +26,9 @@ use figures::Figures;
 
 /// Measure how well faces are found, by the protocols of the field
 ///
-/// Searches the annotated images itself (--images), or scores detections from a file (--detections): what `mtcmcn detect --json` prints, the
-/// protocol's own files, or another program's in either form. Every figure is printed with the setting, the weights' hash and the engine.
+/// Searches the annotated images itself (--images), or scores detections from a file (--detections): what
+/// `mtcmcn detect --json` prints, the protocol's own files, or another program's in either form. Every figure
+/// is printed with the setting, the weights' hash and the engine.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Exit codes: 0 measured, 2 bad usage, or something could not be read and is named; the rest is measured all the same."
@@ -58,7 +59,8 @@ struct Output {
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     plot: Option<PathBuf>,
 
-    /// Write a page to this directory (index.html, everything in it) with the figures, the curves, and the worst misses and false alarms drawn
+    /// Write a page to this directory (index.html, everything in it) with the figures, the curves, and the
+    /// worst misses and false alarms drawn
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     report: Option<PathBuf>,
 

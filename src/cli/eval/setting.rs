@@ -1,4 +1,5 @@
-//! With what something was detected: printed with every figure, and kept with every image so that only equal ones are used again.
+//! With what something was detected: printed with every figure, and kept with every image so that only equal
+//! ones are used again.
 
 use mtcmcn::cascade::Resampling;
 use mtcmcn::{Config, Weights};

@@ -1,4 +1,5 @@
-//! Detections of annotated images: from a file, or found now and kept so that a later run goes on where this one ended.
+//! Detections of annotated images: from a file, or found now and kept so that a later run goes on where this
+//! one ended.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -20,7 +21,8 @@ use crate::cli::{decode, explain, prefetch, progress};
 /// What is scored.
 #[derive(Debug, Clone, Args)]
 pub struct SourceArgs {
-    /// Directory that the annotated paths are relative to; its images are searched now, unless there are --detections
+    /// Directory that the annotated paths are relative to; its images are searched now, unless there are
+    /// --detections
     #[arg(long, value_name = "DIR", required_unless_present = "detections", help_heading = "Input")]
     pub images: Option<PathBuf>,
 
@@ -28,8 +30,9 @@ pub struct SourceArgs {
     #[arg(long, value_name = "PATH", help_heading = "Input")]
     pub detections: Option<PathBuf>,
 
-    /// Keep what is found in each image in this file (JSON lines), and do not search images again that it has; it must be of the same setting.
-    /// An image that lies elsewhere now, or has another size or time, is searched again. Evaluations that share the file wait for each other
+    /// Keep what is found in each image in this file (JSON lines), and do not search images again that it
+    /// has; it must be of the same setting. An image that lies elsewhere now, or has another size or time, is
+    /// searched again. Evaluations that share the file wait for each other
     #[arg(long, value_name = "FILE", conflicts_with = "detections", help_heading = "Input")]
     pub keep: Option<PathBuf>,
 
@@ -92,7 +95,8 @@ impl SourceArgs {
         Ok(Findings { images, setting: kept_setting(file), origin: format!("detections of {}", file.display()) })
     }
 
-    /// Searches the images `listed`. Those that cannot be read are faults of their lists, and count as images without detections.
+    /// Searches the images `listed`. Those that cannot be read are faults of their lists, and count as images
+    /// without detections.
     fn detect(&self, listed: &[Listed], faults: &mut Faults, quiet: bool) -> Result<Findings> {
         let folder = self.images.as_deref().context("--images or --detections is needed")?;
         ensure!(folder.is_dir(), "--images {} is not a directory", folder.display());
@@ -119,7 +123,8 @@ impl SourceArgs {
     }
 }
 
-/// Where an annotated image lies: as written, or with the extension of an image file, which some protocols leave out.
+/// Where an annotated image lies: as written, or with the extension of an image file, which some protocols
+/// leave out.
 pub fn locate(folder: &Path, path: &str) -> PathBuf {
     let plain = folder.join(path);
     if plain.is_file() {
@@ -129,7 +134,8 @@ pub fn locate(folder: &Path, path: &str) -> PathBuf {
     ["jpg", "jpeg", "png", "JPG", "bmp", "gif", "webp", "tif"].iter().map(with).find(|path| path.is_file()).unwrap_or(plain)
 }
 
-/// Whether `file` holds JSON lines: the first thing in it is a brace, or it is empty and says as much in any form.
+/// Whether `file` holds JSON lines: the first thing in it is a brace, or it is empty and says as much in any
+/// form.
 ///
 /// # Errors
 ///

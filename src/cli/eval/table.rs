@@ -20,8 +20,8 @@ use crate::cli::{Outcome, print};
 
 /// Accuracy on three small sets as one table in Markdown, a column for each weights file
 ///
-/// AP is measured with thresholds 0.6/0.35/0.01, so that the curve reaches far; landmarks and false alarms with those that each weights file
-/// was tuned for.
+/// AP is measured with thresholds 0.6/0.35/0.01, so that the curve reaches far; landmarks and false alarms
+/// with those that each weights file was tuned for.
 #[derive(Debug, Args)]
 pub struct TableArgs {
     /// Directory with `cmu_mit`, `wider_style/val` and `facepoint/val`

@@ -17,20 +17,23 @@ use super::{Outcome, Output};
 
 /// Are two images of one person? Ten-fold accuracy, and true accepts at rates of false ones
 ///
-/// Takes embeddings from any network. Each fold is tested with the threshold that is best on the others: of the squared distance, 0 to 4, in
-/// steps of 0.01 for the accuracy and of 0.001, interpolated, for a rate of false accepts.
+/// Takes embeddings from any network. Each fold is tested with the threshold that is best on the others: of
+/// the squared distance, 0 to 4, in steps of 0.01 for the accuracy and of 0.001, interpolated, for a rate of
+/// false accepts.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
-    /// Pairs: pairs.txt of LFW, the list of `AgeDB`-30 or CALFW, or a .bin file of insightface; none for CACD-VS
+    /// Pairs: pairs.txt of LFW, the list of `AgeDB`-30 or CALFW, or a .bin file of insightface; none for
+    /// CACD-VS
     #[arg(value_name = "FILE", required_unless_present = "form")]
     pairs: Option<PathBuf>,
 
-    /// Form of the pairs: lfw, agedb, calfw, cacd-vs or bin. If not given: bin if the file is a pickle, else lfw
+    /// Form of the pairs: lfw, agedb, calfw, cacd-vs or bin. If not given: bin if the file is a pickle, else
+    /// lfw
     #[arg(long, value_name = "FORM")]
     form: Option<PairForm>,
 
-    /// Embeddings: numpy's .npz or .npy, or safetensors; one vector an image, by name, or for a .bin file by number. Any length, scaled to 1.
-    /// An .npz holds a matrix and names, or an array for each name:
+    /// Embeddings: numpy's .npz or .npy, or safetensors; one vector an image, by name, or for a .bin file by
+    /// number. Any length, scaled to 1. An .npz holds a matrix and names, or an array for each name:
     ///
     ///     import numpy as np
     ///     vectors = {"Ann/Ann_0001": model(image_1), "Bob/Bob_0001": model(image_2)}

@@ -18,11 +18,12 @@ use super::{Outcome, Output};
 
 /// WIDER FACE: average precision by its own rules, for the easy, medium and hard faces of the validation set
 ///
-/// Scores are stretched to 0..1 over the whole set, overlaps count one pixel more, detections of faces that do not count in a setting are passed
-/// over, and the curve has a thousand thresholds.
+/// Scores are stretched to 0..1 over the whole set, overlaps count one pixel more, detections of faces that
+/// do not count in a setting are passed over, and the curve has a thousand thresholds.
 #[derive(Debug, Args)]
 pub struct WiderArgs {
-    /// Ground truth: the directory of the official .mat files, or annotations in the text form (one setting, of all faces not flagged invalid)
+    /// Ground truth: the directory of the official .mat files, or annotations in the text form (one setting,
+    /// of all faces not flagged invalid)
     #[arg(value_name = "PATH")]
     truth: PathBuf,
 
@@ -30,7 +31,8 @@ pub struct WiderArgs {
     #[arg(long, value_name = "IOU", default_value_t = 0.5, value_parser = share)]
     iou: f64,
 
-    /// Round overlaps to 0 or 1 before the best is chosen, as the official MATLAB program does since its boxes are integers
+    /// Round overlaps to 0 or 1 before the best is chosen, as the official MATLAB program does since its
+    /// boxes are integers
     #[arg(long)]
     int32: bool,
 

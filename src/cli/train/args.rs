@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 
 /// Train P-, R- and O-Net on annotated images, with online hard sample mining
 ///
-/// `all` makes the whole cascade: crops for P-Net, P-Net, crops that it finds for R-Net, R-Net, and so on. A run lives in a folder: its
-/// settings, crops, checkpoints, measurements (JSON lines and TensorBoard), and at the end `weights.safetensors`, which `detect --weights`
-/// takes. Ctrl-C finishes the step, saves and ends; `resume` goes on as if nothing had happened.
+/// `all` makes the whole cascade: crops for P-Net, P-Net, crops that it finds for R-Net, R-Net, and so on. A
+/// run lives in a folder: its settings, crops, checkpoints, measurements (JSON lines and TensorBoard), and at
+/// the end `weights.safetensors`, which `detect --weights` takes. Ctrl-C finishes the step, saves and ends;
+/// `resume` goes on as if nothing had happened.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES, subcommand_required = true, arg_required_else_help = true)]
 pub struct TrainArgs {
@@ -51,7 +52,8 @@ pub struct SettingsArgs {
     #[arg(long, value_name = "FILE", help_heading = "Settings")]
     pub config: Option<PathBuf>,
 
-    /// Change one setting, such as `onet.batch=256` or `net.optimizer.kind=sgd`; may be given again, the last wins
+    /// Change one setting, such as `onet.batch=256` or `net.optimizer.kind=sgd`; may be given again, the last
+    /// wins
     #[arg(long = "set", value_name = "KEY=VALUE", help_heading = "Settings")]
     pub set: Vec<String>,
 
@@ -149,7 +151,8 @@ pub struct NetArgs {
     #[arg(long, value_name = "FILE")]
     pub crops: Option<PathBuf>,
 
-    /// Weights of the other nets: those before this one find its crops, and all are kept in its checkpoints so that `detect` takes them
+    /// Weights of the other nets: those before this one find its crops, and all are kept in its checkpoints
+    /// so that `detect` takes them
     #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,
 
@@ -173,7 +176,8 @@ pub struct ResumeArgs {
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
 
-    /// Change one setting from here on, such as `onet.epochs=200`; the resumed run then differs from an uninterrupted one
+    /// Change one setting from here on, such as `onet.epochs=200`; the resumed run then differs from an
+    /// uninterrupted one
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
 
@@ -215,12 +219,13 @@ pub enum Quantity {
 
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum Experiment {
-    /// Figure 6a: O-Net on classification alone, with and without hard sample mining, from equal first weights in equal order
+    /// Figure 6a: O-Net on classification alone, with and without hard sample mining, from equal first
+    /// weights in equal order
     Mining(ExperimentArgs),
     /// Figure 6b: O-Net with and without the landmark task, from equal first weights in equal order
     Landmarks(ExperimentArgs),
-    /// Table 1: 12-, 24- and 48-Net against P-, R- and O-Net on face classification alone, each pair on the same crops in equal order; its
-    /// `accuracy.json` is what `mtcmcn bench table1 --accuracy` takes
+    /// Table 1: 12-, 24- and 48-Net against P-, R- and O-Net on face classification alone, each pair on the
+    /// same crops in equal order; its `accuracy.json` is what `mtcmcn bench table1 --accuracy` takes
     Table1(ExperimentArgs),
 }
 
@@ -230,7 +235,8 @@ pub struct ExperimentArgs {
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
 
-    /// Crops for O-Net that `prepare` made; for `table1` a folder that `all` made, or with such `pnet/crops.shard`, `rnet/...`, `onet/...`
+    /// Crops for O-Net that `prepare` made; for `table1` a folder that `all` made, or with such
+    /// `pnet/crops.shard`, `rnet/...`, `onet/...`
     #[arg(long, value_name = "PATH")]
     pub crops: PathBuf,
 

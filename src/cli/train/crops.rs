@@ -58,7 +58,8 @@ pub fn prepare(net: NetName, config: &TrainConfig, weights: Option<&Weights>, ou
     Ok(End::Finished)
 }
 
-/// `config` with labels by its teacher as sources, made in `folder` or there already; as it is without a teacher, `None` if told to stop.
+/// `config` with labels by its teacher as sources, made in `folder` or there already; as it is without a
+/// teacher, `None` if told to stop.
 pub fn labelled(config: &TrainConfig, folder: &Path, session: &TrainSession) -> Result<Option<TrainConfig>> {
     let Some(teacher) = teacher(config)?.filter(|_| config.teacher.labels) else { return Ok(Some(config.clone())) };
     fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {folder:?}"))?;

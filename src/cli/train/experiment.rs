@@ -1,4 +1,5 @@
-//! The paper's experiments: pairs of runs that differ in one thing, on equal crops in equal order, for several seeds.
+//! The paper's experiments: pairs of runs that differ in one thing, on equal crops in equal order, for
+//! several seeds.
 
 use std::path::{Path, PathBuf};
 
@@ -164,7 +165,8 @@ pub fn ends(quantity: Quantity, points: &[[f64; 2]]) -> [f64; 2] {
     [points.last().map_or(f64::NAN, |point| point[1]), best]
 }
 
-/// Lines of the table for the first variant less the second, seed by seed: the mean, and its standard error if there are several.
+/// Lines of the table for the first variant less the second, seed by seed: the mean, and its standard error
+/// if there are several.
 fn differences(quantity: Quantity, variants: &[Variant], ends: &[Vec<[f64; 2]>]) -> String {
     let [first, second] = ends else { return String::new() };
     let pairs: Vec<[f64; 2]> = first.iter().zip(second).map(|(a, b)| [a[0] - b[0], a[1] - b[1]]).collect();

@@ -52,7 +52,8 @@ impl TrainSession {
         Ok(end)
     }
 
-    /// Where crops are: given, or cut into the folder if they are not there yet; `None` if it was told to stop meanwhile.
+    /// Where crops are: given, or cut into the folder if they are not there yet; `None` if it was told to
+    /// stop meanwhile.
     fn crops(&self, net: &NetRun<'_>, others: Option<&Weights>, folder: &Folder) -> Result<Option<PathBuf>> {
         if let Some(path) = net.crops {
             return Ok(Some(path.to_owned()));

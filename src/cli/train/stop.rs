@@ -10,7 +10,8 @@ use mtcmcn::files;
 /// Set when the run is to end.
 static STOP: AtomicBool = AtomicBool::new(false);
 
-/// Signals that follow each other faster than this are one: GNU `timeout` sends one to the process and one to its group.
+/// Signals that follow each other faster than this are one: GNU `timeout` sends one to the process and one to
+/// its group.
 const TOGETHER: Duration = Duration::from_secs(1);
 
 /// What to do for a second Ctrl-C, or a signal to terminate after one.
@@ -20,7 +21,8 @@ fn end_now() {
     std::process::exit(130);
 }
 
-/// From now on the first Ctrl-C (or SIGTERM) sets what this returns, and one that comes a second later or more ends the process.
+/// From now on the first Ctrl-C (or SIGTERM) sets what this returns, and one that comes a second later or
+/// more ends the process.
 pub fn on_interrupt(quiet: bool) -> Result<&'static AtomicBool> {
     static FIRST: Mutex<Option<Instant>> = Mutex::new(None);
     ctrlc::set_handler(move || {

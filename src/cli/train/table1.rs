@@ -1,4 +1,5 @@
-//! Accuracies for the paper's Table 1: 12-, 24- and 48-Net against P-, R- and O-Net, all trained on one list of crops.
+//! Accuracies for the paper's Table 1: 12-, 24- and 48-Net against P-, R- and O-Net, all trained on one list
+//! of crops.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -8,11 +8,11 @@ use crate::simd::{Factor, Image, Product, Start, Target};
 use crate::tensor::noise;
 
 crate::uniform! {
-    /// `y[n,o,i,j] = bias[o] + Σ_{c,u,v} weight[o,c,u,v] x[n,c,i stride + u - padding,j stride + v - padding]`, `x` zero outside, `c` over
-    /// the channels of the group of `o`.
+    /// `y[n,o,i,j] = bias[o] + Σ_{c,u,v} weight[o,c,u,v] x[n,c,i stride + u - padding,j stride + v - padding]`,
+    /// `x` zero outside, `c` over the channels of the group of `o`.
     ///
-    /// Reads `x: [n, c, h, w]`, `weight: [out, c / groups, k, k]` and `bias: [out]`; writes `y: [n, out, y_h, y_w]`. Without a bias, one
-    /// element stands for it that is not read.
+    /// Reads `x: [n, c, h, w]`, `weight: [out, c / groups, k, k]` and `bias: [out]`; writes
+    /// `y: [n, out, y_h, y_w]`. Without a bias, one element stands for it that is not read.
     pub struct Convolution {
         n: u32, c: u32, h: u32, w: u32, out: u32, k: u32, stride: u32, padding: u32, groups: u32, y_h: u32, y_w: u32, bias: u32, tiled: u32,
     }

@@ -8,11 +8,12 @@ use crate::simd::{Factor, Image, Product, Start, Tap, Target};
 use crate::tensor::noise;
 
 crate::uniform! {
-    /// `dx[n,c,a,b] += Σ_{o,u,v} weight[o,c,u,v] dy[n,o,(a + padding - u) / stride,(b + padding - v) / stride]`, where the stride divides both
-    /// and `dy` has them, `o` over the outputs of the group of `c`.
+    /// `dx[n,c,a,b] += Σ_{o,u,v} weight[o,c,u,v] dy[n,o,(a + padding - u) / stride,(b + padding - v) / stride]`,
+    /// where the stride divides both and `dy` has them, `o` over the outputs of the group of `c`.
     ///
-    /// Reads `dy: [n, out, y_h, y_w]` and `weight: [out, c / groups, k, k]`; adds to `dx: [n, c, h, w]`. Elements whose rows and columns leave
-    /// the same remainders by the stride meet the same taps: kernels go through them class by class.
+    /// Reads `dy: [n, out, y_h, y_w]` and `weight: [out, c / groups, k, k]`; adds to `dx: [n, c, h, w]`.
+    /// Elements whose rows and columns leave the same remainders by the stride meet the same taps: kernels go
+    /// through them class by class.
     pub struct ConvolutionBackwardInput {
         n: u32, c: u32, h: u32, w: u32, out: u32, k: u32, stride: u32, padding: u32, groups: u32, y_h: u32, y_w: u32, tiled: u32,
     }
@@ -46,7 +47,8 @@ impl ConvolutionBackwardInput {
         all.filter_map(|(u, v)| Some(Tap { weight: (u * self.k + v) as usize, at: [step(row, u)?, step(column, v)?] })).collect()
     }
 
-    /// The gradient of a dense layer's input: the gradients of an item are one place of an image, the weights of an input a row.
+    /// The gradient of a dense layer's input: the gradients of an item are one place of an image, the weights
+    /// of an input a row.
     fn dense(&self, dy: &[f32], weight: &[f32], dx: &mut [f32]) {
         let (n, inputs, outputs) = (self.n as usize, self.c as usize, self.out as usize);
         let image = Image { data: dy, items: n, item: outputs, channels: outputs, plane: 1, size: [1, 1], grid: [1, 1], step: 1 };

@@ -8,11 +8,12 @@ use crate::simd::{Factor, Gradient, Image, Product, Start, Tap, Target};
 use crate::tensor::noise;
 
 crate::uniform! {
-    /// `dweight[o,c,u,v] += Σ_{n,i,j} dy[n,o,i,j] x[n,c,i stride + u - padding,j stride + v - padding]`, `x` zero outside, `c` over the channels
-    /// of the group of `o`: if there is one slab. Else the sums of each slab of `slab` neighbouring places `(n, i, j)`, for `reduce`.
+    /// `dweight[o,c,u,v] += Σ_{n,i,j} dy[n,o,i,j] x[n,c,i stride + u - padding,j stride + v - padding]`, `x`
+    /// zero outside, `c` over the channels of the group of `o`: if there is one slab. Else the sums of each
+    /// slab of `slab` neighbouring places `(n, i, j)`, for `reduce`.
     ///
-    /// Reads `x: [n, c, h, w]` and `dy: [n, out, y_h, y_w]`; adds to `dweight: [out, c / groups, k, k]`, or writes it for each slab,
-    /// `[slabs, out, c / groups, k, k]`. Slabs follow from the sizes alone.
+    /// Reads `x: [n, c, h, w]` and `dy: [n, out, y_h, y_w]`; adds to `dweight: [out, c / groups, k, k]`, or
+    /// writes it for each slab, `[slabs, out, c / groups, k, k]`. Slabs follow from the sizes alone.
     pub struct ConvolutionBackwardWeight {
         n: u32, c: u32, h: u32, w: u32, out: u32, k: u32, stride: u32, padding: u32, groups: u32, y_h: u32, y_w: u32, slab: u32, slabs: u32,
         tiled: u32,
@@ -42,7 +43,8 @@ impl ConvolutionBackwardWeight {
         self.slabs
     }
 
-    /// Appends the gradient of the weights from `x` and `dy` to `dweight`: this kernel, and `reduce` if there are partial sums.
+    /// Appends the gradient of the weights from `x` and `dy` to `dweight`: this kernel, and `reduce` if there
+    /// are partial sums.
     pub fn record(self, recording: &mut Recording, x: Slot, dy: Slot, dweight: Slot) {
         if self.slabs == 1 {
             return recording.push(self, &[x, dy, dweight]);

@@ -1,4 +1,5 @@
-//! PReLU and max pooling in one pass, which keeps for training what its gradient needs of the pre-activations.
+//! PReLU and max pooling in one pass, which keeps for training what its gradient needs of the
+//! pre-activations.
 
 use super::prelu;
 use crate::kernels::{Sample, Samples, wgsl};
@@ -7,12 +8,12 @@ use crate::simd::{PoolPlaces, Simd};
 use crate::tensor::{Extent, Shape, ShapeError, noise};
 
 crate::uniform! {
-    /// Largest activation of each `k x k` window, windows two apart; the last may stick out, only existing elements count
-    /// (spec sections 2, 8).
+    /// Largest activation of each `k x k` window, windows two apart; the last may stick out, only existing
+    /// elements count (spec sections 2, 8).
     ///
-    /// Reads `z: [n, c, z_h, z_w]` and `slope: [c]`; writes `y: [n, c, y_h, y_w]` and, of the same shape, `best`, the
-    /// pre-activation of each window's first maximum in raster order, and `places`, that element's number in the window,
-    /// row by row.
+    /// Reads `z: [n, c, z_h, z_w]` and `slope: [c]`; writes `y: [n, c, y_h, y_w]` and, of the same shape,
+    /// `best`, the pre-activation of each window's first maximum in raster order, and `places`, that
+    /// element's number in the window, row by row.
     pub struct PreluPool { n: u32, c: u32, k: u32, z_h: u32, z_w: u32, y_h: u32, y_w: u32 }
 }
 
@@ -118,8 +119,8 @@ impl Kernel for PreluPool {
     }
 }
 
-/// Pre-activations and slopes of the shapes that are worth comparing, with the windows' side: first of many values, then of few, so that
-/// many windows have several maxima, in every third plane none of them positive.
+/// Pre-activations and slopes of the shapes that are worth comparing, with the windows' side: first of many
+/// values, then of few, so that many windows have several maxima, in every third plane none of them positive.
 pub(super) fn cases() -> impl Iterator<Item = (Shape, u32, [Vec<f32>; 2])> {
     let shapes = [
         ([1, 1, 1, 1], 2),

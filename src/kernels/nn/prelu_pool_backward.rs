@@ -10,17 +10,18 @@ use crate::simd::{PoolBackward, Simd};
 use crate::tensor::{Shape, noise};
 
 crate::uniform! {
-    /// A window's gradient goes to its first maximum in raster order, and from there through PReLU (spec section 8).
+    /// A window's gradient goes to its first maximum in raster order, and from there through PReLU (spec
+    /// section 8).
     ///
-    /// Reads `best` and `places` of [`PreluPool`], `slope: [c]` and `dy: [n, c, y_h, y_w]`; writes `dz: [n, c, z_h, z_w]` and
-    /// `dslope: [slabs, c]`, sums of `min(best, 0) dy`. A slab is a column of windows, or of blocks of two by two elements behind the last
-    /// one, of `items` items.
+    /// Reads `best` and `places` of [`PreluPool`], `slope: [c]` and `dy: [n, c, y_h, y_w]`; writes
+    /// `dz: [n, c, z_h, z_w]` and `dslope: [slabs, c]`, sums of `min(best, 0) dy`. A slab is a column of
+    /// windows, or of blocks of two by two elements behind the last one, of `items` items.
     pub struct PreluPoolBackward { n: u32, c: u32, k: u32, items: u32, z_h: u32, z_w: u32, y_h: u32, y_w: u32 }
 }
 
 impl PreluPoolBackward {
-    /// Of the pooling of `z` to `y` in windows of `k x k`, both of one level, of which some thousand invocations
-    /// may work on a channel.
+    /// Of the pooling of `z` to `y` in windows of `k x k`, both of one level, of which some thousand
+    /// invocations may work on a channel.
     pub fn new(z: &Shape, y: &Shape, k: u32, width: u32) -> Self {
         let (from, to) = (z.levels()[0], y.levels()[0]);
         let items = (z.n() * from.w.div_ceil(2)).div_ceil((width / 16).max(1 << 10));

@@ -4,10 +4,11 @@ use crate::record::Work;
 use crate::simd::Tap;
 use crate::tensor::{Shape, ShapeError};
 
-/// Sizes of a convolution of any kernel side, stride, padding and number of groups, checked once for its three passes.
+/// Sizes of a convolution of any kernel side, stride, padding and number of groups, checked once for its
+/// three passes.
 ///
-/// `x` is `[n, c, h, w]`, `weight` `[out, c / groups, k, k]`, `y` `[n, out, y_h, y_w]`, all row-major as in PyTorch. A dense layer is a
-/// convolution of planes of one element.
+/// `x` is `[n, c, h, w]`, `weight` `[out, c / groups, k, k]`, `y` `[n, out, y_h, y_w]`, all row-major as in
+/// PyTorch. A dense layer is a convolution of planes of one element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sizes {
     pub(super) n: u32,
@@ -23,7 +24,8 @@ pub struct Sizes {
     pub(super) y_w: u32,
 }
 
-/// Where a kernel keeps what its invocations share: what is fastest depends on the device, results are those of the same sums.
+/// Where a kernel keeps what its invocations share: what is fastest depends on the device, results are those
+/// of the same sums.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tiling {
     /// Tiles of 64 x 64 results, staged in workgroup memory: for GPUs.
@@ -58,8 +60,8 @@ impl Sizes {
     ///
     /// # Errors
     ///
-    /// [`ShapeError`] if `x` has several levels, the window does not fit in it, the groups do not divide its channels and `out`, or there
-    /// are too many elements.
+    /// [`ShapeError`] if `x` has several levels, the window does not fit in it, the groups do not divide its
+    /// channels and `out`, or there are too many elements.
     pub fn new(x: &Shape, out: u32, k: u32, stride: u32, padding: u32, groups: u32) -> Result<Self, ShapeError> {
         let (c, level) = (x.c(), x.levels()[0]);
         let places = |size: u32| {
@@ -159,7 +161,8 @@ impl Sizes {
         self.y_len() as u64 * self.columns() as u64
     }
 
-    /// Element of `x` under tap `(u, v)` of the window at `(i, j)`, in channel `c` of item `n`; `None` in the padding.
+    /// Element of `x` under tap `(u, v)` of the window at `(i, j)`, in channel `c` of item `n`; `None` in the
+    /// padding.
     pub(super) fn x_at(&self, [n, c]: [usize; 2], [i, j]: [usize; 2], [u, v]: [usize; 2]) -> Option<usize> {
         let (stride, padding) = (self.stride as usize, self.padding as usize);
         let (row, column) = ((i * stride + u).checked_sub(padding)?, (j * stride + v).checked_sub(padding)?);
@@ -177,8 +180,8 @@ macro_rules! sizes {
 }
 pub(super) use sizes;
 
-/// Convolutions that are worth comparing: one element, odd sizes, across tiles, strides, paddings, large windows, groups, channel by
-/// channel, dense layers.
+/// Convolutions that are worth comparing: one element, odd sizes, across tiles, strides, paddings, large
+/// windows, groups, channel by channel, dense layers.
 ///
 /// As [`Sizes::new`] has them: `[n, c, h, w]` and `[out, k, stride, padding, groups]`.
 const CONVOLUTIONS: [([u32; 4], [u32; 5]); 20] = [
@@ -212,8 +215,8 @@ pub(super) fn samples() -> Vec<(Sizes, Tiling)> {
     CONVOLUTIONS.into_iter().flat_map(|case| [Tiling::Workgroup, Tiling::Registers].map(|tiling| (each(case), tiling))).collect()
 }
 
-/// Compares the native body of a kernel with one written slot with its twin at every sample, for every instruction set; and its bits on one
-/// thread with those on three.
+/// Compares the native body of a kernel with one written slot with its twin at every sample, for every
+/// instruction set; and its bits on one thread with those on three.
 #[cfg(test)]
 pub(super) fn check_native<K: crate::kernels::Samples>() {
     let pools = [1, 3].map(|threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap());

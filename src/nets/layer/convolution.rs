@@ -23,8 +23,8 @@ pub struct ConvolutionLayer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LinearLayer;
 
-/// Tiling of matrix products: staged in workgroup memory, which is the faster one on software adapters too, by up to five times for
-/// dense layers (benches/RESULTS.md).
+/// Tiling of matrix products: staged in workgroup memory, which is the faster one on software adapters too,
+/// by up to five times for dense layers (benches/RESULTS.md).
 const TILING: Tiling = Tiling::Workgroup;
 
 /// Returns the shape of the result; fails if a tensor does not have the expected number of elements.

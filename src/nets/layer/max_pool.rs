@@ -5,8 +5,8 @@ use crate::kernels::nn::{MaxPool, PreluPool, PreluPoolBackward};
 use crate::record::{Recording, Slot};
 use crate::tensor::{Shape, ShapeError};
 
-/// Largest of each `k x k` window, windows two apart, the last of which may stick out. `x` may have several levels, but not in a backward
-/// pass.
+/// Largest of each `k x k` window, windows two apart, the last of which may stick out. `x` may have several
+/// levels, but not in a backward pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MaxPoolLayer {
     /// Side of a window, 2 or 3.

@@ -7,9 +7,10 @@ use crate::kernels::train::Reduce;
 use crate::record::Slot;
 use crate::tensor::{Shape, ShapeError};
 
-/// PReLU, then the largest of each `k x k` window, windows two apart, the last of which may stick out. Joined, since the activations are as
-/// large as anything in a net; of the pre-activations, which are no smaller, the backward pass is left those that won a window. Inputs: `x`,
-/// and the slopes `[c]`; without them a ReLU.
+/// PReLU, then the largest of each `k x k` window, windows two apart, the last of which may stick out.
+/// Joined, since the activations are as large as anything in a net; of the pre-activations, which are no
+/// smaller, the backward pass is left those that won a window. Inputs: `x`, and the slopes `[c]`; without
+/// them a ReLU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PreluPoolLayer {
     /// Side of a window, 2 or 3.

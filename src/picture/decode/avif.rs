@@ -1,4 +1,5 @@
-//! AVIF: AV1 pictures in the boxes of HEIF, whole or made of tiles. Of a file that also has a sequence, its still picture is taken.
+//! AVIF: AV1 pictures in the boxes of HEIF, whole or made of tiles. Of a file that also has a sequence, its
+//! still picture is taken.
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use image::metadata::Orientation;

@@ -1,5 +1,5 @@
-//! The boxes of a HEIF file (ISO/IEC 23008-12), as far as its picture goes: which item it is, where its data are, how large it is and how it is
-//! to be turned. Every length and offset is checked.
+//! The boxes of a HEIF file (ISO/IEC 23008-12), as far as its picture goes: which item it is, where its data
+//! are, how large it is and how it is to be turned. Every length and offset is checked.
 
 use std::collections::HashMap;
 

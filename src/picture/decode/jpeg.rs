@@ -1,6 +1,7 @@
 //! Where a JPEG file ends, and whether that is where its image does.
 
-/// Whether an end marker follows the image's data. The decoder makes what is missing grey, and no faces there would not mean none.
+/// Whether an end marker follows the image's data. The decoder makes what is missing grey, and no faces there
+/// would not mean none.
 pub(super) fn is_whole(bytes: &[u8]) -> bool {
     segments(bytes).1
 }
@@ -11,10 +12,11 @@ pub(super) fn ended(bytes: &[u8]) -> Vec<u8> {
     [&bytes[..end], &[0xff, 0xd9]].concat()
 }
 
-/// Whether nothing but the end marker is missing of `bytes`, which have none: then whatever follows the data makes no difference. What lacks more
-/// is made up by the decoder of what follows.
+/// Whether nothing but the end marker is missing of `bytes`, which have none: then whatever follows the data
+/// makes no difference. What lacks more is made up by the decoder of what follows.
 ///
-/// Of a file with restart markers that is not so, as what follows can only fill the interval that is cut; there all intervals must have begun.
+/// Of a file with restart markers that is not so, as what follows can only fill the interval that is cut;
+/// there all intervals must have begun.
 pub(super) fn lacks_its_end_alone<T: PartialEq>(bytes: &[u8], decode: impl Fn(&[u8]) -> Option<T>) -> bool {
     if !has_all_intervals(bytes) {
         return false;
@@ -39,7 +41,8 @@ fn segments(bytes: &[u8]) -> (Vec<Segment<'_>>, bool) {
     let mut found: Vec<Segment> = Vec::new();
     let mut rest = bytes;
     loop {
-        // Within compressed data, 0xff is followed by 0 or a restart marker; before a marker it may be repeated.
+        // Within compressed data, 0xff is followed by 0 or a restart marker; before a marker it may be
+        // repeated.
         let marker = |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0 | 1 | 0xd0..=0xd8 | 0xff);
         let at = rest.windows(2).position(marker);
         if let Some(last) = found.last_mut() {
@@ -49,7 +52,8 @@ fn segments(bytes: &[u8]) -> (Vec<Segment<'_>>, bool) {
         if rest[at + 1] == 0xd9 {
             return (found, true);
         }
-        // Every other marker begins a segment that tells its length; an end marker inside it, as of a thumbnail, is not ours.
+        // Every other marker begins a segment that tells its length; an end marker inside it, as of a
+        // thumbnail, is not ours.
         let Some(&[high, low]) = rest.get(at + 2..at + 4) else { return (found, false) };
         let length = usize::from(u16::from_be_bytes([high, low]));
         let Some(after) = rest.get(at + 2 + length..) else { return (found, false) };
@@ -110,7 +114,8 @@ mod tests {
 
     #[test]
     fn intervals_are_counted_by_units_of_the_scan() {
-        // 33 x 17 px, luma sampled 2 x 2: 3 x 2 units of three components; of luma alone 5 x 3 blocks, of chroma 3 x 2.
+        // 33 x 17 px, luma sampled 2 x 2: 3 x 2 units of three components; of luma alone 5 x 3 blocks, of
+        // chroma 3 x 2.
         let frame = [8, 0, 17, 0, 33, 3, 1, 0x22, 0, 2, 0x11, 1, 3, 0x11, 1];
         assert_eq!(units(&frame, &[3, 1, 0, 2, 0, 3, 0, 0, 63, 0]), Some(6));
         assert_eq!(units(&frame, &[1, 1, 0, 0, 63, 0]), Some(15));

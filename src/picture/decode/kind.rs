@@ -25,13 +25,15 @@ const FOREIGN: [&str; 42] = [
     "rw2", "raf", "pef", "srw", "ff",
 ];
 
-/// Whether a file is a picture by its name: so that a damaged one, or one of a kind that is not read, is named and not passed over.
+/// Whether a file is a picture by its name: so that a damaged one, or one of a kind that is not read, is
+/// named and not passed over.
 pub fn is_picture_name(path: &Path) -> bool {
     let Some(extension) = path.extension() else { return false };
     READ.iter().chain(&FOREIGN).any(|known| extension.eq_ignore_ascii_case(known))
 }
 
-/// Whether a file is surely a picture by its first 64 bytes, read here or not. BMP is not told so: texts may begin with "BM" too.
+/// Whether a file is surely a picture by its first 64 bytes, read here or not. BMP is not told so: texts may
+/// begin with "BM" too.
 pub fn is_picture(head: &[u8]) -> bool {
     kind(head).is_some_and(|kind| kind != FileKind::Image(ImageFormat::Bmp) || is_bmp(head))
 }

@@ -1,4 +1,5 @@
-//! Every format and pixel type, upright or not, whole or not. All files are made here, byte by byte where the encoder cannot.
+//! Every format and pixel type, upright or not, whole or not. All files are made here, byte by byte where the
+//! encoder cannot.
 
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
@@ -93,7 +94,8 @@ fn cmyk_jpegs_are_read() {
     assert!(near(rgb_at(&frame, 0, 7), [128, 64, 128]), "{:?}", rgb_at(&frame, 0, 7));
 }
 
-/// A one-block JPEG of one colour in four components: the difference of each DC coefficient, then the end of the block.
+/// A one-block JPEG of one colour in four components: the difference of each DC coefficient, then the end of
+/// the block.
 fn cmyk_jpeg(stored: [u8; 4]) -> Vec<u8> {
     let mut jpeg = vec![0xff, 0xd8];
     let mut segment = |marker: u8, body: &[u8]| {
@@ -136,7 +138,8 @@ fn with_exif(mut encoder: impl ImageEncoder, exif: Vec<u8>) {
 
 #[test]
 fn images_are_turned_upright() {
-    // The place of the red half, by orientation: 1 left, 2 mirrored, 3 upside down, 6 and 8 on the side, 5 and 7 also mirrored.
+    // The place of the red half, by orientation: 1 left, 2 mirrored, 3 upside down, 6 and 8 on the side, 5
+    // and 7 also mirrored.
     let red = [(1, (5, 16)), (2, (60, 16)), (3, (60, 16)), (4, (5, 16)), (5, (16, 5)), (6, (16, 5)), (7, (16, 60)), (8, (16, 60))];
     for (orientation, (x, y)) in red {
         let mut files = [const { Vec::new() }; 4];

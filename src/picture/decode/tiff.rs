@@ -1,8 +1,8 @@
-//! TIFF files: all their pages, and the pixel types that the image library leaves out: palettes, and grey or colour in whole numbers of any
-//! size, with or without sign, and in floating point.
+//! TIFF files: all their pages, and the pixel types that the image library leaves out: palettes, and grey or
+//! colour in whole numbers of any size, with or without sign, and in floating point.
 //!
-//! Such numbers have no white of their own. Floats between 0 and 1 are taken as they are; all others are stretched so that the least is black
-//! and the greatest white.
+//! Such numbers have no white of their own. Floats between 0 and 1 are taken as they are; all others are
+//! stretched so that the least is black and the greatest white.
 
 use std::borrow::Cow;
 use std::collections::HashSet;

@@ -103,8 +103,9 @@ impl Block<'_> {
         };
         assert!(right.len() >= depth.len() * width && sums.len() >= count * width, "a whole panel");
         let start = if depth.start == 0 { self.start } else { Start::Add };
-        // SAFETY: rows of the left factor and the panel were checked here. `Product::check` checked the target, whose elements of these
-        // rows and places are this task's alone; a run of a panel's width is as long as the rows of a tile.
+        // SAFETY: rows of the left factor and the panel were checked here. `Product::check` checked the
+        // target, whose elements of these rows and places are this task's alone; a run of a panel's width is
+        // as long as the rows of a tile.
         unsafe {
             let to = self.to.first().add(row * stride);
             if let [PlaceRun { from, len, .. }] = *targets

@@ -11,7 +11,8 @@ use super::image::{PlaceRun, panel};
 use super::tile::{Base, Left, Sums, columns, next_rows, rows, tile};
 use super::{BLOCK, Image, Shared, Tap, even};
 
-/// `dweight[slab, o, c, t] = Σ_place dy[o, place] image[c, place + t]`, where a slab is `slab` neighbouring places.
+/// `dweight[slab, o, c, t] = Σ_place dy[o, place] image[c, place + t]`, where a slab is `slab` neighbouring
+/// places.
 pub(crate) struct Gradient<'a> {
     /// What the window was over.
     pub image: Image<'a>,
@@ -225,7 +226,8 @@ impl GradientColumns<'_> {
             for (i, right) in right.chunks_exact(plan.panel).enumerate() {
                 let to = &mut sums[done * plan.width + i * columns::<V>()..][..(count - 1) * plan.width + columns::<V>()];
                 assert!(right.len() >= depth * columns::<V>() && left.len() >= count * row, "whole panels and rows");
-                // SAFETY: rows and panel are as deep as that; the slice of the sums holds all rows of the tile.
+                // SAFETY: rows and panel are as deep as that; the slice of the sums holds all rows of the
+                // tile.
                 unsafe {
                     let left = Left { first: left.as_ptr(), row, step: 1 };
                     tile::<V>(count, depth, left, right.as_ptr(), Sums { first: to.as_mut_ptr(), row: plan.width, base: Base::There });
@@ -241,7 +243,8 @@ impl GradientColumns<'_> {
         let all = image.channels * taps.len();
         for o in 0..outputs {
             let first = self.slab * dweight_slab + o * all + self.columns.start;
-            // SAFETY: `Gradient::run` checked that the weights are whole; these columns of this slab are this task's alone.
+            // SAFETY: `Gradient::run` checked that the weights are whole; these columns of this slab are this
+            // task's alone.
             let to = unsafe { std::slice::from_raw_parts_mut(self.to.first().add(first), self.columns.len()) };
             for (to, sums) in to.iter_mut().zip(sums.chunks_exact(self.plan.width)) {
                 *to = if add { *to + sums[o] } else { sums[o] };

@@ -1,4 +1,5 @@
-//! Images as factors of a product: a row for each channel and tap, a column for each place that a window takes.
+//! Images as factors of a product: a row for each channel and tap, a column for each place that a window
+//! takes.
 
 use std::ops::Range;
 
@@ -108,8 +109,8 @@ impl Image<'_> {
         }
     }
 
-    /// Packs rows `depth` of neighbouring panels, the columns of each as [`Image::places`] has them: `[panels, depth, columns]`. Rows are taps,
-    /// and of each tap all channels.
+    /// Packs rows `depth` of neighbouring panels, the columns of each as [`Image::places`] has them:
+    /// `[panels, depth, columns]`. Rows are taps, and of each tap all channels.
     ///
     /// # Panics
     ///

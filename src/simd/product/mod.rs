@@ -1,8 +1,9 @@
-//! Matrix products with images as factors: convolutions of any window, dense layers, and the backward passes of both.
+//! Matrix products with images as factors: convolutions of any window, dense layers, and the backward passes
+//! of both.
 //!
-//! The right factor is never laid out as a whole. Of some neighbouring places, all that a product needs is packed into panels, straight from the
-//! image, as deep as a core's cache allows; a register tile takes a few rows of the left factor times one panel. The order of every sum
-//! follows from the shapes alone.
+//! The right factor is never laid out as a whole. Of some neighbouring places, all that a product needs is
+//! packed into panels, straight from the image, as deep as a core's cache allows; a register tile takes a few
+//! rows of the left factor times one panel. The order of every sum follows from the shapes alone.
 
 mod block;
 mod gradient;
@@ -32,8 +33,8 @@ impl Shared {
     }
 }
 
-/// Elements that a packed block of the right factor may have: the better part of half a megabyte, so that cores with a cache of one keep room
-/// for what streams by.
+/// Elements that a packed block of the right factor may have: the better part of half a megabyte, so that
+/// cores with a cache of one keep room for what streams by.
 const BLOCK: usize = 3 << 15;
 
 /// `all` in parts of equal length, or nearly, of at most `most`: the length.

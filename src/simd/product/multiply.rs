@@ -12,7 +12,8 @@ use super::plan::{Factor, ProductPlan, Start};
 use super::tile::{columns, rows};
 use super::{BLOCK, Image, Shared, Tap, even};
 
-/// Where the product goes: element of item `n`, row `r` and place `(i, j)` is `n * item + r * row + i * down + j * right`.
+/// Where the product goes: element of item `n`, row `r` and place `(i, j)` is
+/// `n * item + r * row + i * down + j * right`.
 pub(crate) struct Target<'a> {
     /// From the first element on.
     pub data: &'a mut [f32],
@@ -42,7 +43,8 @@ pub(crate) struct Product<'a> {
 
 /// Depth of a block, at most: a panel's rows of the left factor stay in the first cache.
 const DEPTH: usize = 512;
-/// Depth of a block where tiles read long rows of the left factor in place: as many neighbouring elements as caches like to fetch ahead.
+/// Depth of a block where tiles read long rows of the left factor in place: as many neighbouring elements as
+/// caches like to fetch ahead.
 const LONG_DEPTH: usize = 2048;
 /// Panels of all places up to which the left factor is read in place.
 const IN_PLACE: usize = 8;

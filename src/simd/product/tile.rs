@@ -70,7 +70,8 @@ pub(super) fn next_rows<V: Vector>(left: usize) -> usize {
     if left >= most { most } else { 1 << left.ilog2() }
 }
 
-/// Compiled apart for a packed left factor, whose offsets are constants, for one whose rows are neighbours, and for any other.
+/// Compiled apart for a packed left factor, whose offsets are constants, for one whose rows are neighbours,
+/// and for any other.
 #[inline(always)]
 unsafe fn both<V: Vector, const R: usize, const N: usize>(depth: usize, left: Left, right: *const f32, sums: Sums) {
     // SAFETY: by the contract of `tile`.
@@ -85,7 +86,8 @@ unsafe fn both<V: Vector, const R: usize, const N: usize>(depth: usize, left: Le
     }
 }
 
-/// With `ASK`, the next line of cache of every level is asked for: levels may be on pages of their own, which nothing else would fetch in time.
+/// With `ASK`, the next line of cache of every level is asked for: levels may be on pages of their own, which
+/// nothing else would fetch in time.
 #[inline(always)]
 unsafe fn multiply<V: Vector, const R: usize, const N: usize, const ASK: bool>(depth: usize, left: Left, mut right: *const f32, to: Sums) {
     // SAFETY: by the contract of `tile`.

@@ -84,7 +84,8 @@ impl Source {
         self.images.clone().unwrap_or_else(|| folder_of(&self.annotations))
     }
 
-    /// A label of this source in the convention that its [`convention`](Self::convention) is measured against.
+    /// A label of this source in the convention that its [`convention`](Self::convention) is measured
+    /// against.
     pub fn converted(&self, label: BoundingBox) -> BoundingBox {
         let [left, top, right, bottom] = self.convention.unwrap_or_default();
         let inverse = |first: f32, last: f32, before: f64, after: f64| {
@@ -96,8 +97,9 @@ impl Source {
         BoundingBox { x1, y1, x2, y2 }
     }
 
-    /// What is learned from it: what `learn` lists; without it, landmarks alone from the lists that annotate one face an image and leave others
-    /// unsaid, nothing from images without annotations, everything from the rest (spec section 4.5).
+    /// What is learned from it: what `learn` lists; without it, landmarks alone from the lists that annotate
+    /// one face an image and leave others unsaid, nothing from images without annotations, everything from
+    /// the rest (spec section 4.5).
     pub fn uses(&self) -> Uses {
         let default: &[Lesson] = match self.format {
             SourceFormat::Facepoint | SourceFormat::Celeba => &[Lesson::Landmarks],

@@ -128,8 +128,8 @@ fn any_form(source: &Source, form: AnyForm, faults: &mut Faults) -> Result<Vec<A
     any::read(&source.annotations, &source.images_folder(), Some(form), faults)
 }
 
-/// All files below `path` that are called as pictures are, in the order of their names. Those that are not read here are named with the others
-/// that cannot be.
+/// All files below `path` that are called as pictures are, in the order of their names. Those that are not
+/// read here are named with the others that cannot be.
 fn folder(path: &Path) -> Result<Vec<AnnotatedImage>, DataError> {
     let mut images = Vec::new();
     for entry in WalkDir::new(path).sort_by_file_name() {

@@ -42,7 +42,8 @@ impl Folder {
         self.path.join("checkpoints")
     }
 
-    /// Where the weights are once the run is finished: those of the best validation, or the last if there was none.
+    /// Where the weights are once the run is finished: those of the best validation, or the last if there was
+    /// none.
     pub fn weights(&self) -> PathBuf {
         self.path.join("weights.safetensors")
     }

@@ -168,7 +168,8 @@ impl App {
         }
     }
 
-    /// Tells the search what is wanted, and writes settings that have rested for a while; after the window's widgets have run.
+    /// Tells the search what is wanted, and writes settings that have rested for a while; after the window's
+    /// widgets have run.
     pub fn settle(&mut self, ctx: &Context) {
         self.want();
         let theme = match self.settings.theme {

@@ -8,11 +8,12 @@ use clap::Parser;
 #[derive(Debug, Clone, Default, Parser)]
 #[command(version, about, max_term_width = 110)]
 pub struct Args {
-    /// What to look at: `synthetic`, `camera` or `camera:N`, an image, a folder, a video file, or an address for ffmpeg; if not given,
-    /// what was open last
+    /// What to look at: `synthetic`, `camera` or `camera:N`, an image, a folder, a video file, or an address
+    /// for ffmpeg; if not given, what was open last
     pub source: Option<String>,
 
-    /// Where to search: auto, window (the device that draws), cpu, twin, vulkan, metal, dx12, gl, or part of an adapter's name
+    /// Where to search: auto, window (the device that draws), cpu, twin, vulkan, metal, dx12, gl, or part of
+    /// an adapter's name
     #[arg(long, value_name = "DEVICE")]
     pub device: Option<String>,
 
@@ -40,7 +41,8 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     pub frames: Option<u64>,
 
-    /// Draw 60 times a second, and write to this file at the end how long the window's frames and the searches took (JSON)
+    /// Draw 60 times a second, and write to this file at the end how long the window's frames and the
+    /// searches took (JSON)
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
 }

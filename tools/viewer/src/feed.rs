@@ -107,8 +107,8 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// Opens `spec` on a thread of its own and puts its frames into `mailbox`. Trouble is told by [`Feed::trouble`]. `wake` is called when
-    /// there is news.
+    /// Opens `spec` on a thread of its own and puts its frames into `mailbox`. Trouble is told by
+    /// [`Feed::trouble`]. `wake` is called when there is news.
     pub fn start(spec: SourceSpec, mailbox: Arc<Mailbox>, wake: impl Fn() + Send + 'static) -> Self {
         let orders = Arc::new(Orders::default());
         let thread = {

@@ -24,7 +24,8 @@ pub fn fresh(folder: &Path, stem: &str, ending: &str) -> io::Result<PathBuf> {
     paths.find(|path| !path.exists()).ok_or_else(|| io::Error::other(format!("{} is full of snapshots", folder.display())))
 }
 
-/// Writes the frame as the detector saw it, with what was found beside it in a `.json` file; returns the picture's path.
+/// Writes the frame as the detector saw it, with what was found beside it in a `.json` file; returns the
+/// picture's path.
 ///
 /// # Errors
 ///

@@ -83,7 +83,8 @@ pub fn pressed(ctx: &egui::Context) -> Vec<Action> {
         return Vec::new();
     }
     ctx.input(|input| {
-        // With Ctrl, Alt or Command they belong to egui or the system; Shift is needed for `+` on many keyboards.
+        // With Ctrl, Alt or Command they belong to egui or the system; Shift is needed for `+` on many
+        // keyboards.
         if input.modifiers.ctrl || input.modifiers.alt || input.modifiers.command {
             return Vec::new();
         }

@@ -1,4 +1,5 @@
-//! The desktop viewer: a source of frames, a thread that searches them, a window that shows what was found and how.
+//! The desktop viewer: a source of frames, a thread that searches them, a window that shows what was found
+//! and how.
 //!
 //! ```text
 //! source -> feed (thread) -> mailbox, newest frame only -> worker (thread): searcher, tracker, recording
@@ -6,9 +7,10 @@
 //!                          window: layout, panels, overlay  <- board: newest searched frame, statistics, messages
 //! ```
 //!
-//! The window never waits for the search: it takes what the board holds. The frame is uploaded once, to the window's device; the picture
-//! is drawn from that buffer, and a detector on the same device reads it too. Logic ([`stages`], [`track`], [`view`], [`stats`], [`keep`],
-//! [`settings`]) knows no widgets; [`panels`] are functions of what they show.
+//! The window never waits for the search: it takes what the board holds. The frame is uploaded once, to the
+//! window's device; the picture is drawn from that buffer, and a detector on the same device reads it too.
+//! Logic ([`stages`], [`track`], [`view`], [`stats`], [`keep`], [`settings`]) knows no widgets; [`panels`]
+//! are functions of what they show.
 
 pub mod app;
 pub mod args;

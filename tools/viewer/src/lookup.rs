@@ -50,7 +50,8 @@ impl<T: Send + 'static> Lookup<T> {
 /// A camera with its modes: columns, rows, frames a second.
 pub type Camera = (CameraSpec, Vec<[u32; 3]>);
 
-/// The cameras of this machine, looked for when somebody first asks: to be asked for its modes, a camera has to be opened.
+/// The cameras of this machine, looked for when somebody first asks: to be asked for its modes, a camera has
+/// to be opened.
 #[derive(Default)]
 pub struct Cameras(Option<Lookup<Vec<Camera>>>);
 

@@ -1,5 +1,5 @@
-//! What is drawn over the picture: boxes, landmarks, heat maps, candidates. Every bright stroke has a dark one under it, so that it
-//! shows on any picture.
+//! What is drawn over the picture: boxes, landmarks, heat maps, candidates. Every bright stroke has a dark
+//! one under it, so that it shows on any picture.
 
 use egui::{Align2, Color32, FontId, Painter, Pos2, Rect, Stroke, StrokeKind, TextureHandle, pos2, vec2};
 use mtcmcn::cascade::HeatMap;

@@ -1,6 +1,7 @@
 //! The frame on the screen, read from the buffer that the detector reads: no second upload, no copy.
 //!
-//! [`Renderer`] is made once per window; a [`paint`] is made per frame and names the buffer and the quads to show of it.
+//! [`Renderer`] is made once per window; a [`paint`] is made per frame and names the buffer and the quads to
+//! show of it.
 
 use std::sync::{Arc, OnceLock};
 
@@ -140,8 +141,8 @@ impl CallbackTrait for Draw {
 }
 
 impl Quad {
-    /// `rect` on `area` showing the frame at `frame_from_uv` of each of its points, (0, 0) at the top left and (1, 1) at the bottom right.
-    /// `pixels` are screen pixels per point.
+    /// `rect` on `area` showing the frame at `frame_from_uv` of each of its points, (0, 0) at the top left
+    /// and (1, 1) at the bottom right. `pixels` are screen pixels per point.
     fn new(rect: Rect, area: Rect, frame_from_uv: Affine2, size: [u32; 2], pixels: f32) -> Self {
         let clip = |p: egui::Pos2| [(p.x - area.min.x) / area.width() * 2.0 - 1.0, 1.0 - (p.y - area.min.y) / area.height() * 2.0];
         let ([left, top], [right, bottom]) = (clip(rect.min), clip(rect.max));
@@ -164,8 +165,8 @@ impl Quad {
         }
     }
 
-    /// The part of a placed frame that is on `area`; `drawn` is the size of the buffer, which may be a thinned-out frame. `None` if
-    /// nothing of it is there.
+    /// The part of a placed frame that is on `area`; `drawn` is the size of the buffer, which may be a
+    /// thinned-out frame. `None` if nothing of it is there.
     pub fn of_frame(placement: &Placement, area: Rect, drawn: [u32; 2], pixels: f32) -> Option<Self> {
         let visible = placement.rect.intersect(area);
         if !(visible.width() > 0.0 && visible.height() > 0.0) {
@@ -181,8 +182,8 @@ impl Quad {
         Some(Self::new(visible, area, frame_from_uv, drawn, pixels))
     }
 
-    /// A face turned upright, as [`mtcmcn::picture::align::crop_112`] cuts it; `scale` is buffer pixels per frame pixel. `None` if its
-    /// landmarks leave no such map.
+    /// A face turned upright, as [`mtcmcn::picture::align::crop_112`] cuts it; `scale` is buffer pixels per
+    /// frame pixel. `None` if its landmarks leave no such map.
     pub fn of_face(landmarks: &Landmarks, rect: Rect, area: Rect, drawn: [u32; 2], scale: f32, pixels: f32) -> Option<Self> {
         const SIDE: f32 = 112.0;
         let frame_from_crop = similarity(landmarks, &ALIGNED_112)?.inverse();

@@ -45,8 +45,8 @@ impl Searcher {
         window.is_some() && window == own && self.device.as_deref().is_some_and(|device| matches!(device, "auto" | "window"))
     }
 
-    /// Finds the faces of `frame`, of which `uploaded` is a copy on the window's device. Where that is impossible, none are found and
-    /// [`Searcher::messages`] says why.
+    /// Finds the faces of `frame`, of which `uploaded` is a copy on the window's device. Where that is
+    /// impossible, none are found and [`Searcher::messages`] says why.
     pub fn search(&mut self, frame: &Frame, uploaded: Option<&GpuFrame>, settings: &Detection) -> Detections {
         let first = self.attempt(frame, uploaded, settings);
         match first {
@@ -121,7 +121,8 @@ impl Searcher {
             ("window", Some(gpu)) => Ok(gpu.clone().into()),
             ("window", None) => Engine::open(&Device::Gpu),
             ("auto", Some(gpu)) if gpu.report().hardware => Ok(gpu.clone().into()),
-            // Software that draws should not also search: the CPU engine is faster. It leaves a core to whoever draws.
+            // Software that draws should not also search: the CPU engine is faster. It leaves a core to
+            // whoever draws.
             ("auto", _) => Engine::open_with_threads(&parsed, Some(cores().saturating_sub(1))),
             _ => Engine::open(&parsed),
         }

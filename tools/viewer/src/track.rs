@@ -1,8 +1,8 @@
 //! Faces that keep their number from frame to frame, lightly smoothed.
 //!
-//! Boxes of one frame are assigned to tracks by greatest overlap first, which for the few faces of a frame is the optimum in all but
-//! contrived cases. Positions are smoothed by the 1€ filter (Casiez, Roussel, Vogel 2012): strong while a face rests, hardly at all while
-//! it moves, so that a box neither trembles nor lags.
+//! Boxes of one frame are assigned to tracks by greatest overlap first, which for the few faces of a frame is
+//! the optimum in all but contrived cases. Positions are smoothed by the 1€ filter (Casiez, Roussel, Vogel
+//! 2012): strong while a face rests, hardly at all while it moves, so that a box neither trembles nor lags.
 
 use std::time::Instant;
 

@@ -26,7 +26,8 @@ impl Uploads {
         Self { gpu, frames: Vec::new(), trouble: None, failing: false }
     }
 
-    /// Puts `frame` on the device, in a buffer that nobody reads any more. A frame too large for the device is thinned out.
+    /// Puts `frame` on the device, in a buffer that nobody reads any more. A frame too large for the device
+    /// is thinned out.
     pub fn upload(&mut self, frame: &Frame) -> Option<Arc<GpuFrame>> {
         let gpu = self.gpu.as_ref()?;
         let small = reduced(frame, gpu.report().max_binding_bytes.min(128 << 20));

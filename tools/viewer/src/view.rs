@@ -1,4 +1,5 @@
-//! Where the frame lies on the screen: fitted, zoomed, shifted, mirrored. Points of the screen are egui's logical points.
+//! Where the frame lies on the screen: fitted, zoomed, shifted, mirrored. Points of the screen are egui's
+//! logical points.
 
 use egui::{Pos2, Rect, Vec2, pos2, vec2};
 use mtcmcn::geometry::BoundingBox;

@@ -50,7 +50,8 @@ pub fn run(args: Args) -> eframe::Result {
     eframe::run_native("mtcmcn-viewer", options, Box::new(|creation| Ok(Box::new(Windowed(start(creation, args))))))
 }
 
-/// A device with the default limits but for the size of buffers, as the detector opens one, which is also enough to draw.
+/// A device with the default limits but for the size of buffers, as the detector opens one, which is also
+/// enough to draw.
 fn setup() -> WgpuSetup {
     let device_descriptor = |adapter: &wgpu::Adapter| {
         let offered = adapter.limits();

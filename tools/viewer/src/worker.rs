@@ -1,4 +1,5 @@
-//! The thread that searches: always the newest frame, with the newest settings, never waited for by the window.
+//! The thread that searches: always the newest frame, with the newest settings, never waited for by the
+//! window.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -91,7 +92,8 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A thread that searches what [`Worker::look_at`] gives it. `window` is the device that draws; `wake` is called after every frame.
+    /// A thread that searches what [`Worker::look_at`] gives it. `window` is the device that draws; `wake` is
+    /// called after every frame.
     pub fn start(window: Option<Gpu>, wanted: Wanted, wake: impl Fn() + Send + 'static) -> Self {
         let shared = Arc::new(Shared {
             mailbox: Mutex::default(),
@@ -253,7 +255,8 @@ impl<'a> Loop<'a> {
     }
 }
 
-/// A frame small enough for a device that binds at most `bytes`, by leaving out columns and rows; `None` if it fits as it is.
+/// A frame small enough for a device that binds at most `bytes`, by leaving out columns and rows; `None` if
+/// it fits as it is.
 pub fn reduced(frame: &Frame, bytes: u64) -> Option<Frame> {
     let whole = u64::from(frame.width()) * u64::from(frame.height()) * 4;
     if whole <= bytes {

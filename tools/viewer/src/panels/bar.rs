@@ -1,4 +1,5 @@
-//! The line above the picture: what is played, how fast, and the most used buttons; and the line below it, with messages.
+//! The line above the picture: what is played, how fast, and the most used buttons; and the line below it,
+//! with messages.
 
 use egui::{Align, Color32, Layout, RichText, Ui};
 

@@ -25,8 +25,8 @@ pub struct Inside<'a> {
     pub heat: Option<(&'a HeatMap, &'a TextureHandle)>,
 }
 
-/// The picture over all the room there is; wheel, drag and double click move it. `empty` is said where there is no frame. Returns where
-/// the frame lies.
+/// The picture over all the room there is; wheel, drag and double click move it. `empty` is said where there
+/// is no frame. Returns where the frame lies.
 pub fn show(ui: &mut Ui, shown: Option<&Shown>, view: &mut View, show: &Show, inside: Option<&Inside<'_>>, empty: &str) -> Option<Rect> {
     let (area, response) = ui.allocate_exact_size(ui.available_size(), Sense::click_and_drag());
     let painter = ui.painter_at(area);

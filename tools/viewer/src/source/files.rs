@@ -50,7 +50,8 @@ impl Files {
     }
 }
 
-/// Pictures by name, also of kinds that are not read here: those are named in their turn, and not passed over.
+/// Pictures by name, also of kinds that are not read here: those are named in their turn, and not passed
+/// over.
 fn is_image(path: &Path) -> bool {
     let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
     decode::is_picture_name(path) && !hidden

@@ -155,7 +155,8 @@ const VIDEO_ENDINGS: [&str; 16] =
     ["mp4", "mkv", "webm", "avi", "mov", "m4v", "mpg", "mpeg", "ts", "ogv", "wmv", "flv", "3gp", "y4m", "mjpeg", "h264"];
 
 impl SourceSpec {
-    /// From what was typed or dropped: `synthetic`, `camera` or `camera:1`, an address, a video file, or an image or folder.
+    /// From what was typed or dropped: `synthetic`, `camera` or `camera:1`, an address, a video file, or an
+    /// image or folder.
     pub fn parse(text: &str) -> Self {
         let text = text.trim();
         if text.eq_ignore_ascii_case("synthetic") {

@@ -1,4 +1,5 @@
-//! A scene without a camera: the public-domain portrait wandering over a gradient at changing size. Frame `n` is always the same.
+//! A scene without a camera: the public-domain portrait wandering over a gradient at changing size. Frame `n`
+//! is always the same.
 
 use std::time::Duration;
 
@@ -49,7 +50,8 @@ impl Synthetic {
         Frame::from_rgba(SCENE[0], SCENE[1], pixels)
     }
 
-    /// The portrait's size and top-left pixel at frame `n`: three slow waves whose periods share no small multiple.
+    /// The portrait's size and top-left pixel at frame `n`: three slow waves whose periods share no small
+    /// multiple.
     fn place(&self, n: u64) -> (&RgbImage, [u32; 2]) {
         let wave = |period: f64| 0.5 + 0.5 * (std::f64::consts::TAU * n as f64 / period).sin();
         let index = (wave(419.0) * (self.portraits.len() - 1) as f64).round() as usize;

@@ -1,6 +1,7 @@
 //! Video files and streams, decoded by an `ffmpeg` process that pipes raw frames.
 //!
-//! Frames come as PAM pictures: a few lines of text with the size, then the bytes. So the size need not be known before, and may change.
+//! Frames come as PAM pictures: a few lines of text with the size, then the bytes. So the size need not be
+//! known before, and may change.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -35,8 +36,8 @@ impl Video {
     ///
     /// # Errors
     ///
-    /// [`SourceError::NoFfmpeg`] if the program is missing, [`SourceError::Video`] if it does not start. Whether it can read the input
-    /// shows with the first frame.
+    /// [`SourceError::NoFfmpeg`] if the program is missing, [`SourceError::Video`] if it does not start.
+    /// Whether it can read the input shows with the first frame.
     pub fn open(input: &str) -> Result<Self, SourceError> {
         Self::open_with(FFMPEG, input)
     }

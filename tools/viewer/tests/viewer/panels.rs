@@ -1,4 +1,5 @@
-//! The window's logic and layout without a window: keys, buttons and sliders against the program, on the CPU engine.
+//! The window's logic and layout without a window: keys, buttons and sliders against the program, on the CPU
+//! engine.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -144,7 +145,8 @@ fn pictures_of_any_size_are_shown() {
     assert!(bench.app().messages.iter().any(|message| message.contains("e.png")), "{:?}", bench.app().messages);
 }
 
-/// Every button and label lies inside the window at both scales; nothing is laid out where nobody can reach it.
+/// Every button and label lies inside the window at both scales; nothing is laid out where nobody can reach
+/// it.
 #[test]
 fn nothing_is_cut_off_at_either_scale() {
     for (size, scale) in [([1280.0, 800.0], 1.0), ([960.0, 600.0], 2.0)] {

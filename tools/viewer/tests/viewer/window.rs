@@ -1,7 +1,7 @@
 //! The real program in a real window: under Xvfb, driven by keyboard and mouse, looked at by screenshot.
 //!
-//! Where its buttons are is asked of the same layout without a window. Needs Xvfb, xdotool and ffmpeg, and a device that draws (Mesa's
-//! lavapipe will do).
+//! Where its buttons are is asked of the same layout without a window. Needs Xvfb, xdotool and ffmpeg, and a
+//! device that draws (Mesa's lavapipe will do).
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -205,7 +205,8 @@ fn has_stroke(screen: &RgbImage, x: f32, y: f32) -> bool {
     (-2..=2).any(|dy| (-2..=2).any(|dx| bright(x as i64 + dx, y as i64 + dy)))
 }
 
-/// Boxes in the screenshot where the detector says: all four edges of every face, at a third and two thirds of their length.
+/// Boxes in the screenshot where the detector says: all four edges of every face, at a third and two thirds
+/// of their length.
 fn check_boxes(screen: &RgbImage, drawn: &str, found: &ImageDetections) {
     let numbers = drawn.split(" drawn at ").nth(1).unwrap().split_whitespace().map_while(|word| word.parse::<f32>().ok());
     let [left, top, width, _] = numbers.take(4).collect::<Vec<_>>().try_into().unwrap();
