@@ -2,6 +2,8 @@
 //! with the references.
 
 pub mod compare;
+mod device;
+mod error;
 pub mod gpu;
 mod host;
 mod memory;
@@ -9,9 +11,7 @@ pub mod profile;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::fmt;
 use std::ops::Range;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use gpu::{Gpu, GpuFlight, GpuFrame, GpuSession};
@@ -21,129 +21,8 @@ use profile::Tally;
 use crate::record::{DeviceFacts, Part, Recording, Slot, State, StateError};
 pub use crate::simd::Simd;
 use crate::tensor::Tensor;
-
-/// The device to run on. Parsed from `auto`, `gpu`, `cpu`, `twin`, a backend (`vulkan`, `metal`, `dx12`,
-/// `gl`) or part of an adapter's name.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Device {
-    /// A hardware GPU if there is one, otherwise the CPU engine.
-    #[default]
-    Auto,
-    /// The best adapter, which may be a software adapter if there is no other.
-    Gpu,
-    /// The native CPU engine.
-    Cpu,
-    /// The scalar reference of every kernel: slow but precise.
-    Twin,
-    /// The best adapter of one backend.
-    Backend(String),
-    /// The first adapter whose name contains this, ignoring case.
-    Named(String),
-}
-
-impl FromStr for Device {
-    type Err = std::convert::Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let lower = text.trim().to_ascii_lowercase();
-        Ok(match lower.as_str() {
-            "" | "auto" => Self::Auto,
-            "gpu" => Self::Gpu,
-            "cpu" => Self::Cpu,
-            "twin" => Self::Twin,
-            "vulkan" | "metal" | "dx12" | "gl" => Self::Backend(lower),
-            _ => Self::Named(text.trim().to_owned()),
-        })
-    }
-}
-
-impl fmt::Display for Device {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Auto => "auto",
-            Self::Gpu => "gpu",
-            Self::Cpu => "cpu",
-            Self::Twin => "twin",
-            Self::Backend(name) | Self::Named(name) => name,
-        })
-    }
-}
-
-/// Errors of an engine.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum EngineError {
-    /// No adapter matches the request.
-    #[error("no GPU adapter fits {wanted:?} (present: {present}); `mtcmcn doctor` lists every adapter, `cpu` needs none")]
-    NoAdapter {
-        /// The device that was requested.
-        wanted: String,
-        /// The adapters that are present.
-        present: String,
-    },
-    /// The adapter cannot be opened.
-    #[error("adapter {adapter:?} did not open: {message}")]
-    Open {
-        /// Name of the adapter.
-        adapter: String,
-        /// Message from the driver.
-        message: String,
-    },
-    /// A buffer is larger than the device allows.
-    #[error("{slot} needs {bytes} bytes, the device binds at most {limit}")]
-    TooLarge {
-        /// Label of the slot.
-        slot: String,
-        /// Size of the slot.
-        bytes: u64,
-        /// Limit of the device.
-        limit: u64,
-    },
-    /// A kernel needs more workgroups along one dimension than the device supports.
-    #[error("{kernel} takes {groups} workgroups side by side, the device starts at most {limit}; a smaller batch may fit")]
-    TooManyGroups {
-        /// Name of the kernel.
-        kernel: &'static str,
-        /// Number of workgroups along its longer dimension.
-        groups: u32,
-        /// Limit of the device.
-        limit: u32,
-    },
-    /// Out of device memory.
-    #[error("the device has no memory for {what}")]
-    OutOfMemory {
-        /// What the memory was for.
-        what: String,
-    },
-    /// The device rejected a shader or another object.
-    #[error("the device rejected {what}: {message}")]
-    Rejected {
-        /// The object that was rejected.
-        what: String,
-        /// Message from the device.
-        message: String,
-    },
-    /// The device is gone: reset, unplugged, or failed. Open a new engine.
-    #[error("the GPU failed: {message}")]
-    Lost {
-        /// Message from the driver.
-        message: String,
-    },
-    /// The system cannot start the threads.
-    #[error("the CPU engine could not start {threads} threads: {message}")]
-    Threads {
-        /// Number of threads requested.
-        threads: usize,
-        /// Message from the system.
-        message: String,
-    },
-    /// The device did not respond in time.
-    #[error("the GPU did not finish within {seconds} s")]
-    Timeout {
-        /// Time waited, in seconds.
-        seconds: u64,
-    },
-}
+pub use device::Device;
+pub use error::EngineError;
 
 #[derive(Debug, Clone)]
 enum Inner {

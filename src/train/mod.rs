@@ -1,5 +1,6 @@
 //! Training of the nets; one step is one recording, and one submission on a GPU (spec section 4).
 
+mod batch;
 mod cascade;
 #[cfg(feature = "toolkit")]
 pub mod checkpoint;
@@ -20,7 +21,8 @@ pub mod run;
 pub mod schedule;
 mod trainer;
 
-pub use cascade::{Batch, NetRecipe, Objective};
+pub use batch::{Batch, Objective};
+pub use cascade::{CropInputs, NetRecipe};
 pub use init::{Initialization, initial_weights};
 pub use meters::Meters;
 pub use optimizer::{OPTIMIZER, Optimizer};

@@ -44,7 +44,7 @@ impl Optimizer {
         }
     }
 
-    /// Returns the decay rates for [`Schedule`](crate::kernels::train::Schedule); unused without moments.
+    /// Returns the decay rates for [`Schedule`](super::schedule::Schedule); unused without moments.
     pub(super) fn betas(&self) -> [f64; 2] {
         match self {
             Self::Adam { betas, .. } => *betas,

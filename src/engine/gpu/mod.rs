@@ -7,6 +7,7 @@ mod fault;
 mod frame;
 mod profile;
 mod session;
+mod views;
 
 pub use adapter::AdapterReport;
 pub use device::Gpu;
