@@ -49,7 +49,7 @@ fn a_wrong_key_is_named_with_its_place() {
         ("[onet]\nbatch = -1", &["x.toml: onet.batch: ", "-1"]),
         ("[onet]\nratio = [1, 2]", &["onet.ratio", "4"]),
         ("[onet.optimizer]\nkind = 'lion'", &["onet.optimizer.kind", "lion", "adamw"]),
-        ("[[data.sources]]\nformat = 'coco'", &["data.sources[0].format", "coco", "wider"]),
+        ("[[data.sources]]\nformat = 'cocoa'", &["data.sources[0].format", "cocoa", "wider"]),
         ("[[data.sources]]\nformat = 'wider'", &["data.sources[0]", "annotations"]),
         ("seed = 1\n[run\n", &["x.toml", "line 2"]),
     ] {
