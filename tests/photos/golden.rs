@@ -21,13 +21,14 @@ fn formula(side: usize) -> Vec<f32> {
 
 /// Output of `net` for the formula at `side x side`.
 fn run(name: &str, net: Net, side: u32) -> Vec<f32> {
+    let engine = engine(name);
     let mut recording = Recording::new();
     let shape = Shape::new([1, 3, side, side]).unwrap();
     let x = recording.slot("x", shape.elements() as usize);
     let forward = Fused::whole(net, &mut recording, weights(), engine.facts()).unwrap();
     let (y, _) = forward.record(&mut recording, x, &shape).unwrap();
     recording.output(y);
-    let mut session = engine(name).load(recording).unwrap();
+    let mut session = engine.load(recording).unwrap();
     session.write(x, bytemuck::cast_slice(&formula(side as usize)));
     session.play().unwrap().remove(0).1
 }
