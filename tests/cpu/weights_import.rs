@@ -159,7 +159,7 @@ fn views_cannot_leave_their_storage_or_blow_up() {
         let error = view_error(count, start, [&shape, &strides]);
         assert!(error.to_string().contains("outside its storage"), "{shape:?} {strides:?}: {error}");
     }
-    // One value seen as many lies inside its storage: the shape is refused before anything of that size is made.
+    // One value seen as many lies inside its storage: the shape is refused before anything is made.
     for shape in [[10, 1 << 40, 1, 1], [10, 1 << 40, 1 << 40, 1]] {
         let error = view_error(1, 0, [&shape, &[0, 0, 0, 0]]);
         assert!(matches!(error, WeightsError::Shape { .. }), "{error}");
