@@ -31,72 +31,30 @@ pub use pool::{ArgMaxPoolLayer, ChannelPoolLayer, MeanPoolLayer, PoolWindows, Un
 pub use prelu::PreluLayer;
 pub use prelu_pool::PreluPoolLayer;
 
-/// Computation of a node.
-#[derive(Debug, Clone)]
-#[allow(missing_docs, reason = "each variant is documented at its type")]
-pub enum Layer {
-    /// An input of the graph.
-    Input,
-    /// A learned tensor.
-    Tensor(Parameter),
-    Conv(ConvLayer),
-    Dense(DenseLayer),
-    Prelu(PreluLayer),
-    PreluPool(PreluPoolLayer),
-    MaxPool(MaxPoolLayer),
-    Lrn(LrnLayer),
-    Halve(HalveLayer),
-    Join(JoinLayer),
-    Convolution(ConvolutionLayer),
-    Linear(LinearLayer),
-    Norm(NormLayer),
-    Add(AddLayer),
-    Scale(ScaleLayer),
-    Multiply(MultiplyLayer),
-    Activation(ActivationLayer),
-    MeanPool(MeanPoolLayer),
-    ArgMaxPool(ArgMaxPoolLayer),
-    ChannelPool(ChannelPoolLayer),
-    Upsample(UpsampleLayer),
-    UnitRows(UnitRowsLayer),
-}
-
-impl Layer {
-    /// Returns the layer's shape rule and passes.
-    pub fn op(&self) -> &dyn Op {
-        match self {
-            Self::Input | Self::Tensor(_) => &Given,
-            Self::Conv(layer) => layer,
-            Self::Dense(layer) => layer,
-            Self::Prelu(layer) => layer,
-            Self::PreluPool(layer) => layer,
-            Self::MaxPool(layer) => layer,
-            Self::Lrn(layer) => layer,
-            Self::Halve(layer) => layer,
-            Self::Join(layer) => layer,
-            Self::Convolution(layer) => layer,
-            Self::Linear(layer) => layer,
-            Self::Norm(layer) => layer,
-            Self::Add(layer) => layer,
-            Self::Scale(layer) => layer,
-            Self::Multiply(layer) => layer,
-            Self::Activation(layer) => layer,
-            Self::MeanPool(layer) => layer,
-            Self::ArgMaxPool(layer) => layer,
-            Self::ChannelPool(layer) => layer,
-            Self::Upsample(layer) => layer,
-            Self::UnitRows(layer) => layer,
-        }
-    }
-
-    /// Returns whether the node is an input or a tensor, which computes nothing.
-    pub fn is_given(&self) -> bool {
-        matches!(self, Self::Input | Self::Tensor(_))
-    }
-}
-
-macro_rules! into_layer {
+/// The enum of all layers, from the one list of them.
+macro_rules! layers {
     ($($variant:ident($layer:ident)),* $(,)?) => {
+        /// Computation of a node.
+        #[derive(Debug, Clone)]
+        #[allow(missing_docs, reason = "each variant is documented at its type")]
+        pub enum Layer {
+            /// An input of the graph.
+            Input,
+            /// A learned tensor.
+            Tensor(Parameter),
+            $($variant($layer)),*
+        }
+
+        impl Layer {
+            /// Returns the layer's shape rule and passes.
+            pub fn op(&self) -> &dyn Op {
+                match self {
+                    Self::Input | Self::Tensor(_) => &Given,
+                    $(Self::$variant(layer) => layer),*
+                }
+            }
+        }
+
         $(impl From<$layer> for Layer {
             fn from(layer: $layer) -> Self {
                 Self::$variant(layer)
@@ -104,7 +62,7 @@ macro_rules! into_layer {
         })*
     };
 }
-into_layer!(
+layers!(
     Conv(ConvLayer),
     Dense(DenseLayer),
     Prelu(PreluLayer),
@@ -126,6 +84,13 @@ into_layer!(
     Upsample(UpsampleLayer),
     UnitRows(UnitRowsLayer),
 );
+
+impl Layer {
+    /// Returns whether the node is an input or a tensor, which computes nothing.
+    pub fn is_given(&self) -> bool {
+        matches!(self, Self::Input | Self::Tensor(_))
+    }
+}
 
 /// Context in which a layer is recorded.
 pub struct Site<'a> {
