@@ -102,15 +102,6 @@ pub fn read_detections(path: &Path, faults: &mut Faults) -> Result<Vec<FddbImage
     parse_detections(&read_file(path)?, &mut faults.of(path))
 }
 
-/// The image names in the file at `path`.
-///
-/// # Errors
-///
-/// As [`read_ellipses`].
-pub fn read_names(path: &Path, faults: &mut Faults) -> Result<Vec<String>, DataError> {
-    parse_names(&read_file(path)?, &mut faults.of(path))
-}
-
 /// The curve in the file at `path`.
 ///
 /// # Errors

@@ -246,13 +246,9 @@ fn detected_record(image: &ImageDetections) -> DetectedRecord<'_> {
     DetectedRecord { path, width, height, faces: faces.collect(), truncated: image.truncated, error: None }
 }
 
-/// One line, with its end, about the image `path`, which could not be searched because of `error`.
-pub fn refused_line(path: &str, error: &str) -> String {
-    refused_line_with(path, error, &serde_json::Map::new())
-}
-
-/// The same with `more` fields.
-pub fn refused_line_with(path: &str, error: &str, more: &serde_json::Map<String, serde_json::Value>) -> String {
+/// One line, with its end, about the image `path`, which could not be searched because of `error`; `more` are
+/// fields beside these.
+pub fn refused_line(path: &str, error: &str, more: &serde_json::Map<String, serde_json::Value>) -> String {
     #[derive(Serialize)]
     struct Refused<'a> {
         path: &'a str,

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::graph::{Graph, NodeId};
-use super::net::NetError;
 use super::parameter::Parameter;
 use crate::kernels::train::Clear;
 use crate::record::{DeviceFacts, Recording, Slot, State, StateError};
@@ -21,6 +20,19 @@ pub struct Learned {
     pub gradient: Slot,
     /// Whether weight decay applies to the tensor.
     pub is_weight: bool,
+}
+
+impl Learned {
+    /// Returns the elements of the arenas that the tensor has.
+    ///
+    /// # Panics
+    ///
+    /// If the tensor was not created in `recording`, which is a programming error of the caller.
+    pub fn place(&self, recording: &Recording) -> Range<usize> {
+        let gradient = &recording.slots()[self.gradient.index()];
+        let (_, start) = gradient.range.expect("a gradient lies in an arena");
+        start..start + gradient.len
+    }
 }
 
 /// The tensors of one or more graphs in a recording. Values of learned tensors lie in one arena and their
@@ -60,20 +72,6 @@ impl Parameters {
         Self { values, arenas: (!learned.is_empty()).then_some(arenas), learned }
     }
 
-    /// Creates constants in `recording` for every tensor of `graph`, with the values of `weights`.
-    ///
-    /// # Errors
-    ///
-    /// [`NetError::Weights`] if a tensor is missing, misshapen or not finite.
-    pub fn constants(recording: &mut Recording, graph: &Graph, weights: &Weights) -> Result<Self, NetError> {
-        let mut values = BTreeMap::new();
-        for (_, parameter) in graph.parameters() {
-            let data = packed(&parameter.state, weights)?;
-            values.insert(first_name(&parameter.state).to_owned(), recording.constant(first_name(&parameter.state), data));
-        }
-        Ok(Self { values, learned: Vec::new(), arenas: None })
-    }
-
     /// Returns the slot of the tensor node `id` of one of the graphs.
     pub fn value(&self, graph: &Graph, id: NodeId) -> Slot {
         self.values[&graph.node(id).label]
@@ -100,8 +98,8 @@ impl Parameters {
         let most = (device.binding_bytes.min(DeviceFacts::DEFAULT_BINDING_BYTES) / 4) as usize;
         let mut ranges: Vec<(Range<usize>, bool)> = Vec::new();
         for learned in &self.learned {
-            let Some((_, start)) = recording.slots()[learned.gradient.index()].range else { continue };
-            let end = start + recording.slots()[learned.gradient.index()].len.next_multiple_of(Recording::RANGE);
+            let Range { start, end } = learned.place(recording);
+            let end = end.next_multiple_of(Recording::RANGE);
             match ranges.last_mut() {
                 Some((range, is_weight)) if (!apart || *is_weight == learned.is_weight) && end - range.start <= most => range.end = end,
                 _ => ranges.push((start..end, learned.is_weight)),
@@ -110,14 +108,11 @@ impl Parameters {
         ranges
     }
 
-    /// Appends steps that clear every gradient.
-    pub fn clear(&self, recording: &mut Recording, device: DeviceFacts) {
-        let Some([_, gradients]) = self.arenas else { return };
-        let most = (device.binding_bytes.min(DeviceFacts::DEFAULT_BINDING_BYTES) / 4) as usize;
-        let len = recording.slots()[gradients.index()].len;
-        for start in (0..len).step_by(most) {
-            let range = recording.range(gradients, start..len.min(start + most));
-            recording.push(Clear::new((len - start).min(most) as u32), &[range]);
+    /// Appends steps that clear `arena`, which has the layout of the gradients.
+    pub fn clear(&self, recording: &mut Recording, arena: Slot, device: DeviceFacts) {
+        for (range, _) in self.ranges(recording, device, false) {
+            let piece = recording.range(arena, range.clone());
+            recording.push(Clear::new(range.len() as u32), &[piece]);
         }
     }
 }

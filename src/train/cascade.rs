@@ -7,7 +7,7 @@ use super::recipe::{Beat, Program, RING, Recipe, ReportSlots};
 use crate::engine::Session;
 use crate::kernels::nn::Axpy;
 use crate::kernels::train::{
-    Clear, CrossEntropy, CrossEntropyBackward, Figure, LossTask, Mine, MiningRule, PlaceItems, SquaredError, SquaredErrorBackward, Squares,
+    CrossEntropy, CrossEntropyBackward, Figure, LossTask, Mine, MiningRule, PlaceItems, SquaredError, SquaredErrorBackward, Squares,
     Status, StepInputs, Summary, TARGETS, TakeItems, Unpack,
 };
 use crate::nets::{Learned, Net, NetError, NetGraph, Parameters, Pass};
@@ -280,11 +280,7 @@ impl<'a> ProgramWriter<'a> {
 
     /// Records the squared norms of every learned tensor's gradient in an arena.
     fn norms(&mut self, gradients: Slot) -> (Slot, u32) {
-        let place = |writer: &Self, slot: Slot| {
-            let info = &writer.recording.slots()[slot.index()];
-            info.range.map_or(0..0, |(_, start)| start..start + info.len)
-        };
-        let places: Vec<_> = self.parameters.all_learned().iter().map(|learned| place(self, learned.gradient)).collect();
+        let places: Vec<_> = self.parameters.all_learned().iter().map(|learned| learned.place(&self.recording)).collect();
         let norms = self.slot("norms", (places.len() * Squares::SHARES) as u32);
         let mut first = 0;
         for piece in self.pieces() {
@@ -320,7 +316,7 @@ impl<'a> ProgramWriter<'a> {
                 let mut pass = w.forward(true);
                 w.figures(&pass, rows);
                 w.mine(rows, keep);
-                w.parameters.clear(&mut w.recording, w.device);
+                w.parameters.clear(&mut w.recording, gradients, w.device);
                 w.backward(&mut pass, rows);
                 w.summary(rows, &report, Some(gradients));
                 pass.track(&mut w.recording, report.status);
@@ -336,13 +332,10 @@ impl<'a> ProgramWriter<'a> {
         });
         let (select, ()) = self.part("select", |w| {
             w.mine(rows, keep);
-            for range in w.pieces() {
-                let piece = w.recording.range(sums, range.clone());
-                w.recording.push(Clear::new(range.len() as u32), &[piece]);
-            }
+            w.parameters.clear(&mut w.recording, sums, w.device);
         });
         let (learn, ()) = self.part("learn", |w| {
-            w.parameters.clear(&mut w.recording, w.device);
+            w.parameters.clear(&mut w.recording, gradients, w.device);
             let mut pass = w.forward(true);
             w.backward(&mut pass, rows);
             pass.track(&mut w.recording, report.status);
@@ -356,9 +349,8 @@ impl<'a> ProgramWriter<'a> {
         });
         let beats = vec![Beat::Each(judge), Beat::Once(select), Beat::Each(learn), Beat::Once(update)];
         let learned = self.parameters.all_learned().iter().map(|learned| {
-            let info = &self.recording.slots()[learned.gradient.index()];
-            let (start, len) = (info.range.map_or(0, |(_, start)| start), info.len);
-            Learned { gradient: self.recording.range(sums, start..start + len), ..learned.clone() }
+            let place = learned.place(&self.recording);
+            Learned { gradient: self.recording.range(sums, place), ..learned.clone() }
         });
         (beats, report, learned.collect())
     }

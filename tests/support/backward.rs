@@ -44,7 +44,8 @@ pub fn gradients(engine: &Engine, net: Net, weights: &Weights) -> Gradients {
     let mut pass = Pass::new(&graph.graph, &parameters, engine.facts(), None);
     pass.bind(graph.input, x);
     pass.forward(&mut recording, &[graph.output]);
-    parameters.clear(&mut recording, engine.facts());
+    let [_, gradients] = parameters.arenas().expect("the net learns");
+    parameters.clear(&mut recording, gradients, engine.facts());
     let y = pass.value(graph.output);
     for &(task, first, _) in tasks {
         match task {

@@ -61,11 +61,12 @@ pub fn check_units(engine: &Engine) {
         let upstream = recording.slot("dy", dy.data.len());
         let dx = recording.slot("dx", x.data.len());
         let parameters = Parameters::states(&mut recording, [&learning, &judging], |_| true);
+        let [_, gradients] = parameters.arenas().expect("the unit learns");
         let (learn, value) = recording.part("learn", |r| {
             let mut pass = Pass::new(&learning, &parameters, engine.facts(), None);
             pass.bind(x_in, slot);
             pass.forward(r, &[y]);
-            parameters.clear(r, engine.facts());
+            parameters.clear(r, gradients, engine.facts());
             let gradient = pass.gradient(r, y);
             r.push(mtcmcn::kernels::nn::Axpy::new(dy.data.len() as u32, 1.0), &[upstream, gradient]);
             let into: Vec<NodeId> = pass.learned().into_iter().chain([x_in]).collect();
@@ -173,7 +174,7 @@ fn gradients(engine: &Engine, tensors: &BTreeMap<String, Tensor>, micro: u32, sc
     let len = recording.slots()[own.index()].len;
     let sums = recording.slot("sums", len);
     let (learn, y) = recording.part("learn", |recording| {
-        parameters.clear(recording, engine.facts());
+        parameters.clear(recording, own, engine.facts());
         let mut pass = Pass::new(&net.graph, &parameters, engine.facts(), None);
         pass.bind(net.x, x);
         pass.forward(recording, &[net.y]);

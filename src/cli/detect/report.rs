@@ -101,7 +101,7 @@ impl OutputFormat {
     pub fn refused(self, path: &Path, error: &str) -> Result<Vec<u8>> {
         match self {
             Self::Table | Self::Csv => Ok(Vec::new()),
-            Self::Json => Ok(json::refused_line_with(&path.to_string_lossy(), error, &raw_path("path", path)).into()),
+            Self::Json => Ok(json::refused_line(&path.to_string_lossy(), error, &raw_path("path", path)).into()),
         }
     }
 }

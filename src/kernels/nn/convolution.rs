@@ -4,7 +4,7 @@ use super::grid;
 use super::sizes::{Sizes, Tiling, WIDTH, samples, sizes, work};
 use crate::kernels::{Sample, Samples, largest, wgsl};
 use crate::record::{Binding, Kernel, Work};
-use crate::simd::{Factor, Image, Product, Start, Target};
+use crate::simd::{Factor, Product, Start, Target};
 use crate::tensor::noise;
 
 crate::uniform! {
@@ -68,19 +68,10 @@ impl Kernel for Convolution {
 
     fn native(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
         let ([x, weight, bias], sizes) = (read, sizes!(self)) else { unreachable!("checked when recorded") };
-        let (channels, outputs, taps) = (sizes.channels(), sizes.outputs(), sizes.taps());
+        let (outputs, taps) = (sizes.outputs(), sizes.taps());
         for group in 0..self.groups as usize {
             let first = group * outputs;
-            let image = Image {
-                data: &x[group * channels * sizes.x_plane()..],
-                items: self.n as usize,
-                item: sizes.x_item(),
-                channels,
-                plane: sizes.x_plane(),
-                size: [self.h as usize, self.w as usize],
-                grid: [self.y_h as usize, self.y_w as usize],
-                step: self.stride as usize,
-            };
+            let image = sizes.image(x, group);
             let row = sizes.columns();
             let left = Factor { data: &weight[first * row..], rows: outputs, row, channel: (self.k * self.k) as usize };
             let start = if self.bias > 0 { Start::Rows(&bias[first..]) } else { Start::Zero };

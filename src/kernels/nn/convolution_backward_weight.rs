@@ -114,18 +114,9 @@ impl Kernel for ConvolutionBackwardWeight {
         if sizes.is_dense() && self.slabs == 1 {
             return self.dense(x, dy, write[0]);
         }
-        let (channels, outputs, taps) = (sizes.channels(), sizes.outputs(), sizes.taps());
+        let (outputs, taps) = (sizes.outputs(), sizes.taps());
         for group in 0..self.groups as usize {
-            let image = Image {
-                data: &x[group * channels * sizes.x_plane()..],
-                items: self.n as usize,
-                item: sizes.x_item(),
-                channels,
-                plane: sizes.x_plane(),
-                size: [self.h as usize, self.w as usize],
-                grid: [self.y_h as usize, self.y_w as usize],
-                step: self.stride as usize,
-            };
+            let image = sizes.image(x, group);
             let gradient = Gradient {
                 image,
                 taps: &taps,

@@ -1,7 +1,7 @@
 //! Sizes of convolutions, and how the kernels over them are divided.
 
 use crate::record::Work;
-use crate::simd::Tap;
+use crate::simd::{Image, Tap};
 use crate::tensor::{Shape, ShapeError};
 
 /// Sizes of a convolution of any kernel side, stride, padding and number of groups, checked once for its
@@ -154,6 +154,20 @@ impl Sizes {
         let from = |tap: u32| tap as isize - self.padding as isize;
         let all = (0..self.k).flat_map(|u| (0..self.k).map(move |v| (u, v)));
         all.map(|(u, v)| Tap { weight: (u * self.k + v) as usize, at: [from(u), from(v)] }).collect()
+    }
+
+    /// The channels of a group of `x`, seen from the places of `y`.
+    pub(super) fn image<'a>(&self, x: &'a [f32], group: usize) -> Image<'a> {
+        Image {
+            data: &x[group * self.channels() * self.x_plane()..],
+            items: self.n as usize,
+            item: self.x_item(),
+            channels: self.channels(),
+            plane: self.x_plane(),
+            size: [self.h as usize, self.w as usize],
+            grid: [self.y_h as usize, self.y_w as usize],
+            step: self.stride as usize,
+        }
     }
 
     /// Multiplications of each pass.

@@ -52,5 +52,5 @@ fn faulty_records_are_named() {
         &[(1, "no area"), (1, "not sorted"), (2, "already"), (3, "detections"), (4, "length 3"), (5, "no such file"), (6, "detections")],
     );
     assert_faults(&lenient("{\"path\":\"a\",\"faces\":[{}]}\n{}\n", parse_annotations).1, &[(1, "no area"), (2, "path")]);
-    assert_faults(&lenient(&refused_line("x", "why"), parse_detections).1, &[(1, "why")]);
+    assert_faults(&lenient(&refused_line("x", "why", &serde_json::Map::new()), parse_detections).1, &[(1, "why")]);
 }
