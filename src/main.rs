@@ -4,13 +4,19 @@
 mod cli;
 
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Parser as _;
 
 fn main() -> ExitCode {
     quiet_drivers();
     cli::signals::survive_full_files();
+    if STDOUT_CLOSED.load(Ordering::Relaxed) {
+        let _ = writeln!(io::stderr(), "mtcmcn: stdout is closed, so results would be lost; to do without them, send them to /dev/null");
+        return cli::Outcome::Failed.into();
+    }
     match cli::run(&cli::Cli::parse()) {
         Ok(code) => code,
         Err(error) if cli::is_broken_pipe(&error) => ExitCode::SUCCESS,
@@ -19,6 +25,18 @@ fn main() -> ExitCode {
             cli::Outcome::Failed.into()
         }
     }
+}
+
+/// Whether the process was started with stdout closed (`>&-`).
+static STDOUT_CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// Looks whether stdout is open. This has to be done before `main`, since Rust's runtime opens `/dev/null` in
+/// the place of a stdout that is closed.
+#[cfg(unix)]
+#[ctor::ctor(unsafe)]
+fn look_at_stdout() {
+    let closed = Path::new("/dev/fd").is_dir() && Path::new("/dev/fd/1").symlink_metadata().is_err();
+    STDOUT_CLOSED.store(closed, Ordering::Relaxed);
 }
 
 /// Mesa's Vulkan layer and its EGL look for a Wayland display, and where `XDG_RUNTIME_DIR` is unset

@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result};
 ///
 /// # Errors
 ///
-/// The first error of `take`, after which nothing more is made.
+/// If the system cannot start the threads; else the first error of `take`, after which nothing more is made.
 pub fn in_order<T: Sync, R: Send>(
     items: &[T],
     threads: usize,
@@ -26,13 +26,14 @@ pub fn in_order<T: Sync, R: Send>(
             .map(|first| {
                 let make = &make;
                 let (sender, receiver) = sync_channel(0);
-                scope.spawn(move || {
+                let work = move || {
                     // A failed send means that `take` failed and nobody listens any more.
                     items.iter().skip(first).step_by(threads).all(|item| sender.send(make(item)).is_ok())
-                });
-                receiver
+                };
+                thread::Builder::new().spawn_scoped(scope, work).context("starting a thread that reads ahead")?;
+                Ok(receiver)
             })
-            .collect();
+            .collect::<Result<_>>()?;
         (0..items.len()).try_for_each(|index| take(index, results[index % threads].recv().context("a helper thread died")?))
     })
 }

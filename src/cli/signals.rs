@@ -30,12 +30,13 @@ pub fn clean_up_at_the_end() -> Result<()> {
     // system is asked.
     let wanted = [SIGHUP, SIGINT, SIGTERM].into_iter().filter(|signal| !is_ignored(*signal));
     let mut signals = Signals::new(wanted).context("taking care of signals")?;
-    std::thread::spawn(move || {
+    let wait = move || {
         if let Some(signal) = signals.forever().next() {
             files::abandon();
             let _ = emulate_default_handler(signal);
         }
-    });
+    };
+    std::thread::Builder::new().spawn(wait).context("starting the thread that waits for signals")?;
     Ok(())
 }
 

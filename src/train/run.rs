@@ -10,6 +10,7 @@ mod session;
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -117,6 +118,9 @@ pub enum RunError {
     /// Crops cannot be read.
     #[error("crops cannot be read")]
     Data(#[source] Cause),
+    /// The system cannot start the thread that makes batches ahead.
+    #[error("the thread that makes batches ahead cannot be started")]
+    Thread(#[source] io::Error),
     /// The net or its device failed.
     #[error("training of {net} failed")]
     Learner {
@@ -163,7 +167,7 @@ pub enum RunError {
         path: PathBuf,
         /// Error of the operating system.
         #[source]
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The thread that prepares batches ended without reporting an error.
     #[error("the thread that makes batches ended early; this is a mistake in the program")]

@@ -127,6 +127,19 @@ fn bad_usage_exits_with_2_and_help_with_0() {
     Ended::from(logged).refused(&["MTCMCN_LOG"]);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_closed_stdout_is_an_error_and_one_that_nobody_reads_is_not() {
+    let shell = |redirection: &str| {
+        let line = format!("'{}' --version {redirection}", env!("CARGO_BIN_EXE_mtcmcn"));
+        Ended::from(Command::new("sh").args(["-c", &line]).stdin(Stdio::null()).output().unwrap())
+    };
+    shell(">&-").refused(&["stdout is closed"]);
+    for redirection in [">/dev/null", ">/dev/null 2>&-", "| true", "<&-"] {
+        assert_eq!(shell(redirection).code, Some(0), "{redirection}");
+    }
+}
+
 #[test]
 fn files_that_are_no_images_are_named_each_with_its_reason() {
     let scratch = Scratch::new();

@@ -14,6 +14,11 @@ use crate::cli::{Ended, Scratch};
 
 const AVIF: &[u8] = include_bytes!("../fixtures/portrait.avif");
 const HEIC: &[u8] = include_bytes!("../fixtures/portrait.heic");
+/// The portrait by libjpeg-turbo's `cjpeg -quality 85`, with `-progressive -optimize` and with `-restart 4B`.
+const JPEG_FORMS: [(&str, &[u8]); 2] = [
+    ("progressive", include_bytes!("../fixtures/portrait_progressive.jpg")),
+    ("restart", include_bytes!("../fixtures/portrait_restart.jpg")),
+];
 
 /// Columns and rows of the portrait.
 pub const SIZE: [u32; 2] = [168, 208];
@@ -122,6 +127,26 @@ fn a_jpeg_without_its_end_marker_is_whole_and_one_that_is_cut_is_not() {
         assert_eq!(lenient.objects()[0]["height"], SIZE[1]);
     }
     assert_eq!(detect(&scratch, &["most.jpg", "--lenient"]).code, Some(0), "the face is above what is missing");
+}
+
+#[test]
+fn jpegs_with_several_scans_or_restart_markers_end_like_any_other() {
+    let scratch = Scratch::new();
+    let truth = truth(&scratch);
+    for (form, jpeg) in JPEG_FORMS {
+        let name = |cut: &str| format!("{form}_{cut}.jpg");
+        for (cut, length) in [("whole", jpeg.len()), ("no_end", jpeg.len() - 2), ("half", jpeg.len() / 2)] {
+            scratch.write(&name(cut), &jpeg[..length]);
+        }
+        let whole = detect(&scratch, &[&name("whole"), "--json"]);
+        assert_eq!((whole.code, &whole.stderr[..]), (Some(0), ""), "{form}");
+        assert_near(face(&whole.objects()[0]), truth, 4.0);
+        let ended = detect(&scratch, &[&name("no_end"), "--json"]);
+        assert_eq!(ended.code, Some(0), "{form}: {}", ended.stderr);
+        assert_eq!(ended.objects()[0]["faces"], whole.objects()[0]["faces"], "{form}");
+        assert!(ended.stderr.contains("end marker is missing"), "{form}: {}", ended.stderr);
+        detect(&scratch, &[&name("half")]).refused(&["the file ends before the image does"]);
+    }
 }
 
 #[test]

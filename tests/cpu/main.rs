@@ -13,6 +13,8 @@ mod cli_faces;
 #[cfg(feature = "toolkit")]
 mod cli_pages;
 #[cfg(feature = "toolkit")]
+mod cli_words;
+#[cfg(feature = "toolkit")]
 mod crops;
 mod data;
 #[cfg(feature = "toolkit")]

@@ -22,7 +22,7 @@ use super::{Outcome, Output};
 /// false accepts.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
-    /// Pairs: pairs.txt of LFW, the list of `AgeDB`-30 or CALFW, or a .bin file of insightface; none for
+    /// Pairs: pairs.txt of LFW, the list of AgeDB-30 or CALFW, or a .bin file of insightface; none for
     /// CACD-VS
     #[arg(value_name = "FILE", required_unless_present = "form")]
     pairs: Option<PathBuf>,

@@ -21,7 +21,7 @@ pub fn run<L: Learner, B: Batches<Batch = L::Batch>>(run: Run<'_, L, B>, watch: 
     let prefetch = session.run.config.run.prefetch;
     let end = thread::scope(|scope| {
         let (ahead, ready) = sync_channel(prefetch);
-        scope.spawn(move || feed(batches, start..steps, &ahead));
+        thread::Builder::new().spawn_scoped(scope, move || feed(batches, start..steps, &ahead)).map_err(RunError::Thread)?;
         // `ready` goes when this returns, which ends the other thread.
         session.go(&ready)
     });
@@ -187,13 +187,8 @@ impl<'a, 'w, L: Learner, B: Batches<Batch = L::Batch>> RunSession<'a, 'w, L, B> 
         let stop = self.run.stop;
         let all = thread::scope(|scope| {
             let (ahead, ready) = sync_channel(2);
-            scope.spawn(move || {
-                for index in 0..count {
-                    if ahead.send(batches.validation_batch(index)).is_err() {
-                        return;
-                    }
-                }
-            });
+            let feed = move || (0..count).all(|index| ahead.send(batches.validation_batch(index)).is_ok());
+            thread::Builder::new().spawn_scoped(scope, feed).map_err(RunError::Thread)?;
             for batch in ready {
                 if stop.load(Ordering::Relaxed) {
                     return Ok(false);
