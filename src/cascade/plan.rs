@@ -22,10 +22,10 @@ struct PassSizes {
 impl PassSizes {
     /// Returns the pass sizes for `device`. A GPU is fastest with few large dispatches; the largest buffer
     /// (O-Net's second activations, 113 KB per crop) stays under the 128 MiB that every device binds. A CPU
-    /// is fastest with activations that fit in cache.
+    /// passes a few crops at a time through all layers and needs no memory for the others.
     fn on(device: DeviceFacts) -> Self {
         match device.executor {
-            Executor::Host => Self { elements: 2 << 20, rnet: 64, onet: 16 },
+            Executor::Host => Self { elements: 2 << 20, rnet: 512, onet: 128 },
             _ => Self { elements: 24 << 20, rnet: 4096, onet: 1024 },
         }
     }

@@ -90,7 +90,6 @@ pub struct Stages<'a> {
     images: u32,
     frames: Slot,
     frame_size: [u32; 2],
-    activations: Activations,
     /// Scratch memory for the list in progress, shared by all lists: flags, order, overlap bits.
     keep: Slot,
     order: Slot,
@@ -108,8 +107,7 @@ impl<'a> Stages<'a> {
         let rows = recording.slot("overlap bits", 1);
         let counters = recording.slot("counters", LISTS * images as usize * Counter::WORDS);
         recording.output(counters);
-        let activations = Activations::default();
-        Self { recording, counters, config, capacity, images, frames, frame_size, activations, keep, order, rows }
+        Self { recording, counters, config, capacity, images, frames, frame_size, keep, order, rows }
     }
 
     /// Returns the settings.
@@ -145,7 +143,7 @@ impl<'a> Stages<'a> {
         let (threshold, images, bilinear) = (self.config.thresholds[0], self.images, self.bilinear());
         let list = self.list("cells", self.capacity.candidates, ListId::Cells);
         let Tail::Propose { parameters } = net.tail() else { unreachable!("P-Net has no dense layer") };
-        let r = &mut self.recording;
+        let (r, mut activations) = (&mut self.recording, Activations::default());
         let corners = r.constant("corners of cells", corners);
         let [rows, heads, counts] = ["resampled rows", "heads of cells", "counts of blocks"].map(|label| r.slot(label, 1));
         let mut before = r.table("empty lists", vec![0; images as usize * Counter::WORDS]);
@@ -156,9 +154,9 @@ impl<'a> Stages<'a> {
             let vertical = ResampleRows::new(images, self.frame_size, &pass.bands, bilinear);
             r.grow(rows, vertical.sizes()[2]);
             r.push(vertical, &[self.frames, bands, rows]);
-            let x = self.activations.slot(r, 0, shape.elements());
+            let x = activations.slot(r, 0, shape.elements());
             r.push(ResampleColumns::new(images, self.frame_size[0], &pass.bands, bilinear), &[rows, bands, x]);
-            let (x, shape) = net.record_in(r, &mut self.activations, x, &shape)?;
+            let (x, shape) = net.record_in(r, &mut activations, x, &shape)?;
             let (propose, levels, cells) = Propose::new(&shape, threshold)?;
             let levels = r.table("levels", levels);
             r.grow(heads, propose.sizes()[3]);
@@ -247,7 +245,7 @@ impl<'a> Stages<'a> {
         let (lists_of, frame_size, bilinear) = ([self.images, list.capacity, list.id as u32], self.frame_size, self.bilinear());
         let (most, side) = (self.images * list.capacity, verdict.side);
         let chunk = verdict.chunk.min(most);
-        let Self { recording, activations, frames, counters, keep, .. } = self;
+        let (Self { recording, frames, counters, keep, .. }, mut activations) = (self, Activations::default());
         let steps = counted(recording, most, chunk, |r, first| {
             let n = chunk.min(most - first);
             let shape = Shape::new([n, 3, side, side])?;
@@ -257,7 +255,7 @@ impl<'a> Stages<'a> {
                 let crop = Crop::new(lists_of, frame_size, [first, n], side, bilinear);
                 let crop = if *mirrored_pass { crop.mirrored() } else { crop };
                 r.push(crop, &[*frames, list.candidates, *counters, x]);
-                let (y, shape) = verdict.net.record_in(r, activations, x, &shape)?;
+                let (y, shape) = verdict.net.record_in(r, &mut activations, x, &shape)?;
                 let judge = Judge::new(lists_of, [first, n], [shape.item(), hidden, outputs], verdict.threshold);
                 let judge = if verdict.regress { judge.regressing() } else { judge };
                 let judge = if mirror && !mirrored_pass { judge.mirrored() } else { judge };

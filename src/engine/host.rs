@@ -1,12 +1,13 @@
 //! The two engines that run on the host: the twin runs reference bodies, the CPU engine native ones.
 
+use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::prelude::*;
 
 use super::memory::{Layout, Place};
-use crate::record::{Access, Recording, Role, Slot, Step};
+use crate::record::{Access, Recording, Role, Slot, SlotInfo, Step};
 
 /// The kernel body to run.
 #[derive(Debug, Clone)]
@@ -61,13 +62,15 @@ struct StepRun {
     read: Vec<(usize, usize)>,
     /// Slots that the run writes, each with the number of elements per item.
     written: Vec<(usize, usize)>,
+    /// Positions in `written` of the slots whose contents nobody needs after the run.
+    passing: Vec<usize>,
 }
 
 impl StepRun {
     /// Returns the longest run that starts with step `first` and ends before `end`, or `None` if the items of
     /// that step are not independent.
     fn from(recording: &Recording, first: usize, end: usize) -> Option<Self> {
-        let mut run = Self { steps: first..first, each: Vec::new(), read: Vec::new(), written: Vec::new() };
+        let mut run = Self { steps: first..first, each: Vec::new(), read: Vec::new(), written: Vec::new(), passing: Vec::new() };
         let like = &recording.steps()[first];
         for step in &recording.steps()[first..end] {
             let same = step.kernel.work().items == like.kernel.work().items && step.counted.is_some() == like.counted.is_some();
@@ -112,8 +115,32 @@ impl StepRun {
             runs.resize_with(steps.end, || None);
             together.resize(steps.end, steps);
         }
+        let passing = passing(recording, &together, &runs);
+        for run in runs.iter_mut().flatten() {
+            run.passing = (0..run.written.len()).filter(|&k| passing[run.written[k].0]).collect();
+        }
         (runs, together)
     }
+}
+
+/// Returns for each slot whether its contents are only ever read in the run that has written them.
+fn passing(recording: &Recording, together: &[Range<usize>], runs: &[Option<StepRun>]) -> Vec<bool> {
+    let scratch = |info: &SlotInfo| matches!(info.role, Role::Scratch) && info.range.is_none();
+    let mut passing: Vec<bool> = recording.slots().iter().map(scratch).collect();
+    let arenas = recording.slots().iter().filter_map(|info| info.range.map(|(arena, _)| arena));
+    let counts = recording.steps().iter().filter_map(|step| step.counted.map(|counted| counted.slot));
+    arenas.chain(counts).chain(recording.outputs().iter().copied()).for_each(|slot| passing[slot.index()] = false);
+    // The run that wrote a slot last.
+    let mut writer = vec![None; passing.len()];
+    for (step, run) in recording.steps().iter().zip(together) {
+        for (slot, binding) in step.bound() {
+            if binding.access == Access::Write {
+                writer[slot.index()] = Some(run.start);
+            }
+            passing[slot.index()] &= runs[run.start].is_some() && writer[slot.index()] == Some(run.start);
+        }
+    }
+    passing
 }
 
 /// A recording with its memory on the host.
@@ -125,6 +152,10 @@ pub struct HostSession {
     memory: Vec<Memory>,
     /// One entry per step: the run that starts with it.
     runs: Vec<Option<StepRun>>,
+    /// One entry per step: what [`Kernel::prepare`](crate::record::Kernel::prepare) returned.
+    prepared: Vec<Option<Arc<[f32]>>>,
+    /// Memory for the slots that threads have to themselves.
+    spare: Mutex<Vec<Memory>>,
 }
 
 impl HostSession {
@@ -136,7 +167,8 @@ impl HostSession {
         };
         let layout = Layout::of(recording, |step| together.get(step).cloned().unwrap_or(step..step + 1));
         let memory = layout.buffers.iter().map(|len| Memory::new(*len)).collect();
-        let mut session = Self { body, layout, memory, runs };
+        let prepared = if matches!(body, Body::Native(_)) { prepare(recording) } else { Vec::new() };
+        let mut session = Self { body, layout, memory, runs, prepared, spare: Mutex::default() };
         for (i, info) in recording.slots().iter().enumerate() {
             if let Role::Constant(data) = &info.role {
                 session.slot_mut(Slot(i)).copy_from_slice(data);
@@ -179,7 +211,7 @@ impl HostSession {
     /// Plays the given steps of `recording` in order.
     pub fn play(&mut self, recording: &Recording, steps: Range<usize>) {
         match self.body.clone() {
-            Body::Reference => recording.steps()[steps].iter().for_each(|step| self.play_whole(step)),
+            Body::Reference => steps.for_each(|i| self.play_whole(recording, i)),
             Body::Native(Some(pool)) => pool.install(|| self.play_runs(recording, steps)),
             Body::Native(None) => rayon::scope(|_| self.play_runs(recording, steps)),
         }
@@ -198,27 +230,29 @@ impl HostSession {
                     // Steps with the same count have the same items, so this only guards against a faulty
                     // recording.
                     let same = steps.iter().take_while(|step| self.items(step) == items).count();
-                    self.play_run(&steps[..same], &run, items as usize);
+                    self.play_run(&steps[..same], next, &run, items as usize);
                     self.runs[next] = Some(run);
                     next += same;
                 }
                 None => {
-                    self.play_whole(step);
+                    self.play_whole(recording, next);
                     next += 1;
                 }
             }
         }
     }
 
-    /// Plays one step on all items.
-    fn play_whole(&mut self, step: &Step) {
+    /// Plays step `i` on all items.
+    fn play_whole(&mut self, recording: &Recording, i: usize) {
+        let step = &recording.steps()[i];
         let items = self.items(step);
         let written: Vec<Slot> = step.bound().filter(|(_, binding)| binding.access != Access::Read).map(|(slot, _)| slot).collect();
         let mut taken = self.take(written.iter().copied());
         let places: Vec<Place> = written.iter().map(|slot| self.layout.place(*slot)).collect();
         let mut write = views(&mut taken, &places);
         let reads = step.bound().filter(|(_, binding)| binding.access == Access::Read);
-        let read: Vec<&[f32]> = reads.map(|(slot, _)| self.slot(slot)).collect();
+        let prepared = self.prepared.get(i).and_then(Option::as_deref);
+        let read: Vec<&[f32]> = reads.map(|(slot, _)| self.slot(slot)).chain(prepared).collect();
         match self.body {
             Body::Reference => step.kernel.reference(items, &read, &mut write),
             Body::Native(_) => step.kernel.native(items, &read, &mut write),
@@ -226,21 +260,40 @@ impl HostSession {
         self.put_back(taken);
     }
 
-    /// Passes a few items at a time through all steps, on all threads.
-    fn play_run(&mut self, steps: &[Step], run: &StepRun, items: usize) {
+    /// Passes a few items at a time through all steps, on all threads. `first` is the index of the first step.
+    fn play_run(&mut self, steps: &[Step], first: usize, run: &StepRun, items: usize) {
         let threads = rayon::current_num_threads();
-        let together = if threads > 1 { items.div_ceil(4 * threads).clamp(1, TOGETHER) } else { TOGETHER };
-        let written = || run.written.iter().map(|(slot, _)| Slot(*slot));
-        let mut taken = self.take(written());
-        let places: Vec<Place> = written().map(|slot| self.layout.place(slot)).collect();
-        let mut batches: Vec<Vec<&mut [f32]>> = (0..items.div_ceil(together)).map(|_| Vec::with_capacity(places.len())).collect();
-        for (view, (_, each)) in views(&mut taken, &places).into_iter().zip(&run.written) {
-            batches.iter_mut().zip(view.chunks_mut(each * together)).for_each(|(batch, part)| batch.push(part));
+        // Equal shares, the same number for each thread.
+        let rounds = items.div_ceil(threads * TOGETHER).max(1);
+        let together = items.div_ceil(threads * rounds).max(1);
+        // What passes through the run needs memory only for the items of a batch, if no step is left out.
+        let passing = if steps.len() == run.steps.len() { &run.passing[..] } else { &[] };
+        let passes = |k: usize| passing.contains(&k);
+        let room = |k: usize| (run.written[k].1 * together).next_multiple_of(LINE);
+        let all: usize = passing.iter().map(|k| room(*k)).sum();
+        let kept: Vec<Slot> = (0..run.written.len()).filter(|k| !passes(*k)).map(|k| Slot(run.written[k].0)).collect();
+        let mut taken = self.take(kept.iter().copied());
+        let places: Vec<Place> = kept.iter().map(|slot| self.layout.place(*slot)).collect();
+        let mut views = views(&mut taken, &places).into_iter();
+        let mut batches: Vec<Vec<&mut [f32]>> = (0..items.div_ceil(together)).map(|_| Vec::with_capacity(run.written.len())).collect();
+        for (k, (_, each)) in run.written.iter().enumerate() {
+            let view = if passes(k) { None } else { views.next() };
+            let mut parts = view.map(|view| view.chunks_mut(each * together));
+            batches.iter_mut().for_each(|batch| batch.push(parts.as_mut().and_then(Iterator::next).unwrap_or_default()));
         }
+        let this = &*self;
         let play = |(i, mut parts): (usize, Vec<&mut [f32]>)| {
-            let first = i * together;
-            let count = together.min(items - first);
-            steps.iter().zip(&run.each).for_each(|(step, each)| self.play_part(step, each, run, first..first + count, &mut parts));
+            let start = i * together;
+            let items = start..(start + together).min(items);
+            let mut memory = this.spare(all);
+            let mut rest = memory.get_mut();
+            for k in passing {
+                (parts[*k], rest) = rest.split_at_mut(room(*k));
+            }
+            for (k, (step, each)) in steps.iter().zip(&run.each).enumerate() {
+                this.play_part(step, this.prepared[first + k].as_deref(), each, run, items.clone(), &mut parts);
+            }
+            this.spare.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
         };
         if threads > 1 {
             batches.into_par_iter().enumerate().for_each(play);
@@ -250,10 +303,25 @@ impl HostSession {
         self.put_back(taken);
     }
 
+    /// Returns memory of at least `len` elements that nobody uses.
+    fn spare(&self, len: usize) -> Memory {
+        let found = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        found.filter(|memory| memory.get().len() >= len).unwrap_or_else(|| Memory::new(len))
+    }
+
     /// Plays one step on some items; `parts` holds their elements in the slots that the run writes.
-    fn play_part(&self, step: &Step, each: &[usize], run: &StepRun, items: Range<usize>, parts: &mut [&mut [f32]]) {
+    fn play_part(
+        &self,
+        step: &Step,
+        prepared: Option<&[f32]>,
+        each: &[usize],
+        run: &StepRun,
+        items: Range<usize>,
+        parts: &mut [&mut [f32]],
+    ) {
         let mut write: [&mut [f32]; BINDINGS] = Default::default();
-        let mut read: [&[f32]; BINDINGS] = [&[]; BINDINGS];
+        // The last one is for what was prepared.
+        let mut read: [&[f32]; BINDINGS + 1] = [&[]; BINDINGS + 1];
         let (mut writes, mut reads) = (0, 0);
         let own = |slot: Slot| run.written.iter().position(|(written, _)| *written == slot.index());
         for (slot, _) in step.bound().filter(|(_, binding)| binding.access != Access::Read) {
@@ -269,6 +337,10 @@ impl HostSession {
             };
             reads += 1;
         }
+        if let Some(prepared) = prepared {
+            read[reads] = prepared;
+            reads += 1;
+        }
         step.kernel.native_part(items.start as u32..items.end as u32, &read[..reads], &mut write[..writes]);
         let mut write = write.into_iter();
         for (slot, _) in step.bound().filter(|(_, binding)| binding.access != Access::Read) {
@@ -282,6 +354,19 @@ impl HostSession {
     pub fn items(&self, step: &Step) -> u32 {
         step.counted.map_or_else(|| step.kernel.work().most(), |c| self.slot(c.slot)[c.index * 4 + 3].to_bits())
     }
+}
+
+/// Returns what the kernel of each step prepares from constants, once for all steps that share them.
+fn prepare(recording: &Recording) -> Vec<Option<Arc<[f32]>>> {
+    let mut done: HashMap<(&str, Vec<Option<Slot>>), Option<Arc<[f32]>>> = HashMap::new();
+    let each = recording.steps().iter().map(|step| {
+        let reads = step.bound().filter(|(_, binding)| binding.access == Access::Read).map(|(slot, _)| slot);
+        let constant = |slot: &Slot| recording.slots()[slot.index()].constant();
+        let constants: Vec<Option<Slot>> = reads.map(|slot| Some(slot).filter(|slot| constant(slot).is_some())).collect();
+        let data: Vec<Option<&[f32]>> = constants.iter().map(|slot| slot.as_ref().and_then(constant).map(|data| &data[..])).collect();
+        done.entry((step.kernel.name(), constants)).or_insert_with(|| step.kernel.prepare(&data).map(Arc::from)).clone()
+    });
+    each.collect()
 }
 
 /// Returns the elements at `places`, which must not overlap, from the buffers in `taken`, in the order of

@@ -87,7 +87,7 @@ impl Activations {
     pub fn slot(&mut self, recording: &mut Recording, position: usize, len: u32) -> Slot {
         while self.0.len() <= position {
             let label = format!("activations {}", self.0.len());
-            self.0.push(recording.slot(label, 1));
+            self.0.push(recording.scratch(label, 1));
         }
         recording.grow(self.0[position], len as usize);
         self.0[position]

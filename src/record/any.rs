@@ -28,6 +28,8 @@ pub trait AnyKernel: Send + Sync + std::fmt::Debug {
     fn reference(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]);
     /// Calls [`Kernel::native`].
     fn native(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]);
+    /// Calls [`Kernel::prepare`].
+    fn prepare(&self, read: &[Option<&[f32]>]) -> Option<Vec<f32>>;
     /// Calls [`Kernel::apart`].
     fn apart(&self) -> Option<Vec<usize>>;
     /// Calls [`Kernel::native_part`].
@@ -71,6 +73,9 @@ impl<K: Kernel> AnyKernel for K {
     }
     fn native(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
         Kernel::native(self, items, read, write);
+    }
+    fn prepare(&self, read: &[Option<&[f32]>]) -> Option<Vec<f32>> {
+        Kernel::prepare(self, read)
     }
     fn apart(&self) -> Option<Vec<usize>> {
         Kernel::apart(self)

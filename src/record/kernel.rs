@@ -153,6 +153,15 @@ pub trait Kernel: bytemuck::Pod + Send + Sync + std::fmt::Debug {
         self.reference(items, read, write);
     }
 
+    /// Returns what the native body would otherwise compute from constants in every play, such as transformed
+    /// weights: an engine may compute it once and append it to `read` of [`Kernel::native`] and
+    /// [`Kernel::native_part`]. `read` has the inputs that are constants. The result depends on these alone, so
+    /// that steps of one kernel share it if they share all constants.
+    fn prepare(&self, read: &[Option<&[f32]>]) -> Option<Vec<f32>> {
+        let _ = read;
+        None
+    }
+
     /// Returns for each binding the number of elements that belong to one item, with 0 for data that all
     /// items share, or `None` if items are not independent.
     ///

@@ -11,8 +11,8 @@ pub(crate) struct ConvMap<'a> {
     /// The layer to compute.
     pub layer: MapLayer<'a>,
     /// The same weights, transformed, where that is faster.
-    pub transformed: Option<&'a Transformed>,
-    /// One plane per output channel.
+    pub transformed: Option<Transformed<'a>>,
+    /// One plane per output channel of each item.
     pub y: PlanesMut<'a>,
 }
 
@@ -21,13 +21,15 @@ impl Task for ConvMap<'_> {
 
     #[inline(always)]
     fn run<V: Vector>(mut self) {
-        let MapLayer { x, c, plane, width, height, k, weight, bias, slope, pool } = self.layer;
-        let padded = self.y.planes().next_multiple_of(GROUP);
+        let MapLayer { x, items, item, c, plane, width, height, k, weight, bias, slope, pool } = self.layer;
+        assert!(items > 0 && self.y.planes().is_multiple_of(items), "planes of whole items");
+        let planes = self.y.planes() / items;
+        let padded = planes.next_multiple_of(GROUP);
         assert!(c > 0 && width >= k && height >= k && k > 0 && (1..=3).contains(&pool[0]) && pool[1] > 0, "the window fits");
-        assert!(x.len() >= (c - 1) * plane + width * height, "the input is whole");
+        assert!(x.len() >= (items - 1) * item + (c - 1) * plane + width * height, "the input is whole");
         assert!(weight.len() >= padded * c * k * k && bias.len() >= padded && slope.len() >= padded, "weights are whole");
         match self.transformed {
-            Some(transformed) => Winograd::new(self.layer, transformed, self.y.planes()).run::<V>(&mut self.y),
+            Some(transformed) => Winograd::new(self.layer, transformed, planes).run::<V>(&mut self.y),
             None => direct::<V>(self.layer, padded, &mut self.y),
         }
     }

@@ -5,11 +5,15 @@ use super::sink::{Form, Sink};
 use super::tile::{GROUP, Lanes, Window, tile};
 use super::{PlanesMut, Vector};
 
-/// A convolution of one level of one item, without its output.
+/// A convolution of one level of some items, without its output.
 #[derive(Clone, Copy)]
 pub(crate) struct MapLayer<'a> {
-    /// Input elements: `c` planes that are `plane` apart.
+    /// Input elements: for each item `c` planes that are `plane` apart.
     pub x: &'a [f32],
+    /// Number of items.
+    pub items: usize,
+    /// Distance between items.
+    pub item: usize,
     /// Number of input channels.
     pub c: usize,
     /// Distance between input planes.
@@ -105,14 +109,17 @@ pub(super) use with_tile;
 /// Computes the layer directly, without Winograd's transformation, for `padded` output channels.
 #[inline(always)]
 pub(super) fn direct<V: Vector>(layer: MapLayer, padded: usize, y: &mut PlanesMut) {
-    let (rows, width) = (layer.height + 1 - layer.k, layer.width + 1 - layer.k);
+    let (rows, width, planes) = (layer.height + 1 - layer.k, layer.width + 1 - layer.k, y.planes() / layer.items);
     let mut memory = Scratch::take();
-    let mut first = 0;
-    while first < y.planes() {
-        let n = vectors::<V>(padded, first);
-        let form = Form { lanes: n * V::LANES, width, rows, pool: layer.pool, ahead: 1 };
-        block::<V>(layer, Sink::new(form, memory.parts(form.lengths()), y, first), n);
-        first += form.lanes;
+    for item in 0..layer.items {
+        let (layer, mut y) = (MapLayer { x: &layer.x[item * layer.item..], ..layer }, y.part(item * planes, planes));
+        let mut first = 0;
+        while first < planes {
+            let n = vectors::<V>(padded, first);
+            let form = Form { lanes: n * V::LANES, width, rows, pool: layer.pool, ahead: 1 };
+            block::<V>(layer, Sink::new(form, memory.parts(form.lengths()), &mut y, first), n);
+            first += form.lanes;
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod conv_map;
 mod correlate;
 mod dense;
 mod dense_backward;
+mod filtering;
 mod maps;
 mod overlap;
 mod pixels;
@@ -49,7 +50,7 @@ pub(crate) use pool_backward::PoolBackward;
 pub(crate) use pool_places::PoolPlaces;
 pub(crate) use product::{Factor, Gradient, Image, Product, Start, Tap, Target};
 pub(crate) use vector::Vector;
-pub(crate) use winograd::{Transform, Transformed};
+pub(crate) use winograd::{Tiling, Transform, Transformed};
 
 /// Overrides the choice of [`Simd::best`]: `portable`, `avx2` or `avx512`.
 pub const SIMD_VARIABLE: &str = "MTCMCN_SIMD";

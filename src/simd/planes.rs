@@ -32,6 +32,14 @@ impl<'a> PlanesMut<'a> {
         (Self { len: at, ..self }, Self { first: second, len: self.len - at, ..self })
     }
 
+    /// Returns the window's elements in `count` planes, starting at plane `first`.
+    pub fn part(&mut self, first: usize, count: usize) -> PlanesMut<'_> {
+        assert!(count > 0 && first + count <= self.planes, "planes {first} to {} of {}", first + count, self.planes);
+        // SAFETY: plane `first` exists. The part borrows this window, so nobody uses both.
+        let start = unsafe { self.first.add(first * self.stride) };
+        PlanesMut { first: start, planes: count, stride: self.stride, len: self.len, owner: PhantomData }
+    }
+
     /// Returns the number of planes.
     pub fn planes(&self) -> usize {
         self.planes

@@ -1,9 +1,10 @@
-//! Winograd's minimal filtering F(2x2, 3x3): four outputs with 16 products instead of 36 (Lavin and Gray
-//! 2015, section 4.1).
+//! Convolutions by Winograd's minimal filtering: `Y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A` for tiles `d` of inputs and
+//! `m x m` outputs each.
 //!
-//! `Y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A` for tiles `d` of 4 x 4 inputs and 2 x 2 outputs. For each of the 16
-//! places of the transformed tile, the products over all input channels form one small matrix product.
+//! For each place of a transformed tile, the products over all input channels form one small matrix product,
+//! whose rows are the tiles of one or several items.
 
+use super::filtering::{Filtering, Minimal};
 use super::maps::{MapLayer, pixels, vectors, with_tile};
 use super::scratch::Scratch;
 use super::sink::{Form, Sink};
@@ -11,156 +12,213 @@ use super::tile::{GROUP, Lanes, Window, tile};
 use super::vector::turn;
 use super::{PlanesMut, Task, Vector};
 
-/// Number of places of a transformed tile.
-const PLACES: usize = 16;
-/// Number of elements between the channels of adjacent tiles, and so the largest number of input channels.
-const STEP: usize = 64;
 /// Approximate number of tiles that pass through all steps together.
-const TILES: usize = 32;
+const TILES: usize = 48;
+/// Elements between places that are not needed, so that places do not compete for the same lines of a cache.
+const GAP: usize = 16;
 
-/// Transformed weights `G g Gᵀ`: `[blocks, 16, c, lanes]`.
-pub(crate) struct Transformed {
-    data: Vec<f32>,
-    c: usize,
+/// Sizes of a minimal filtering in both directions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tiling {
+    /// Kernel side.
+    k: usize,
+    /// Side of the outputs of a tile.
+    m: usize,
 }
 
-/// Transforms weights.
+impl Tiling {
+    /// Returns the sizes with which a `k x k` convolution of `c` to `out` channels with a result of
+    /// `height x width` takes the fewest products, if these are few enough to pay for the transformations.
+    pub fn of(k: usize, c: usize, out: usize, [height, width]: [usize; 2]) -> Option<Self> {
+        let known: &[usize] = match k {
+            2 => &[3],
+            3 => &[2, 3, 4],
+            _ => &[],
+        };
+        let products = |m: usize| height.div_ceil(m) * width.div_ceil(m) * (m + k - 1).pow(2);
+        let m = known.iter().copied().min_by_key(|&m| products(m))?;
+        let pays = c >= 8 && out >= GROUP && 3 * products(m) <= 2 * height * width * k * k;
+        pays.then_some(Self { k, m })
+    }
+
+    /// Returns the side of a tile of inputs.
+    fn side(self) -> usize {
+        self.m + self.k - 1
+    }
+
+    /// Returns the number of places of a transformed tile.
+    fn places(self) -> usize {
+        self.side() * self.side()
+    }
+}
+
+/// Weights that [`Transform`] has transformed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Transformed<'a> {
+    /// `[groups, places, c, 16]`.
+    pub data: &'a [f32],
+    /// Sizes of the filtering.
+    pub tiling: Tiling,
+}
+
+/// Transforms weights: returns `G g Gᵀ`, `[groups, places, c, 16]`.
 pub(crate) struct Transform<'a> {
     /// Number of input channels.
     pub c: usize,
     /// Number of output channels, in whole groups.
     pub padded: usize,
-    /// Weights, `[groups, c, 3, 3, 16]`.
+    /// Sizes of the filtering.
+    pub tiling: Tiling,
+    /// Weights, `[groups, c, k, k, 16]`.
     pub weight: &'a [f32],
 }
 
-impl Transform<'_> {
-    /// Returns whether the transformation is worthwhile for a `k x k` convolution of `c` to `out` channels
-    /// with a result of `height x width`.
-    pub fn pays(k: usize, c: usize, out: usize, [height, width]: [usize; 2]) -> bool {
-        k == 3 && (16..=STEP).contains(&c) && out >= 32 && height.min(width) >= 4
-    }
+/// Calls `$call!(K, M, T)` with literals for the sizes of `$tiling`.
+macro_rules! with_tiling {
+    ($tiling:expr, $call:ident) => {
+        match $tiling {
+            Tiling { k: 2, .. } => $call!(2, 3, 4),
+            Tiling { m: 2, .. } => $call!(3, 2, 4),
+            Tiling { m: 3, .. } => $call!(3, 3, 5),
+            _ => $call!(3, 4, 6),
+        }
+    };
 }
 
 impl Task for Transform<'_> {
-    type Output = Transformed;
+    type Output = Vec<f32>;
 
     #[inline(always)]
-    fn run<V: Vector>(self) -> Transformed {
-        let (c, padded) = (self.c, self.padded);
-        assert!(self.weight.len() >= padded * c * 9 && c <= STEP && padded % GROUP == 0, "weights are whole");
-        let mut data = vec![0.0; padded * c * PLACES + GROUP];
-        let mut first = 0;
-        while first < padded {
-            let lanes = vectors::<V>(padded, first) * V::LANES;
-            for channel in 0..c {
-                for lane in (0..lanes).step_by(V::LANES) {
-                    let o = first + lane;
-                    let from = (o / GROUP * c + channel) * 9 * GROUP + o % GROUP;
-                    // SAFETY: reads lie within the weights, writes within the block of `lanes * c * 16`
-                    // elements at `first * c * 16`.
-                    unsafe {
-                        let to = data.as_mut_ptr().add(first * c * PLACES + channel * lanes + lane);
-                        filter::<V>(self.weight.as_ptr().add(from), to, c * lanes);
-                    }
+    fn run<V: Vector>(self) -> Vec<f32> {
+        let Self { c, padded, tiling, weight } = self;
+        let taps = tiling.k * tiling.k;
+        assert!(weight.len() >= padded * c * taps && padded.is_multiple_of(GROUP), "weights are whole");
+        let mut data = vec![0.0; padded * c * tiling.places()];
+        for (group, to) in data.chunks_exact_mut(GROUP * c * tiling.places()).enumerate() {
+            for (channel, lane) in (0..c).flat_map(|channel| (0..GROUP).step_by(V::LANES).map(move |lane| (channel, lane))) {
+                let from = weight[(group * c + channel) * taps * GROUP + lane..].as_ptr();
+                let to = to[channel * GROUP + lane..].as_mut_ptr();
+                macro_rules! call {
+                    ($k:literal, $m:literal, $t:literal) => {
+                        // SAFETY: reads lie within the weights of this channel, writes within the group's
+                        // places, which are `c * GROUP` apart.
+                        unsafe { filter::<V, $k, $m, $t>(from, to, c * GROUP) }
+                    };
+                }
+                with_tiling!(tiling, call);
+            }
+        }
+        data
+    }
+}
+
+/// Returns the rows of a square of columns.
+#[inline(always)]
+fn rows<V: Vector, const ROWS: usize, const COLUMNS: usize>(columns: &[[V; ROWS]; COLUMNS]) -> [[V; COLUMNS]; ROWS] {
+    let mut rows = [[V::splat(0.0); COLUMNS]; ROWS];
+    for (u, row) in rows.iter_mut().enumerate() {
+        for (value, column) in row.iter_mut().zip(columns) {
+            *value = column[u];
+        }
+    }
+    rows
+}
+
+/// Computes `G g Gᵀ` of the `K x K` vectors at `from`, into places `step` apart.
+///
+/// # Safety
+///
+/// `K * K` vectors `GROUP` apart must be readable, and `T * T` vectors `step` apart writable.
+#[inline(always)]
+unsafe fn filter<V: Vector, const K: usize, const M: usize, const T: usize>(from: *const f32, to: *mut f32, step: usize)
+where
+    Minimal: Filtering<K, M, T>,
+{
+    // SAFETY: by contract.
+    unsafe {
+        let mut columns = [[V::splat(0.0); T]; K];
+        for (v, column) in columns.iter_mut().enumerate() {
+            let mut taps = [V::splat(0.0); K];
+            for (u, tap) in taps.iter_mut().enumerate() {
+                *tap = V::load(from.add((u * K + v) * GROUP));
+            }
+            *column = Minimal::filter(taps);
+        }
+        for (u, row) in rows(&columns).into_iter().enumerate() {
+            for (v, value) in Minimal::filter(row).iter().enumerate() {
+                value.store(to.add((u * T + v) * step));
+            }
+        }
+    }
+}
+
+/// Computes `Bᵀ d B` of the tile at `from`, with pixels `right` and `down` apart, into places `step` apart. Only
+/// its first `inside` rows and columns exist; the others are zero.
+///
+/// # Safety
+///
+/// The vectors that exist must be readable, and `T * T` vectors `step` apart writable.
+#[inline(always)]
+unsafe fn input<V: Vector, const K: usize, const M: usize, const T: usize>(
+    from: *const f32,
+    [right, down]: [usize; 2],
+    inside: [usize; 2],
+    to: *mut f32,
+    step: usize,
+) where
+    Minimal: Filtering<K, M, T>,
+{
+    let whole = inside[0] >= T && inside[1] >= T;
+    // SAFETY: by contract.
+    unsafe {
+        let mut columns = [[V::splat(0.0); T]; T];
+        for (v, column) in columns.iter_mut().enumerate() {
+            let mut pixels = [V::splat(0.0); T];
+            for (u, pixel) in pixels.iter_mut().enumerate() {
+                if whole || u < inside[0] && v < inside[1] {
+                    *pixel = V::load(from.add(u * down + v * right));
                 }
             }
-            first += lanes;
+            *column = Minimal::input(pixels);
         }
-        Transformed { data, c }
-    }
-}
-
-/// Returns one column of `G g`.
-#[inline(always)]
-fn filter_line<V: Vector>(g: [V; 3]) -> [V; 4] {
-    let (zero, half, sum) = (V::splat(0.0), V::splat(0.5), g[0].add(g[2]));
-    [g[0], sum.add(g[1]).mul_add(half, zero), sum.sub(g[1]).mul_add(half, zero), g[2]]
-}
-
-/// Returns one column of `Bᵀ d`.
-#[inline(always)]
-fn input_line<V: Vector>(d: [V; 4]) -> [V; 4] {
-    [d[0].sub(d[2]), d[1].add(d[2]), d[2].sub(d[1]), d[1].sub(d[3])]
-}
-
-/// Returns one column of `Aᵀ m`.
-#[inline(always)]
-fn output_line<V: Vector>(m: [V; 4]) -> [V; 2] {
-    [m[0].add(m[1]).add(m[2]), m[1].sub(m[2]).sub(m[3])]
-}
-
-/// Computes `G g Gᵀ` of the 3 x 3 vectors at `from`, into 16 places `step` apart.
-///
-/// # Safety
-///
-/// Nine vectors `GROUP` apart must be readable, and 16 vectors `step` apart writable.
-#[inline(always)]
-unsafe fn filter<V: Vector>(from: *const f32, to: *mut f32, step: usize) {
-    // SAFETY: by contract.
-    unsafe {
-        let mut columns = [[V::splat(0.0); 4]; 3];
-        for (v, column) in columns.iter_mut().enumerate() {
-            let from = from.add(v * GROUP);
-            *column = filter_line([V::load(from), V::load(from.add(3 * GROUP)), V::load(from.add(6 * GROUP))]);
-        }
-        let [a, b, c] = columns;
-        let rows = [[a[0], b[0], c[0]], [a[1], b[1], c[1]], [a[2], b[2], c[2]], [a[3], b[3], c[3]]];
-        for (u, row) in rows.into_iter().enumerate() {
-            for (v, value) in filter_line(row).iter().enumerate() {
-                value.store(to.add((u * 4 + v) * step));
+        for (u, row) in rows(&columns).into_iter().enumerate() {
+            for (v, value) in Minimal::input(row).iter().enumerate() {
+                value.store(to.add((u * T + v) * step));
             }
         }
     }
 }
 
-/// Computes `Bᵀ d B` of the 4 x 4 vectors at `from`, `right` and `down` apart, into 16 places `step` apart.
+/// Returns `Aᵀ m A` of places `step` apart, starting at `from`.
 ///
 /// # Safety
 ///
-/// The 16 vectors must be readable, the others writable.
+/// `T * T` vectors must be readable.
 #[inline(always)]
-unsafe fn input<V: Vector>(from: *const f32, [right, down]: [usize; 2], to: *mut f32, step: usize) {
-    // SAFETY: by contract.
-    unsafe {
-        let mut columns = [[V::splat(0.0); 4]; 4];
-        for (v, column) in columns.iter_mut().enumerate() {
-            let from = from.add(v * right);
-            *column = input_line([V::load(from), V::load(from.add(down)), V::load(from.add(2 * down)), V::load(from.add(3 * down))]);
+unsafe fn output<V: Vector, const K: usize, const M: usize, const T: usize>(from: *const f32, step: usize) -> [[V; M]; M]
+where
+    Minimal: Filtering<K, M, T>,
+{
+    let mut columns = [[V::splat(0.0); M]; T];
+    for (v, column) in columns.iter_mut().enumerate() {
+        let mut places = [V::splat(0.0); T];
+        for (u, place) in places.iter_mut().enumerate() {
+            // SAFETY: by contract.
+            *place = unsafe { V::load(from.add((u * T + v) * step)) };
         }
-        let [a, b, c, d] = columns;
-        let rows = [[a[0], b[0], c[0], d[0]], [a[1], b[1], c[1], d[1]], [a[2], b[2], c[2], d[2]], [a[3], b[3], c[3], d[3]]];
-        for (u, row) in rows.into_iter().enumerate() {
-            for (v, value) in input_line(row).iter().enumerate() {
-                value.store(to.add((u * 4 + v) * step));
-            }
-        }
+        *column = Minimal::output(places);
     }
+    let mut square = [[V::splat(0.0); M]; M];
+    for (square, row) in square.iter_mut().zip(rows(&columns)) {
+        *square = Minimal::output(row);
+    }
+    square
 }
 
-/// Returns `Aᵀ m A` of 16 places `step` apart, starting at `from`.
-///
-/// # Safety
-///
-/// The 16 vectors must be readable.
-#[inline(always)]
-unsafe fn output<V: Vector>(from: *const f32, step: usize) -> [[V; 2]; 2] {
-    // SAFETY: by contract.
-    unsafe {
-        let mut columns = [[V::splat(0.0); 2]; 4];
-        for (v, column) in columns.iter_mut().enumerate() {
-            let from = from.add(v * step);
-            *column = output_line([V::load(from), V::load(from.add(4 * step)), V::load(from.add(8 * step)), V::load(from.add(12 * step))]);
-        }
-        let [a, b, c, d] = columns;
-        [output_line([a[0], b[0], c[0], d[0]]), output_line([a[1], b[1], c[1], d[1]])]
-    }
-}
-
-/// The computation of one map in three steps.
+/// The computation of maps in three steps.
 pub(super) struct Winograd<'a> {
     layer: MapLayer<'a>,
-    weight: &'a Transformed,
+    weight: Transformed<'a>,
     /// Numbers of columns and rows of the result.
     out: [usize; 2],
     /// Numbers of tiles across and down.
@@ -168,94 +226,127 @@ pub(super) struct Winograd<'a> {
 }
 
 impl<'a> Winograd<'a> {
-    /// Prepares a layer for which [`Transform::pays`] returned true.
-    pub fn new(layer: MapLayer<'a>, weight: &'a Transformed, planes: usize) -> Self {
-        let out = [layer.width - 2, layer.height - 2];
-        let whole = planes.next_multiple_of(GROUP) * layer.c * PLACES <= weight.data.len();
-        assert!(layer.k == 3 && layer.c <= STEP && weight.c == layer.c && whole, "weights of this layer");
-        Self { layer, weight, out, tiles: out.map(|size| size.div_ceil(2)) }
+    /// Prepares a layer with `planes` output channels.
+    pub fn new(layer: MapLayer<'a>, weight: Transformed<'a>, planes: usize) -> Self {
+        let Tiling { k, m } = weight.tiling;
+        let whole = planes.next_multiple_of(GROUP) * layer.c * weight.tiling.places() <= weight.data.len();
+        assert!(layer.k == k && whole, "weights of this layer");
+        let out = [layer.width, layer.height].map(|side| side + 1 - k);
+        Self { layer, weight, out, tiles: out.map(|side| side.div_ceil(m)) }
     }
 
     /// Returns the number of input channels in whole vectors.
-    fn padded<V: Vector>(&self) -> usize {
+    fn step<V: Vector>(&self) -> usize {
         self.layer.c.next_multiple_of(V::LANES)
     }
 
     #[inline(always)]
     pub fn run<V: Vector>(&self, y: &mut PlanesMut) {
-        let [across, down] = self.tiles;
-        let padded = y.planes().next_multiple_of(GROUP);
-        let chunk = down.div_ceil((across * down).div_ceil(TILES));
-        let form = |lanes| Form { lanes, width: self.out[0], rows: self.out[1], pool: self.layer.pool, ahead: 2 * chunk };
-        let most = V::LANES * 4;
+        let MapLayer { x, items, item, c, plane, width, height, pool, .. } = self.layer;
+        let ([across, down], step, Tiling { m, .. }) = (self.tiles, self.step::<V>(), self.weight.tiling);
+        let (planes, each) = (y.planes() / items, across * down);
+        let padded = planes.next_multiple_of(GROUP);
+        // Several small items, or some rows of tiles of a large one.
+        let together = (TILES / each).clamp(1, items);
+        let chunk = if together > 1 { down } else { down.div_ceil(each.div_ceil(TILES)) };
+        let form = |lanes| Form { lanes, width: self.out[0], rows: self.out[1], pool, ahead: m * chunk };
+        let (most, places) = (V::LANES * 4, self.weight.tiling.places());
         let [ring, pixels] = form(most).lengths();
-        // Tiles at the far edges extend two rows and columns further; the values read there affect no result.
-        let turned = (self.layer.width * (2 * down + 3) + V::LANES) * self.padded::<V>();
-        let lengths = [turned, PLACES * across * down * STEP, PLACES * across * chunk * most, ring, pixels];
+        let (tiles_gap, products_gap) = (together * each * step + GAP, together * across * chunk * most + GAP);
+        let lengths = [(width * height + V::LANES) * step, places * tiles_gap, places * products_gap, ring, pixels];
         let mut memory = Scratch::take();
         let [turned, tiles, products, ring, pixels] = memory.parts(lengths);
-        let MapLayer { x, c, plane, width, height, .. } = self.layer;
-        turn::<V>(x, [c, plane, width * height], turned, self.padded::<V>());
-        self.inputs::<V>(turned, tiles);
-        let mut first = 0;
-        while first < y.planes() {
-            let n = vectors::<V>(padded, first);
-            let mut sink = Sink::new(form(n * V::LANES), [&mut *ring, &mut *pixels], y, first);
-            for row in (0..down).step_by(chunk) {
-                let end = (row + chunk).min(down);
-                self.products::<V>(tiles, [row * across, end * across], products, first, n);
-                for tile_row in row..end {
-                    self.outputs::<V>(products, (tile_row - row) * across, (end - row) * across, tile_row, &mut sink);
-                }
-                sink.advance::<V>((2 * end).min(self.out[1]));
+        for start in (0..items).step_by(together) {
+            let group = together.min(items - start);
+            for i in 0..group {
+                turn::<V>(&x[(start + i) * item..], [c, plane, width * height], turned, step);
+                self.inputs::<V>(turned, &mut tiles[i * each * step..], tiles_gap);
             }
-            first += n * V::LANES;
+            let mut first = 0;
+            while first < planes {
+                let n = vectors::<V>(padded, first);
+                if together > 1 {
+                    self.products::<V>(tiles, tiles_gap, [0, group * each], products, products_gap, first, n);
+                }
+                for i in 0..group {
+                    let mut y = y.part((start + i) * planes, planes);
+                    let mut sink = Sink::new(form(n * V::LANES), [&mut *ring, &mut *pixels], &mut y, first);
+                    for row in (0..down).step_by(chunk) {
+                        let end = (row + chunk).min(down);
+                        if together == 1 {
+                            self.products::<V>(tiles, tiles_gap, [row * across, end * across], products, products_gap, first, n);
+                        }
+                        for tile_row in row..end {
+                            self.outputs::<V>(products, i * each + (tile_row - row) * across, products_gap, tile_row, &mut sink);
+                        }
+                        sink.advance::<V>((m * end).min(self.out[1]));
+                    }
+                }
+                first += n * V::LANES;
+            }
         }
     }
 
-    /// Computes `Bᵀ d B` of every tile, into `[16, tiles, STEP]`.
+    /// Computes `Bᵀ d B` of every tile of an item, into `[tiles, step]` for each place; places are `gap` apart.
     #[inline(always)]
-    fn inputs<V: Vector>(&self, turned: &[f32], tiles: &mut [f32]) {
-        let ([across, down], step) = (self.tiles, self.padded::<V>());
-        let place = across * down * STEP;
-        assert!(turned.len() >= (self.layer.width * (2 * down + 2) + 2) * step && tiles.len() >= PLACES * place, "room for all tiles");
-        for tile in 0..across * down {
-            let pixel = tile / across * 2 * self.layer.width + tile % across * 2;
+    fn inputs<V: Vector>(&self, turned: &[f32], tiles: &mut [f32], gap: usize) {
+        let (MapLayer { width, height, .. }, [across, down], step) = (self.layer, self.tiles, self.step::<V>());
+        let (Tiling { m, .. }, places) = (self.weight.tiling, self.weight.tiling.places());
+        assert!(turned.len() >= width * height * step && tiles.len() >= (places - 1) * gap + across * down * step, "room for all tiles");
+        for (row, column) in (0..down).flat_map(|row| (0..across).map(move |column| (row, column))) {
+            let (from, to) = ((row * width + column) * m * step, (row * across + column) * step);
+            let inside = [height - row * m, width - column * m];
             for lane in (0..step).step_by(V::LANES) {
-                // SAFETY: the tile's pixels are at most two rows and columns past the last; a tile has STEP
-                // elements per place.
-                unsafe {
-                    let from = turned.as_ptr().add(pixel * step + lane);
-                    input::<V>(from, [step, self.layer.width * step], tiles.as_mut_ptr().add(tile * STEP + lane), place);
+                macro_rules! call {
+                    ($k:literal, $m:literal, $t:literal) => {
+                        // SAFETY: `turned` holds every pixel inside the map, `tiles` every place of this tile.
+                        unsafe {
+                            let (from, to) = (turned.as_ptr().add(from + lane), tiles.as_mut_ptr().add(to + lane));
+                            input::<V, $k, $m, $t>(from, [step, width * step], inside, to, gap);
+                        }
+                    };
                 }
+                with_tiling!(self.weight.tiling, call);
             }
         }
     }
 
     /// For each place, multiplies tiles `from .. to` by the weights of `n` vectors of channels starting at
-    /// `first`, into `[16, tiles, lanes]`.
+    /// `first`, into `[tiles, lanes]`. Places are `tiles_gap` and `gap` apart.
     #[inline(always)]
-    fn products<V: Vector>(&self, tiles: &[f32], [from, to]: [usize; 2], products: &mut [f32], first: usize, n: usize) {
-        let (c, lanes, all) = (self.layer.c, n * V::LANES, self.tiles[0] * self.tiles[1]);
+    #[allow(clippy::too_many_arguments)]
+    fn products<V: Vector>(
+        &self,
+        tiles: &[f32],
+        tiles_gap: usize,
+        [from, to]: [usize; 2],
+        products: &mut [f32],
+        gap: usize,
+        first: usize,
+        n: usize,
+    ) {
+        let (c, step, lanes, places) = (self.layer.c, self.step::<V>(), n * V::LANES, self.weight.tiling.places());
         let p = pixels::<V>(n, to - from);
-        assert!(tiles.len() >= PLACES * all * STEP && products.len() >= PLACES * (to - from) * lanes && to <= all, "room for all tiles");
-        assert!(self.weight.data.len() >= (first + lanes) * c * PLACES, "weights of the block");
+        assert!(tiles.len() >= (places - 1) * tiles_gap + to * step, "tiles are whole");
+        assert!(products.len() >= (places - 1) * gap + (to - from) * lanes, "room for all products");
+        assert!(self.weight.data.len() >= (first + lanes).next_multiple_of(GROUP) * c * places, "weights of the block");
         let window = Window { c, plane: 1, rows: 1, width: 0, columns: 1 };
-        for place in 0..PLACES {
+        for place in 0..places {
             let mut done = from;
             while done < to {
                 let at = done.min(to - p);
                 macro_rules! call {
-                    ($n:literal, $p:literal) => {
+                    ($n:literal, $p:literal) => {{
+                        let offset = |i: usize| ((first + i * V::LANES) / GROUP * places * c) * GROUP + (first + i * V::LANES) % GROUP;
                         // SAFETY: `p` is at most `to - from`, so tiles, weights and products of
                         // `at .. at + p` were checked above.
                         unsafe {
-                            let weight = self.weight.data.as_ptr().add((first * PLACES + place * lanes) * c);
-                            let weight = Lanes { first: weight, offsets: std::array::from_fn(|i| i * V::LANES), stride: lanes };
-                            let to = products.as_mut_ptr().add((place * (to - from) + at - from) * lanes);
-                            tile::<V, $n, $p>(window, tiles.as_ptr().add((place * all + at) * STEP), STEP, weight, None, to);
+                            let weight = self.weight.data.as_ptr().add(place * c * GROUP);
+                            let weight = Lanes { first: weight, offsets: std::array::from_fn(offset), stride: GROUP };
+                            let to = products.as_mut_ptr().add(place * gap + (at - from) * lanes);
+                            tile::<V, $n, $p>(window, tiles.as_ptr().add(place * tiles_gap + at * step), step, weight, None, to);
                         }
-                    };
+                    }};
                 }
                 with_tile!(V, n, p, call);
                 done = at + p;
@@ -263,36 +354,36 @@ impl<'a> Winograd<'a> {
         }
     }
 
-    /// Computes `Aᵀ m A` of a row of tiles, the first of which is tile `first` of `all` in `products`, with
-    /// bias and PReLU.
+    /// Computes `Aᵀ m A` of a row of tiles, which starts at tile `first` of `products`, with bias and PReLU.
     #[inline(always)]
-    fn outputs<V: Vector>(&self, products: &[f32], first: usize, all: usize, row: usize, sink: &mut Sink) {
-        let (lanes, [width, rows]) = (sink.form.lanes, self.out);
-        assert!(products.len() >= PLACES * all * lanes && first + self.tiles[0] <= all, "products of the row");
-        let upper = sink.row(2 * row).as_mut_ptr();
-        let lower = if 2 * row + 1 < rows { Some(sink.row(2 * row + 1).as_mut_ptr()) } else { None };
-        for lane in (0..lanes).step_by(V::LANES) {
-            let o = sink.first + lane;
-            // SAFETY: `ConvMap::run` checked bias and slope; tiles of the row are products; each pixel
-            // written is inside its row.
-            unsafe {
-                let (bias, slope) = (V::load(self.layer.bias.as_ptr().add(o)), V::load(self.layer.slope.as_ptr().add(o)));
-                for tile in 0..self.tiles[0] {
-                    let quad = output::<V>(products.as_ptr().add((first + tile) * lanes + lane), all * lanes);
-                    let at = 2 * tile * lanes + lane;
-                    let both = 2 * tile + 1 < width;
-                    quad[0][0].add(bias).prelu(slope).store(upper.add(at));
-                    if both {
-                        quad[0][1].add(bias).prelu(slope).store(upper.add(at + lanes));
-                    }
-                    if let Some(lower) = lower {
-                        quad[1][0].add(bias).prelu(slope).store(lower.add(at));
-                        if both {
-                            quad[1][1].add(bias).prelu(slope).store(lower.add(at + lanes));
+    fn outputs<V: Vector>(&self, products: &[f32], first: usize, gap: usize, row: usize, sink: &mut Sink) {
+        let (lanes, [width, height], places) = (sink.form.lanes, self.out, self.weight.tiling.places());
+        assert!(products.len() >= (places - 1) * gap + (first + self.tiles[0]) * lanes, "products of the row");
+        macro_rules! call {
+            ($k:literal, $m:literal, $t:literal) => {{
+                let kept = (height - row * $m).min($m);
+                let mut lines = [std::ptr::null_mut(); $m];
+                for (i, line) in lines.iter_mut().enumerate().take(kept) {
+                    *line = sink.row(row * $m + i).as_mut_ptr();
+                }
+                for lane in (0..lanes).step_by(V::LANES) {
+                    let o = sink.first + lane;
+                    // SAFETY: `ConvMap::run` checked bias and slope; tiles of the row are products; each
+                    // pixel written is inside its row.
+                    unsafe {
+                        let (bias, slope) = (V::load(self.layer.bias.as_ptr().add(o)), V::load(self.layer.slope.as_ptr().add(o)));
+                        for tile in 0..self.tiles[0] {
+                            let square = output::<V, $k, $m, $t>(products.as_ptr().add((first + tile) * lanes + lane), gap);
+                            for (line, values) in lines.iter().zip(&square).take(kept) {
+                                for (j, value) in values.iter().enumerate().take(width - tile * $m) {
+                                    value.add(bias).prelu(slope).store(line.add((tile * $m + j) * lanes + lane));
+                                }
+                            }
                         }
                     }
                 }
-            }
+            }};
         }
+        with_tiling!(self.weight.tiling, call);
     }
 }

@@ -39,6 +39,13 @@ impl Conv {
         (self.out as usize).div_ceil(GROUP)
     }
 
+    /// Returns the native computation, still without its input.
+    fn convolve<'a>(&self, weight: &'a [f32], bias: &'a [f32], slope: &'a [f32], levels: &'a [f32]) -> Convolve<'a> {
+        let &Self { n, c, out, k, x_plane, y_plane, .. } = self;
+        let levels = &Level::list(levels)[..self.levels as usize];
+        Convolve { n, c, out, k, x_plane, y_plane, pool: [1, 1], levels, x: &[], weight, bias, slope, transformed: None }
+    }
+
     /// Returns weights `[out, c, k, k]` in the order in which the kernel reads them, `[groups, c, k, k, 16]`,
     /// zero beyond `out`.
     pub fn pack(weight: &Tensor) -> Vec<f32> {
@@ -106,10 +113,15 @@ impl Kernel for Conv {
     }
 
     fn native(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
-        let [x, weight, bias, slope, levels] = read else { unreachable!("checked when recorded") };
-        let &Self { n, c, out, k, x_plane, y_plane, .. } = self;
-        let levels = &Level::list(levels)[..self.levels as usize];
-        Convolve { n, c, out, k, x_plane, y_plane, pool: [1, 1], levels, x, weight, bias, slope }.run(items, write[0]);
+        let [x, weight, bias, slope, levels, prepared @ ..] = read else { unreachable!("checked when recorded") };
+        let convolve = self.convolve(weight, bias, slope, levels);
+        let transformed = convolve.transformed(prepared.first().copied());
+        Convolve { x, transformed, ..convolve }.run(items, write[0]);
+    }
+
+    fn prepare(&self, read: &[Option<&[f32]>]) -> Option<Vec<f32>> {
+        let &[_, Some(weight), Some(bias), Some(slope), Some(levels)] = read else { return None };
+        self.convolve(weight, bias, slope, levels).transform()
     }
 
     fn apart(&self) -> Option<Vec<usize>> {

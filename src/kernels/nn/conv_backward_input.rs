@@ -105,13 +105,15 @@ impl Kernel for ConvBackwardInput {
             weight: read[1],
             bias: &none,
             slope: &linear,
+            transformed: None,
         };
         let transformed = convolve.transform();
+        let convolve = Convolve { transformed: convolve.transformed(transformed.as_deref()), ..convolve };
         let (y, x) = ((self.out * self.y_h * self.y_w) as usize, (self.c * y_h * y_w) as usize);
         let items = read[0].par_chunks_exact(y).zip(write[0].par_chunks_exact_mut(x)).take(items as usize);
         items.for_each_init(Vec::new, |padded, (dy, dx)| {
             self.pad(dy, padded);
-            Convolve { x: padded, ..convolve }.run_here(transformed.as_ref(), dx);
+            Convolve { x: padded, ..convolve }.run_here(dx);
         });
     }
 

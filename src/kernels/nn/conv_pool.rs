@@ -92,7 +92,8 @@ impl Kernel for ConvPool {
     fn native(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
         let &Self { n, out, pool, x_plane, y_plane, .. } = self;
         let ([weight, bias, slope], levels) = (self.split(read[1]), &Level::list(read[2])[..self.levels as usize]);
-        Convolve { n, c: 3, out, k: 3, x_plane, y_plane, pool: [pool, 2], levels, x: read[0], weight, bias, slope }.run(items, write[0]);
+        Convolve { n, c: 3, out, k: 3, x_plane, y_plane, pool: [pool, 2], levels, x: read[0], weight, bias, slope, transformed: None }
+            .run(items, write[0]);
     }
 
     fn apart(&self) -> Option<Vec<usize>> {

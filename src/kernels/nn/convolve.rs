@@ -3,12 +3,14 @@
 use rayon::prelude::*;
 
 use super::Level;
-use crate::simd::{ConvMap, ConvRows, MapLayer, NARROWEST, PlanesMut, Simd, Transform, Transformed};
+use crate::simd::{ConvMap, ConvRows, MapLayer, NARROWEST, PlanesMut, Simd, Tiling, Transform, Transformed};
 
 /// Output channels per group of packed weights.
 const GROUP: usize = 16;
 /// Approximate number of results per channel in one task, when threads share an item.
-const TASK: usize = 4096;
+const TASK: u32 = 1024;
+/// Rows of results of a task come in multiples of this number, so that few tiles are cut.
+pub(super) const ROWS: u32 = 4;
 
 /// A convolution with bias and PReLU, optionally followed by max pooling.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +29,8 @@ pub(super) struct Convolve<'a> {
     pub weight: &'a [f32],
     pub bias: &'a [f32],
     pub slope: &'a [f32],
+    /// The weights after [`Convolve::transform`], if it was called before.
+    pub transformed: Option<Transformed<'a>>,
 }
 
 /// A part of the result.
@@ -48,71 +52,98 @@ impl Convolve<'_> {
     /// Computes the first `items` items into `y: [n, out, y_plane]`. Threads share a single item; several
     /// items are shared out by the caller.
     pub fn run(self, items: u32, y: &mut [f32]) {
-        let transformed = self.transform();
-        let mut parts = Vec::new();
-        for (item, y) in y.chunks_exact_mut((self.out * self.y_plane) as usize).take(items as usize).enumerate() {
-            self.parts(item, y, transformed.as_ref(), &mut parts);
-            if self.n > 1 {
-                parts.drain(..).for_each(ConvPart::play);
+        let own = if self.transformed.is_none() { self.transform() } else { None };
+        let transformed = if self.transformed.is_some() { self.transformed } else { self.transformed(own.as_deref()) };
+        Convolve { transformed, ..self }.play(items, y);
+    }
+
+    fn play(self, items: u32, y: &mut [f32]) {
+        let (each, mut parts) = ((self.out * self.y_plane) as usize, Vec::new());
+        let y = &mut y[..items as usize * each];
+        match self.levels {
+            // Small maps of several items are computed together.
+            [level] if self.n > 1 && items > 0 && !self.by_rows(level) => {
+                let all = PlanesMut::new(y, (items * self.out) as usize);
+                self.part([0, items], level, [0, level.x_h + 1 - self.k], all).play();
+            }
+            _ => {
+                for (item, y) in (0..).zip(y.chunks_exact_mut(each)) {
+                    self.parts(item, y, &mut parts);
+                    if self.n > 1 {
+                        parts.drain(..).for_each(ConvPart::play);
+                    }
+                }
             }
         }
         parts.into_par_iter().for_each(ConvPart::play);
     }
 
-    /// Computes the first item on the caller's thread, with weights that were transformed beforehand.
-    pub fn run_here(self, transformed: Option<&Transformed>, y: &mut [f32]) {
+    /// Computes the first item on the caller's thread.
+    pub fn run_here(self, y: &mut [f32]) {
         let mut parts = Vec::new();
-        self.parts(0, y, transformed, &mut parts);
+        self.parts(0, y, &mut parts);
         parts.into_iter().for_each(ConvPart::play);
     }
 
-    /// Returns the transformed weights, if some level is large enough to benefit from them.
-    pub fn transform(&self) -> Option<Transformed> {
-        let (c, out, k) = (self.c as usize, self.out as usize, self.k as usize);
-        let pays = |level: &Level| Transform::pays(k, c, out, [level.x_h + 1 - self.k, level.x_w + 1 - self.k].map(|side| side as usize));
-        let padded = out.next_multiple_of(GROUP);
-        self.levels.iter().any(pays).then(|| Simd::chosen().run(Transform { c, padded, weight: self.weight }))
+    /// Returns the transformed weights, if the largest level benefits from them.
+    pub fn transform(&self) -> Option<Vec<f32>> {
+        let (c, padded) = (self.c as usize, self.out.next_multiple_of(GROUP as u32) as usize);
+        let tiling = self.tiling(self.levels.first()?)?;
+        Some(Simd::chosen().run(Transform { c, padded, tiling, weight: self.weight }))
+    }
+
+    /// Returns weights that [`Convolve::transform`] has returned as a computation takes them.
+    pub fn transformed<'t>(&self, data: Option<&'t [f32]>) -> Option<Transformed<'t>> {
+        let tiling = self.tiling(self.levels.first()?)?;
+        data.map(|data| Transformed { data, tiling })
+    }
+
+    /// Returns the best tiling for a level, unless it is better computed directly.
+    fn tiling(&self, level: &Level) -> Option<Tiling> {
+        let size = [level.x_h, level.x_w].map(|side| (side + 1 - self.k) as usize);
+        Tiling::of(self.k as usize, self.c as usize, self.out as usize, size)
+    }
+
+    /// Returns whether a level has rows that are wide enough for vectors of pixels, and too few channels for
+    /// vectors of channels.
+    fn by_rows(&self, level: &Level) -> bool {
+        self.out < GROUP as u32 && level.y_w as usize >= NARROWEST && matches!(self.pool, [1, 1] | [2, 2])
     }
 
     /// Cuts the levels of one item into ranges of rows, and assigns each range to a micro-kernel.
-    fn parts<'a>(&'a self, item: usize, y: &'a mut [f32], transformed: Option<&'a Transformed>, parts: &mut Vec<ConvPart<'a>>) {
+    fn parts<'a>(&'a self, item: u32, y: &'a mut [f32], parts: &mut Vec<ConvPart<'a>>) {
         let [side, stride] = self.pool;
         let mut rest = PlanesMut::new(y, self.out as usize);
         for level in self.levels {
             let height = level.x_h + 1 - self.k;
             // With stride 1 and one window, a row of results is a row of the convolution.
-            let step = if self.n > 1 { level.y_h } else { (TASK as u32 / level.y_w).max(8).min(level.y_h) };
+            let step = if self.n > 1 { level.y_h } else { (TASK / level.y_w).max(1).next_multiple_of(ROWS) };
             for first in (0..level.y_h).step_by(step as usize) {
                 let end = (first + step).min(level.y_h);
                 let (y, others) = rest.split_at(((end - first) * level.y_w) as usize);
                 rest = others;
                 let rows = [first * stride, ((end - 1) * stride + side).min(height)];
-                parts.push(self.part(item, level, rows, transformed, y));
+                parts.push(self.part([item, 1], level, rows, y));
             }
         }
     }
 
-    /// Computes the results from rows `from .. to` of the convolution.
-    fn part<'a>(
-        &'a self,
-        item: usize,
-        level: &Level,
-        [from, to]: [u32; 2],
-        transformed: Option<&'a Transformed>,
-        y: PlanesMut<'a>,
-    ) -> ConvPart<'a> {
-        let at = item * (self.c * self.x_plane) as usize + (level.x + from * level.x_w) as usize;
+    /// Computes the results of `items` items, starting at `first`, from rows `from .. to` of the convolution.
+    fn part<'a>(&'a self, [first, items]: [u32; 2], level: &Level, [from, to]: [u32; 2], y: PlanesMut<'a>) -> ConvPart<'a> {
+        let item = (self.c * self.x_plane) as usize;
+        let at = first as usize * item + (level.x + from * level.x_w) as usize;
         let (x, c, plane, width, k) = (&self.x[at..], self.c as usize, self.x_plane as usize, level.x_w as usize, self.k as usize);
         let rows = (to - from) as usize;
         let (weight, bias, slope) = (self.weight, self.bias, self.slope);
-        let pool = matches!(self.pool, [2, 2]);
-        if self.out < GROUP as u32 && level.y_w as usize >= NARROWEST && (pool || self.pool == [1, 1]) {
+        if self.by_rows(level) {
+            let pool = self.pool == [2, 2];
             return ConvPart::Rows(ConvRows { x, c, plane, width, rows, k, weight, bias, slope, pool, y });
         }
-        let layer =
-            MapLayer { x, c, plane, width, height: rows + k - 1, k, weight, bias, slope, pool: self.pool.map(|side| side as usize) };
-        let pays = Transform::pays(k, c, self.out as usize, [rows, width + 1 - k]);
-        ConvPart::Map(ConvMap { layer, transformed: transformed.filter(|_| pays), y })
+        let (items, height, pool) = (items as usize, rows + k - 1, self.pool.map(|side| side as usize));
+        let layer = MapLayer { x, items, item, c, plane, width, height, k, weight, bias, slope, pool };
+        // One set of weights serves all levels, but for those that are too small.
+        let transformed = self.transformed.filter(|_| self.tiling(level).is_some());
+        ConvPart::Map(ConvMap { layer, transformed, y })
     }
 }
 
@@ -142,7 +173,21 @@ mod tests {
         let table = words(table);
         let (x_plane, y_plane, levels) = (x_shape.plane(), y_shape.plane(), Level::list(&table));
         let limit = (c * k * k + 1) as f32 * (largest(&x) * largest(&weight)).max(largest(&bias)) * f32::EPSILON;
-        let convolve = Convolve { n, c, out, k, x_plane, y_plane, pool, levels, x: &x, weight: &weight, bias: &bias, slope: &slope };
+        let convolve = Convolve {
+            n,
+            c,
+            out,
+            k,
+            x_plane,
+            y_plane,
+            pool,
+            levels,
+            x: &x,
+            weight: &weight,
+            bias: &bias,
+            slope: &slope,
+            transformed: None,
+        };
         for simd in Simd::available() {
             simd.choose();
             let mut got = vec![f32::NAN; want.len()];
@@ -165,5 +210,9 @@ mod tests {
         check(2, 32, &[[23, 23]], 64, 3, [3, 2]);
         check(3, 64, &[[10, 10]], 64, 3, [2, 2]);
         check(2, 20, &[[9, 14], [6, 7]], 33, 3, [2, 2]);
+        check(1, 16, &[[35, 41], [13, 9], [6, 6]], 32, 3, [1, 1]);
+        check(9, 48, &[[4, 4]], 64, 2, [1, 1]);
+        check(9, 8, &[[5, 7]], 17, 2, [2, 2]);
+        check(3, 10, &[[7, 12]], 16, 3, [3, 2]);
     }
 }

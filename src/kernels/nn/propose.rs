@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::convolve::Convolve;
+use super::convolve::{Convolve, ROWS};
 use super::{Conv, Level};
 use crate::kernels::probability::{PROBABILITY_TOLERANCE, face_probability};
 use crate::kernels::{Sample, Samples, largest, wgsl, words};
@@ -23,7 +23,7 @@ crate::uniform! {
 
 const HIDDEN: u32 = 32;
 /// Approximate number of cells in a band, which is one task on a CPU.
-const CELLS: u32 = 2048;
+const CELLS: u32 = 1024;
 
 impl Propose {
     /// Adjacent cells computed by one invocation.
@@ -108,12 +108,14 @@ impl Propose {
     fn image(&self, x: &[f32], parameters: &[f32], levels: &[Level], heads: &mut [f32]) {
         let [weight, bias, slope, heads_weight, heads_bias] = self.split(parameters);
         let (n, pool, x_plane) = (1, [1, 1], self.x_plane);
-        let conv = Convolve { n, c: self.c, out: HIDDEN, k: 3, x_plane, y_plane: 0, pool, levels, x, weight, bias, slope };
-        let last = Convolve { c: HIDDEN, out: 6, k: 1, weight: heads_weight, bias: heads_bias, slope: &[1.0; 16], ..conv };
+        let conv =
+            Convolve { n, c: self.c, out: HIDDEN, k: 3, x_plane, y_plane: 0, pool, levels, x, weight, bias, slope, transformed: None };
         let transformed = conv.transform();
+        let last = Convolve { c: HIDDEN, out: 6, k: 1, weight: heads_weight, bias: heads_bias, slope: &[1.0; 16], ..conv };
+        let conv = Convolve { transformed: conv.transformed(transformed.as_deref()), ..conv };
         let (mut bands, mut rest) = (Vec::new(), PlanesMut::new(heads, Self::OUTPUTS as usize));
         for level in levels {
-            let step = (CELLS / level.y_w).clamp(1, level.y_h);
+            let step = (CELLS / level.y_w).max(1).next_multiple_of(ROWS);
             for row in (0..level.y_h).step_by(step as usize) {
                 let rows = step.min(level.y_h - row);
                 let (own, others) = rest.split_at((rows * level.y_w) as usize);
@@ -125,9 +127,9 @@ impl Propose {
             let cells = band.y_h * band.y_w;
             memory.resize(memory.len().max(((HIDDEN + 6) * cells) as usize), 0.0);
             let (hidden, logits) = memory[..((HIDDEN + 6) * cells) as usize].split_at_mut((HIDDEN * cells) as usize);
-            Convolve { y_plane: cells, levels: &[band], ..conv }.run_here(transformed.as_ref(), hidden);
+            Convolve { y_plane: cells, levels: &[band], ..conv }.run_here(hidden);
             let level = Level { x: 0, x_h: band.y_h, x_w: band.y_w, ..band };
-            Convolve { x_plane: cells, y_plane: cells, levels: &[level], x: hidden, ..last }.run_here(None, logits);
+            Convolve { x_plane: cells, y_plane: cells, levels: &[level], x: hidden, ..last }.run_here(logits);
             let (classes, offsets) = logits.split_at(2 * cells as usize);
             let (background, face) = classes.split_at(cells as usize);
             let pairs = background.iter().zip(face);
