@@ -1,6 +1,5 @@
 //! Max pooling of planes.
 
-use super::scratch::Scratch;
 use super::{Task, Vector};
 
 /// Windows of `side` by `side`, 2 or 3, two apart, over one level of one plane; those that stick out see only
@@ -18,45 +17,59 @@ pub(crate) struct PoolPlane<'a> {
     pub y_w: usize,
 }
 
+/// Elements that leave the first columns as they are and exclude those after them.
+const EDGE: [f32; 32] = {
+    let mut edge = [f32::NEG_INFINITY; 32];
+    let mut i = 0;
+    while i < 16 {
+        edge[i] = 0.0;
+        i += 1;
+    }
+    edge
+};
+
 impl Task for PoolPlane<'_> {
     type Output = ();
 
-    /// Columns first, then neighbours among them: even ones, odd ones, and the even ones after.
     #[inline(always)]
     fn run<V: Vector>(self) {
-        let Self { x, width, side, y, y_w } = self;
+        let Self { width, side, y_w, .. } = self;
         assert!((2..=3).contains(&side) && width > 0 && y_w > 0 && 2 * (y_w - 1) < width, "windows of this kind");
-        let mut memory = Scratch::take();
-        let most = 2 * y_w.next_multiple_of(V::LANES) + 2 + V::LANES;
-        let [columns] = memory.parts([most.max(width + V::LANES)]);
-        columns.fill(f32::NEG_INFINITY);
-        for (i, y) in y.chunks_exact_mut(y_w).enumerate() {
-            let rows = &x[2 * i * width..];
-            let count = (rows.len() / width).min(side);
-            for column in (0..width).step_by(V::LANES) {
-                let n = (width - column).min(V::LANES);
-                // SAFETY: `count` whole rows are left, `n` columns of them; `columns` has a vector's room
-                // behind the last.
-                unsafe {
-                    let mut best = V::splat(f32::NEG_INFINITY);
-                    for row in 0..count {
-                        best = V::load_first(rows.as_ptr().add(row * width + column), n).larger(best);
-                    }
-                    best.store_first(columns.as_mut_ptr().add(column), n);
-                }
+        // A window's first two columns, in two vectors, and the same moved to its third one.
+        if side == 2 { self.pool::<V, 2>() } else { self.pool::<V, 4>() }
+    }
+}
+
+impl PoolPlane<'_> {
+    /// Compares rows first, in `PARTS` vectors, then columns: even ones, odd ones, and the even ones after.
+    #[inline(always)]
+    fn pool<V: Vector, const PARTS: usize>(self) {
+        let Self { x, width, side, y, y_w } = self;
+        for column in (0..y_w).step_by(V::LANES) {
+            let (mut starts, mut counts, mut edges) = ([0; PARTS], [0; PARTS], [V::splat(0.0); PARTS]);
+            for k in 0..PARTS {
+                starts[k] = (2 * column + k / 2 * 2 + k % 2 * V::LANES).min(width);
+                counts[k] = (width - starts[k]).min(V::LANES);
+                // SAFETY: `counts[k]` elements before the middle of the table and a vector from there are in it.
+                edges[k] = unsafe { V::load(EDGE.as_ptr().add(EDGE.len() / 2 - counts[k])) };
             }
-            for column in (0..y_w).step_by(V::LANES) {
-                // SAFETY: `columns` reaches two elements behind twice the whole vectors of a row of results.
-                unsafe {
-                    let from = columns.as_ptr().add(2 * column);
-                    let [even, odd] = V::load(from).deinterleave(V::load(from.add(V::LANES)));
-                    let mut best = odd.larger(even.larger(V::splat(f32::NEG_INFINITY)));
-                    if side == 3 {
-                        let [next, _] = V::load(from.add(2)).deinterleave(V::load(from.add(2 + V::LANES)));
-                        best = next.larger(best);
+            for (i, y) in y.chunks_exact_mut(y_w).enumerate() {
+                let rows = &x[2 * i * width..];
+                let mut best = [V::splat(f32::NEG_INFINITY); PARTS];
+                for row in 0..(rows.len() / width).min(side) {
+                    for k in 0..PARTS {
+                        // SAFETY: this row is there, and so many columns of it from the start.
+                        best[k] = unsafe { V::load_first(rows.as_ptr().add(row * width + starts[k]), counts[k]) }.larger(best[k]);
                     }
-                    best.store_first(y.as_mut_ptr().add(column), (y_w - column).min(V::LANES));
                 }
+                for k in 0..PARTS {
+                    best[k] = best[k].add(edges[k]);
+                }
+                let [even, odd] = best[0].deinterleave(best[1]);
+                let [next, _] = best[PARTS - 2].deinterleave(best[PARTS - 1]);
+                let largest = next.larger(odd.larger(even));
+                // SAFETY: so many columns of the row of results are left.
+                unsafe { largest.store_first(y.as_mut_ptr().add(column), (y_w - column).min(V::LANES)) };
             }
         }
     }

@@ -41,6 +41,18 @@ impl Tiling {
         pays.then_some(Self { k, m })
     }
 
+    /// Returns how many times as large rounding errors may become as those of the sum over all taps: the largest
+    /// row sum of `|Aᵀ| (|G| 1 ⊙ |Bᵀ| 1)` in both directions, over the number of taps.
+    pub fn growth(self) -> f32 {
+        let line: f32 = match (self.k, self.m) {
+            (2, _) => 6.0,
+            (_, 2) => 8.0,
+            (_, 3) => 13.6,
+            _ => 22.0,
+        };
+        line * line / (self.k * self.k) as f32
+    }
+
     /// Returns the side of a tile of inputs.
     fn side(self) -> usize {
         self.m + self.k - 1
@@ -330,7 +342,7 @@ impl<'a> Winograd<'a> {
         assert!(tiles.len() >= (places - 1) * tiles_gap + to * step, "tiles are whole");
         assert!(products.len() >= (places - 1) * gap + (to - from) * lanes, "room for all products");
         assert!(self.weight.data.len() >= (first + lanes).next_multiple_of(GROUP) * c * places, "weights of the block");
-        let window = Window { c, plane: 1, rows: 1, width: 0, columns: 1 };
+        let window = Window { c: 1, plane: 0, rows: 1, width: 0, columns: c };
         for place in 0..places {
             let mut done = from;
             while done < to {

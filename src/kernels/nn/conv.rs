@@ -134,7 +134,8 @@ impl Kernel for Conv {
     }
 
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
-        let terms = (self.c * self.k * self.k + 1) as f32;
+        let growth = self.convolve(read[1], read[2], read[3], read[4]).growth();
+        let terms = (self.c * self.k * self.k + 1) as f32 * growth;
         let term = (largest(read[0]) * largest(read[1])).max(largest(read[2]));
         terms * term * largest(read[3]).max(1.0) * f32::EPSILON
     }

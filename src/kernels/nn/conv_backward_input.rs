@@ -28,6 +28,21 @@ impl ConvBackwardInput {
         [(self.y_h + self.k - 1) as usize, (self.y_w + self.k - 1) as usize]
     }
 
+    /// Returns the padded `dy` and `x` as a level.
+    fn level(&self) -> Level {
+        let [x_h, x_w] = [self.y_h, self.y_w].map(|side| side + 2 * (self.k - 1));
+        let [y_h, y_w] = self.x_size().map(|side| side as u32);
+        Level { tile: 0, columns: 0, x: 0, x_h, x_w, y: 0, y_h, y_w }
+    }
+
+    /// Returns the convolution that maps the padded `dy` to `dx`, still without its operands.
+    fn convolve<'a>(&self, levels: &'a [Level; 1]) -> Convolve<'a> {
+        let (n, c, out, k) = (self.n, self.out, self.c, self.k);
+        let (x_plane, y_plane) = (levels[0].x_h * levels[0].x_w, levels[0].y_h * levels[0].y_w);
+        let (pool, x, weight, bias, slope) = ([1, 1], &[][..], &[][..], &[][..], &[][..]);
+        Convolve { n, c, out, k, x_plane, y_plane, pool, levels, x, weight, bias, slope, transformed: None }
+    }
+
     /// Pads the `dy` of an item with `k - 1` zeros on every side, so that a valid convolution of it reaches
     /// every element of `x`.
     fn pad(&self, dy: &[f32], padded: &mut Vec<f32>) {
@@ -86,30 +101,13 @@ impl Kernel for ConvBackwardInput {
     }
 
     fn native(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
-        let edge = 2 * (self.k - 1);
-        let [x_h, x_w] = [self.y_h, self.y_w].map(|side| side + edge);
-        let [y_h, y_w] = self.x_size().map(|side| side as u32);
         let padded = self.c.next_multiple_of(GROUP as u32) as usize;
-        let (none, linear) = (vec![0.0; padded], vec![1.0; padded]);
-        // The convolution that maps the padded `dy` to `dx`.
-        let convolve = Convolve {
-            n: self.n,
-            c: self.out,
-            out: self.c,
-            k: self.k,
-            x_plane: x_h * x_w,
-            y_plane: y_h * y_w,
-            pool: [1, 1],
-            levels: &[Level { tile: 0, columns: 0, x: 0, x_h, x_w, y: 0, y_h, y_w }],
-            x: &[],
-            weight: read[1],
-            bias: &none,
-            slope: &linear,
-            transformed: None,
-        };
+        let (none, linear, level) = (vec![0.0; padded], vec![1.0; padded], self.level());
+        let levels = &[level];
+        let convolve = Convolve { weight: read[1], bias: &none, slope: &linear, ..self.convolve(levels) };
         let transformed = convolve.transform();
         let convolve = Convolve { transformed: convolve.transformed(transformed.as_deref()), ..convolve };
-        let (y, x) = ((self.out * self.y_h * self.y_w) as usize, (self.c * y_h * y_w) as usize);
+        let (y, x) = ((self.out * self.y_h * self.y_w) as usize, (self.c * level.y_h * level.y_w) as usize);
         let items = read[0].par_chunks_exact(y).zip(write[0].par_chunks_exact_mut(x)).take(items as usize);
         items.for_each_init(Vec::new, |padded, (dy, dx)| {
             self.pad(dy, padded);
@@ -122,7 +120,7 @@ impl Kernel for ConvBackwardInput {
     }
 
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
-        let terms = (self.out * self.k * self.k + 1) as f32;
+        let terms = (self.out * self.k * self.k + 1) as f32 * self.convolve(&[self.level()]).growth();
         terms * (largest(read[0]) * largest(read[1])).max(1.0) * f32::EPSILON
     }
 }

@@ -1,7 +1,7 @@
 //! Convolution with its weights in a uniform buffer.
 
 use super::{Conv, Level};
-use crate::kernels::{Sample, Samples, largest, wgsl, words};
+use crate::kernels::{Sample, Samples, wgsl, words};
 use crate::record::{Binding, Kernel, Work};
 use crate::tensor::{Extent, Shape, ShapeError, Tensor, noise};
 
@@ -63,12 +63,18 @@ impl ConvUniform {
         Ok((kernel, table, y))
     }
 
-    /// Computes the channels of these groups with [`Conv`], where `run` is its reference or native body.
-    fn by_conv(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]], run: impl Fn(&Conv, u32, &[&[f32]], &mut [&mut [f32]])) {
+    /// Returns the [`Conv`] of these groups, with its level table and the shape of its result.
+    fn conv(&self, read: &[&[f32]]) -> Option<(Conv, Vec<u32>, Shape)> {
         let levels = &Level::list(read[4])[..self.levels as usize];
         let extents: Vec<Extent> = levels.iter().map(|level| Extent { h: level.x_h, w: level.x_w }).collect();
-        let (start, out) = (self.first * GROUP, (self.groups * GROUP).min(self.out - self.first * GROUP));
-        let Ok((conv, table, y)) = Shape::ragged(self.n, self.c, extents).and_then(|x| Conv::new(&x, out, self.k)) else { return };
+        let out = (self.groups * GROUP).min(self.out - self.first * GROUP);
+        Shape::ragged(self.n, self.c, extents).and_then(|x| Conv::new(&x, out, self.k)).ok()
+    }
+
+    /// Computes the channels of these groups with [`Conv`], where `run` is its reference or native body.
+    fn by_conv(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]], run: impl Fn(&Conv, u32, &[&[f32]], &mut [&mut [f32]])) {
+        let Some((conv, table, y)) = self.conv(read) else { return };
+        let (start, out) = (self.first * GROUP, y.c());
         let lanes = start as usize..(start + out.next_multiple_of(GROUP)) as usize;
         let (table, mut own) = (words(table), vec![0.0; (items * y.item()) as usize]);
         run(&conv, items, &[read[0], read[1], &read[2][lanes.clone()], &read[3][lanes], &table], &mut [&mut own]);
@@ -120,8 +126,7 @@ impl Kernel for ConvUniform {
     }
 
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
-        let terms = (self.c * self.k * self.k + 1) as f32;
-        terms * (largest(read[0]) * largest(read[1])).max(largest(read[2])) * largest(read[3]).max(1.0) * f32::EPSILON
+        self.conv(read).map_or(0.0, |(conv, table, _)| conv.tolerance(&[read[0], read[1], read[2], read[3], &words(table)]))
     }
 }
 

@@ -104,12 +104,17 @@ impl Propose {
         }
     }
 
+    /// Returns the native computation of the hidden values of one image, still without their place.
+    fn convolve<'a>(&self, x: &'a [f32], parameters: &'a [f32], levels: &'a [Level]) -> Convolve<'a> {
+        let [weight, bias, slope, ..] = self.split(parameters);
+        let (n, pool, x_plane) = (1, [1, 1], self.x_plane);
+        Convolve { n, c: self.c, out: HIDDEN, k: 3, x_plane, y_plane: 0, pool, levels, x, weight, bias, slope, transformed: None }
+    }
+
     /// Computes the heads of one image, band by band, so that the hidden values stay in a core's cache.
     fn image(&self, x: &[f32], parameters: &[f32], levels: &[Level], heads: &mut [f32]) {
-        let [weight, bias, slope, heads_weight, heads_bias] = self.split(parameters);
-        let (n, pool, x_plane) = (1, [1, 1], self.x_plane);
-        let conv =
-            Convolve { n, c: self.c, out: HIDDEN, k: 3, x_plane, y_plane: 0, pool, levels, x, weight, bias, slope, transformed: None };
+        let [_, _, _, heads_weight, heads_bias] = self.split(parameters);
+        let conv = self.convolve(x, parameters, levels);
         let transformed = conv.transform();
         let last = Convolve { c: HIDDEN, out: 6, k: 1, weight: heads_weight, bias: heads_bias, slope: &[1.0; 16], ..conv };
         let conv = Convolve { transformed: conv.transformed(transformed.as_deref()), ..conv };
@@ -195,7 +200,8 @@ impl Kernel for Propose {
     /// heads. Softmax passes on a quarter of them.
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         let [weight, bias, slope, heads, heads_bias] = self.split(read[1]).map(largest);
-        let terms = (self.c * 9 + 1) as f32;
+        let levels = &Level::list(read[2])[..self.levels as usize];
+        let terms = (self.c * 9 + 1) as f32 * self.convolve(read[0], read[1], levels).growth();
         let hidden = terms * (largest(read[0]) * weight).max(bias) * slope.max(1.0);
         let own = (HIDDEN + 1) as f32 * (hidden * heads).max(heads_bias) * f32::EPSILON;
         own + HIDDEN as f32 * heads * hidden * f32::EPSILON + PROBABILITY_TOLERANCE
