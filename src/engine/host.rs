@@ -153,7 +153,7 @@ pub struct HostSession {
     /// One entry per step: the run that starts with it.
     runs: Vec<Option<StepRun>>,
     /// One entry per step: what [`Kernel::prepare`](crate::record::Kernel::prepare) returned.
-    prepared: Vec<Option<Arc<[f32]>>>,
+    prepared: Vec<PreparedData>,
     /// Memory for the slots that threads have to themselves.
     spare: Mutex<Vec<Memory>>,
 }
@@ -356,9 +356,12 @@ impl HostSession {
     }
 }
 
-/// Returns what the kernel of each step prepares from constants, once for all steps that share them.
-fn prepare(recording: &Recording) -> Vec<Option<Arc<[f32]>>> {
-    let mut done: HashMap<(&str, Vec<Option<Slot>>), Option<Arc<[f32]>>> = HashMap::new();
+/// What a kernel prepares from constants, if anything.
+type PreparedData = Option<Arc<[f32]>>;
+
+/// Returns what the kernel of each step prepares, once for all steps that share their constants.
+fn prepare(recording: &Recording) -> Vec<PreparedData> {
+    let mut done: HashMap<(&str, Vec<Option<Slot>>), PreparedData> = HashMap::new();
     let each = recording.steps().iter().map(|step| {
         let reads = step.bound().filter(|(_, binding)| binding.access == Access::Read).map(|(slot, _)| slot);
         let constant = |slot: &Slot| recording.slots()[slot.index()].constant();

@@ -50,7 +50,7 @@ pub(crate) use pool_backward::PoolBackward;
 pub(crate) use pool_places::PoolPlaces;
 pub(crate) use product::{Factor, Gradient, Image, Product, Start, Tap, Target};
 pub(crate) use vector::Vector;
-pub(crate) use winograd::{Tiling, Transform, Transformed};
+pub(crate) use winograd::{FilterSizes, Transform, Transformed};
 
 /// Overrides the choice of [`Simd::best`]: `portable`, `avx2` or `avx512`.
 pub const SIMD_VARIABLE: &str = "MTCMCN_SIMD";
@@ -145,6 +145,19 @@ impl Simd {
     pub fn choose(self) {
         let place = Self::available().iter().position(|simd| *simd == self);
         CHOSEN.store(place.map_or(0, |place| place + 1), Ordering::Relaxed);
+    }
+
+    /// Runs `test` with each set that this machine supports. The choice is the whole process's, so tests that make
+    /// it take turns.
+    #[cfg(test)]
+    pub(crate) fn try_each(test: impl Fn(Self)) {
+        static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
+        let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        for simd in Self::available() {
+            simd.choose();
+            test(simd);
+        }
+        Self::best().choose();
     }
 
     /// Runs `task` compiled for this path.

@@ -19,14 +19,14 @@ const GAP: usize = 16;
 
 /// Sizes of a minimal filtering in both directions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Tiling {
+pub(crate) struct FilterSizes {
     /// Kernel side.
     k: usize,
     /// Side of the outputs of a tile.
     m: usize,
 }
 
-impl Tiling {
+impl FilterSizes {
     /// Returns the sizes with which a `k x k` convolution of `c` to `out` channels with a result of
     /// `height x width` takes the fewest products, if these are few enough to pay for the transformations.
     pub fn of(k: usize, c: usize, out: usize, [height, width]: [usize; 2]) -> Option<Self> {
@@ -70,7 +70,7 @@ pub(crate) struct Transformed<'a> {
     /// `[groups, places, c, 16]`.
     pub data: &'a [f32],
     /// Sizes of the filtering.
-    pub tiling: Tiling,
+    pub sizes: FilterSizes,
 }
 
 /// Transforms weights: returns `G g Gᵀ`, `[groups, places, c, 16]`.
@@ -80,18 +80,18 @@ pub(crate) struct Transform<'a> {
     /// Number of output channels, in whole groups.
     pub padded: usize,
     /// Sizes of the filtering.
-    pub tiling: Tiling,
+    pub sizes: FilterSizes,
     /// Weights, `[groups, c, k, k, 16]`.
     pub weight: &'a [f32],
 }
 
-/// Calls `$call!(K, M, T)` with literals for the sizes of `$tiling`.
-macro_rules! with_tiling {
-    ($tiling:expr, $call:ident) => {
-        match $tiling {
-            Tiling { k: 2, .. } => $call!(2, 3, 4),
-            Tiling { m: 2, .. } => $call!(3, 2, 4),
-            Tiling { m: 3, .. } => $call!(3, 3, 5),
+/// Calls `$call!(K, M, T)` with literals for the sizes of `$sizes`.
+macro_rules! with_sizes {
+    ($sizes:expr, $call:ident) => {
+        match $sizes {
+            FilterSizes { k: 2, .. } => $call!(2, 3, 4),
+            FilterSizes { m: 2, .. } => $call!(3, 2, 4),
+            FilterSizes { m: 3, .. } => $call!(3, 3, 5),
             _ => $call!(3, 4, 6),
         }
     };
@@ -102,11 +102,11 @@ impl Task for Transform<'_> {
 
     #[inline(always)]
     fn run<V: Vector>(self) -> Vec<f32> {
-        let Self { c, padded, tiling, weight } = self;
-        let taps = tiling.k * tiling.k;
+        let Self { c, padded, sizes, weight } = self;
+        let taps = sizes.k * sizes.k;
         assert!(weight.len() >= padded * c * taps && padded.is_multiple_of(GROUP), "weights are whole");
-        let mut data = vec![0.0; padded * c * tiling.places()];
-        for (group, to) in data.chunks_exact_mut(GROUP * c * tiling.places()).enumerate() {
+        let mut data = vec![0.0; padded * c * sizes.places()];
+        for (group, to) in data.chunks_exact_mut(GROUP * c * sizes.places()).enumerate() {
             for (channel, lane) in (0..c).flat_map(|channel| (0..GROUP).step_by(V::LANES).map(move |lane| (channel, lane))) {
                 let from = weight[(group * c + channel) * taps * GROUP + lane..].as_ptr();
                 let to = to[channel * GROUP + lane..].as_mut_ptr();
@@ -117,7 +117,7 @@ impl Task for Transform<'_> {
                         unsafe { filter::<V, $k, $m, $t>(from, to, c * GROUP) }
                     };
                 }
-                with_tiling!(tiling, call);
+                with_sizes!(sizes, call);
             }
         }
         data
@@ -227,6 +227,12 @@ where
     square
 }
 
+/// Elements of all places of some tiles; those of a place follow `gap` elements after those of the one before.
+struct Places<T> {
+    data: T,
+    gap: usize,
+}
+
 /// The computation of maps in three steps.
 pub(super) struct Winograd<'a> {
     layer: MapLayer<'a>,
@@ -240,8 +246,8 @@ pub(super) struct Winograd<'a> {
 impl<'a> Winograd<'a> {
     /// Prepares a layer with `planes` output channels.
     pub fn new(layer: MapLayer<'a>, weight: Transformed<'a>, planes: usize) -> Self {
-        let Tiling { k, m } = weight.tiling;
-        let whole = planes.next_multiple_of(GROUP) * layer.c * weight.tiling.places() <= weight.data.len();
+        let FilterSizes { k, m } = weight.sizes;
+        let whole = planes.next_multiple_of(GROUP) * layer.c * weight.sizes.places() <= weight.data.len();
         assert!(layer.k == k && whole, "weights of this layer");
         let out = [layer.width, layer.height].map(|side| side + 1 - k);
         Self { layer, weight, out, tiles: out.map(|side| side.div_ceil(m)) }
@@ -255,30 +261,31 @@ impl<'a> Winograd<'a> {
     #[inline(always)]
     pub fn run<V: Vector>(&self, y: &mut PlanesMut) {
         let MapLayer { x, items, item, c, plane, width, height, pool, .. } = self.layer;
-        let ([across, down], step, Tiling { m, .. }) = (self.tiles, self.step::<V>(), self.weight.tiling);
+        let ([across, down], step, FilterSizes { m, .. }) = (self.tiles, self.step::<V>(), self.weight.sizes);
         let (planes, each) = (y.planes() / items, across * down);
         let padded = planes.next_multiple_of(GROUP);
         // Several small items, or some rows of tiles of a large one.
         let together = (TILES / each).clamp(1, items);
         let chunk = if together > 1 { down } else { down.div_ceil(each.div_ceil(TILES)) };
         let form = |lanes| Form { lanes, width: self.out[0], rows: self.out[1], pool, ahead: m * chunk };
-        let (most, places) = (V::LANES * 4, self.weight.tiling.places());
+        let (most, places) = (V::LANES * 4, self.weight.sizes.places());
         let [ring, pixels] = form(most).lengths();
         let (tiles_gap, products_gap) = (together * each * step + GAP, together * across * chunk * most + GAP);
         let lengths = [(width * height + V::LANES) * step, places * tiles_gap, places * products_gap, ring, pixels];
         let mut memory = Scratch::take();
         let [turned, tiles, products, ring, pixels] = memory.parts(lengths);
+        let (mut tiles, mut products) = (Places { data: tiles, gap: tiles_gap }, Places { data: products, gap: products_gap });
         for start in (0..items).step_by(together) {
             let group = together.min(items - start);
             for i in 0..group {
                 turn::<V>(&x[(start + i) * item..], [c, plane, width * height], turned, step);
-                self.inputs::<V>(turned, &mut tiles[i * each * step..], tiles_gap);
+                self.inputs::<V>(turned, &mut tiles, i * each);
             }
             let mut first = 0;
             while first < planes {
                 let n = vectors::<V>(padded, first);
                 if together > 1 {
-                    self.products::<V>(tiles, tiles_gap, [0, group * each], products, products_gap, first, n);
+                    self.products::<V>(&tiles, [0, group * each], &mut products, [first, n]);
                 }
                 for i in 0..group {
                     let mut y = y.part((start + i) * planes, planes);
@@ -286,10 +293,10 @@ impl<'a> Winograd<'a> {
                     for row in (0..down).step_by(chunk) {
                         let end = (row + chunk).min(down);
                         if together == 1 {
-                            self.products::<V>(tiles, tiles_gap, [row * across, end * across], products, products_gap, first, n);
+                            self.products::<V>(&tiles, [row * across, end * across], &mut products, [first, n]);
                         }
                         for tile_row in row..end {
-                            self.outputs::<V>(products, i * each + (tile_row - row) * across, products_gap, tile_row, &mut sink);
+                            self.outputs::<V>(&products, i * each + (tile_row - row) * across, tile_row, &mut sink);
                         }
                         sink.advance::<V>((m * end).min(self.out[1]));
                     }
@@ -299,48 +306,46 @@ impl<'a> Winograd<'a> {
         }
     }
 
-    /// Computes `Bᵀ d B` of every tile of an item, into `[tiles, step]` for each place; places are `gap` apart.
+    /// Computes `Bᵀ d B` of every tile of an item, which becomes tile `first` and those after it, into
+    /// `[tiles, step]` for each place.
     #[inline(always)]
-    fn inputs<V: Vector>(&self, turned: &[f32], tiles: &mut [f32], gap: usize) {
+    fn inputs<V: Vector>(&self, turned: &[f32], tiles: &mut Places<&mut [f32]>, first: usize) {
         let (MapLayer { width, height, .. }, [across, down], step) = (self.layer, self.tiles, self.step::<V>());
-        let (Tiling { m, .. }, places) = (self.weight.tiling, self.weight.tiling.places());
-        assert!(turned.len() >= width * height * step && tiles.len() >= (places - 1) * gap + across * down * step, "room for all tiles");
+        let (FilterSizes { m, .. }, places) = (self.weight.sizes, self.weight.sizes.places());
+        let last = (places - 1) * tiles.gap + (first + across * down) * step;
+        assert!(turned.len() >= width * height * step && tiles.data.len() >= last, "room for all tiles");
         for (row, column) in (0..down).flat_map(|row| (0..across).map(move |column| (row, column))) {
-            let (from, to) = ((row * width + column) * m * step, (row * across + column) * step);
+            let (from, to) = ((row * width + column) * m * step, (first + row * across + column) * step);
             let inside = [height - row * m, width - column * m];
             for lane in (0..step).step_by(V::LANES) {
                 macro_rules! call {
                     ($k:literal, $m:literal, $t:literal) => {
                         // SAFETY: `turned` holds every pixel inside the map, `tiles` every place of this tile.
                         unsafe {
-                            let (from, to) = (turned.as_ptr().add(from + lane), tiles.as_mut_ptr().add(to + lane));
-                            input::<V, $k, $m, $t>(from, [step, width * step], inside, to, gap);
+                            let (from, to) = (turned.as_ptr().add(from + lane), tiles.data.as_mut_ptr().add(to + lane));
+                            input::<V, $k, $m, $t>(from, [step, width * step], inside, to, tiles.gap);
                         }
                     };
                 }
-                with_tiling!(self.weight.tiling, call);
+                with_sizes!(self.weight.sizes, call);
             }
         }
     }
 
     /// For each place, multiplies tiles `from .. to` by the weights of `n` vectors of channels starting at
-    /// `first`, into `[tiles, lanes]`. Places are `tiles_gap` and `gap` apart.
+    /// `first`, into `[tiles, lanes]`.
     #[inline(always)]
-    #[allow(clippy::too_many_arguments)]
     fn products<V: Vector>(
         &self,
-        tiles: &[f32],
-        tiles_gap: usize,
+        tiles: &Places<&mut [f32]>,
         [from, to]: [usize; 2],
-        products: &mut [f32],
-        gap: usize,
-        first: usize,
-        n: usize,
+        products: &mut Places<&mut [f32]>,
+        [first, n]: [usize; 2],
     ) {
-        let (c, step, lanes, places) = (self.layer.c, self.step::<V>(), n * V::LANES, self.weight.tiling.places());
+        let (c, step, lanes, places) = (self.layer.c, self.step::<V>(), n * V::LANES, self.weight.sizes.places());
         let p = pixels::<V>(n, to - from);
-        assert!(tiles.len() >= (places - 1) * tiles_gap + to * step, "tiles are whole");
-        assert!(products.len() >= (places - 1) * gap + (to - from) * lanes, "room for all products");
+        assert!(tiles.data.len() >= (places - 1) * tiles.gap + to * step, "tiles are whole");
+        assert!(products.data.len() >= (places - 1) * products.gap + (to - from) * lanes, "room for all products");
         assert!(self.weight.data.len() >= (first + lanes).next_multiple_of(GROUP) * c * places, "weights of the block");
         let window = Window { c: 1, plane: 0, rows: 1, width: 0, columns: c };
         for place in 0..places {
@@ -355,8 +360,9 @@ impl<'a> Winograd<'a> {
                         unsafe {
                             let weight = self.weight.data.as_ptr().add(place * c * GROUP);
                             let weight = Lanes { first: weight, offsets: std::array::from_fn(offset), stride: GROUP };
-                            let to = products.as_mut_ptr().add(place * gap + (at - from) * lanes);
-                            tile::<V, $n, $p>(window, tiles.as_ptr().add(place * tiles_gap + at * step), step, weight, None, to);
+                            let to = products.data.as_mut_ptr().add(place * products.gap + (at - from) * lanes);
+                            let from = tiles.data.as_ptr().add(place * tiles.gap + at * step);
+                            tile::<V, $n, $p>(window, from, step, weight, None, to);
                         }
                     }};
                 }
@@ -368,9 +374,10 @@ impl<'a> Winograd<'a> {
 
     /// Computes `Aᵀ m A` of a row of tiles, which starts at tile `first` of `products`, with bias and PReLU.
     #[inline(always)]
-    fn outputs<V: Vector>(&self, products: &[f32], first: usize, gap: usize, row: usize, sink: &mut Sink) {
-        let (lanes, [width, height], places) = (sink.form.lanes, self.out, self.weight.tiling.places());
-        assert!(products.len() >= (places - 1) * gap + (first + self.tiles[0]) * lanes, "products of the row");
+    fn outputs<V: Vector>(&self, products: &Places<&mut [f32]>, first: usize, row: usize, sink: &mut Sink) {
+        let (lanes, [width, height], places) = (sink.form.lanes, self.out, self.weight.sizes.places());
+        let last = (places - 1) * products.gap + (first + self.tiles[0]) * lanes;
+        assert!(products.data.len() >= last, "products of the row");
         macro_rules! call {
             ($k:literal, $m:literal, $t:literal) => {{
                 let kept = (height - row * $m).min($m);
@@ -385,7 +392,7 @@ impl<'a> Winograd<'a> {
                     unsafe {
                         let (bias, slope) = (V::load(self.layer.bias.as_ptr().add(o)), V::load(self.layer.slope.as_ptr().add(o)));
                         for tile in 0..self.tiles[0] {
-                            let square = output::<V, $k, $m, $t>(products.as_ptr().add((first + tile) * lanes + lane), gap);
+                            let square = output::<V, $k, $m, $t>(products.data.as_ptr().add((first + tile) * lanes + lane), products.gap);
                             for (line, values) in lines.iter().zip(&square).take(kept) {
                                 for (j, value) in values.iter().enumerate().take(width - tile * $m) {
                                     value.add(bias).prelu(slope).store(line.add((tile * $m + j) * lanes + lane));
@@ -396,6 +403,6 @@ impl<'a> Winograd<'a> {
                 }
             }};
         }
-        with_tiling!(self.weight.tiling, call);
+        with_sizes!(self.weight.sizes, call);
     }
 }

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::Level;
-use crate::simd::{ConvMap, ConvRows, MapLayer, NARROWEST, PlanesMut, Simd, Tiling, Transform, Transformed};
+use crate::simd::{ConvMap, ConvRows, FilterSizes, MapLayer, NARROWEST, PlanesMut, Simd, Transform, Transformed};
 
 /// Output channels per group of packed weights.
 const GROUP: usize = 16;
@@ -88,25 +88,25 @@ impl Convolve<'_> {
     /// Returns the transformed weights, if the largest level benefits from them.
     pub fn transform(&self) -> Option<Vec<f32>> {
         let (c, padded) = (self.c as usize, self.out.next_multiple_of(GROUP as u32) as usize);
-        let tiling = self.tiling(self.levels.first()?)?;
-        Some(Simd::chosen().run(Transform { c, padded, tiling, weight: self.weight }))
+        let sizes = self.sizes(self.levels.first()?)?;
+        Some(Simd::chosen().run(Transform { c, padded, sizes, weight: self.weight }))
     }
 
     /// Returns weights that [`Convolve::transform`] has returned as a computation takes them.
     pub fn transformed<'t>(&self, data: Option<&'t [f32]>) -> Option<Transformed<'t>> {
-        let tiling = self.tiling(self.levels.first()?)?;
-        data.map(|data| Transformed { data, tiling })
+        let sizes = self.sizes(self.levels.first()?)?;
+        data.map(|data| Transformed { data, sizes })
     }
 
     /// Returns by what factor rounding errors may exceed those of plain sums.
     pub fn growth(&self) -> f32 {
-        self.levels.first().and_then(|level| self.tiling(level)).map_or(1.0, Tiling::growth)
+        self.levels.first().and_then(|level| self.sizes(level)).map_or(1.0, FilterSizes::growth)
     }
 
-    /// Returns the best tiling for a level, unless it is better computed directly.
-    fn tiling(&self, level: &Level) -> Option<Tiling> {
+    /// Returns the best sizes of a filtering for a level, unless it is better computed directly.
+    fn sizes(&self, level: &Level) -> Option<FilterSizes> {
         let size = [level.x_h, level.x_w].map(|side| (side + 1 - self.k) as usize);
-        Tiling::of(self.k as usize, self.c as usize, self.out as usize, size)
+        FilterSizes::of(self.k as usize, self.c as usize, self.out as usize, size)
     }
 
     /// Returns whether a level has rows that are wide enough for vectors of pixels, and too few channels for
@@ -147,7 +147,7 @@ impl Convolve<'_> {
         let (items, height, pool) = (items as usize, rows + k - 1, self.pool.map(|side| side as usize));
         let layer = MapLayer { x, items, item, c, plane, width, height, k, weight, bias, slope, pool };
         // One set of weights serves all levels, but for those that are too small.
-        let transformed = self.transformed.filter(|_| self.tiling(level).is_some());
+        let transformed = self.transformed.filter(|_| self.sizes(level).is_some());
         ConvPart::Map(ConvMap { layer, transformed, y })
     }
 }
@@ -194,16 +194,14 @@ mod tests {
         };
         let terms = (c * k * k + 1) as f32 * convolve.growth();
         let limit = terms * (largest(&x) * largest(&weight)).max(largest(&bias)) * f32::EPSILON;
-        for simd in Simd::available() {
-            simd.choose();
+        Simd::try_each(|simd| {
             let mut got = vec![f32::NAN; want.len()];
             convolve.run(n, &mut got);
             for (i, (got, want)) in got.iter().zip(&want).enumerate() {
                 let within = (got - want).abs() <= limit;
                 assert!(within, "{simd}: {c} to {out} channels, {k} x {k}, pool {pool:?}, element {i}: got {got}, want {want}");
             }
-        }
-        Simd::best().choose();
+        });
     }
 
     #[test]

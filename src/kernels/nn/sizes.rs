@@ -234,8 +234,7 @@ pub(super) fn samples() -> Vec<(Sizes, Tiling)> {
 #[cfg(test)]
 pub(super) fn check_native<K: crate::kernels::Samples>() {
     let pools = [1, 3].map(|threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap());
-    for simd in crate::simd::Simd::available() {
-        simd.choose();
+    crate::simd::Simd::try_each(|simd| {
         for crate::kernels::Sample { kernel, read } in K::samples() {
             let read: Vec<&[f32]> = read.iter().map(Vec::as_slice).collect();
             let (len, binding) = (*kernel.sizes().last().unwrap(), K::BINDINGS.last().unwrap());
@@ -249,8 +248,7 @@ pub(super) fn check_native<K: crate::kernels::Samples>() {
             assert_eq!(first, None, "{simd}: {kernel:?}");
             assert!(got.iter().zip(&again).all(|(a, b)| a.to_bits() == b.to_bits()), "{simd}: threads change {kernel:?}");
         }
-    }
-    crate::simd::Simd::best().choose();
+    });
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::super::scratch::Scratch;
-use super::super::vector::turn;
+use super::super::vector::{transpose, turn};
 use super::super::{Simd, Task, Vector};
 use super::image::{PlaceRun, panel};
 use super::tile::{Base, Left, Sums, columns, next_rows, rows, tile};
@@ -206,7 +206,7 @@ impl Task for GradientColumns<'_> {
                 self.tiles::<V>(&runs, places.len(), right, left, &mut sums[i * plan.together * columns::<V>()..]);
             }
         }
-        self.finish(sums);
+        self.finish::<V>(sums);
     }
 }
 
@@ -237,17 +237,27 @@ impl GradientColumns<'_> {
         }
     }
 
-    /// Turns the sums, `[columns, outputs]`, into the gradient.
-    fn finish(&self, sums: &[f32]) {
+    /// Transposes the sums, `[columns, outputs]`, to the gradient.
+    #[inline(always)]
+    fn finish<V: Vector>(&self, sums: &[f32]) {
         let Gradient { ref image, taps, outputs, dweight_slab, add, .. } = *self.gradient;
-        let all = image.channels * taps.len();
-        for o in 0..outputs {
-            let first = self.slab * dweight_slab + o * all + self.columns.start;
-            // SAFETY: `Gradient::run` checked that the weights are whole; these columns of this slab are this
-            // task's alone.
-            let to = unsafe { std::slice::from_raw_parts_mut(self.to.first().add(first), self.columns.len()) };
-            for (to, sums) in to.iter_mut().zip(sums.chunks_exact(self.plan.width)) {
-                *to = if add { *to + sums[o] } else { sums[o] };
+        let (all, width, count) = (image.channels * taps.len(), self.plan.width, self.columns.len());
+        assert!(sums.len() >= count * width && width >= outputs.next_multiple_of(V::LANES), "sums of all columns");
+        for (o, column) in (0..outputs).step_by(V::LANES).flat_map(|o| (0..count).step_by(V::LANES).map(move |column| (o, column))) {
+            let n = (count - column).min(V::LANES);
+            let mut square = [V::splat(0.0); 16];
+            for (i, row) in square.iter_mut().enumerate().take(n) {
+                // SAFETY: these sums were checked above.
+                *row = unsafe { V::load(sums.as_ptr().add((column + i) * width + o)) };
+            }
+            transpose(&mut square);
+            for (i, row) in square.iter().enumerate().take((outputs - o).min(V::LANES)) {
+                // SAFETY: `Gradient::run` checked that the weights are whole; these columns of this slab are
+                // this task's alone.
+                unsafe {
+                    let to = self.to.first().add(self.slab * dweight_slab + (o + i) * all + self.columns.start + column);
+                    if add { V::load_first(to, n).add(*row) } else { *row }.store_first(to, n);
+                }
             }
         }
     }

@@ -5,13 +5,13 @@ use super::super::Vector;
 /// Rows of a tile, at most: as many as the left factor is packed by.
 #[inline(always)]
 pub(super) const fn rows<V: Vector>() -> usize {
-    if V::REGISTERS >= 32 { 8 } else { 4 }
+    if V::REGISTERS >= 32 { 8 } else { 6 }
 }
 
 /// Columns of a tile: what a panel of the right factor is wide.
 #[inline(always)]
 pub(super) const fn columns<V: Vector>() -> usize {
-    V::LANES * if V::REGISTERS >= 32 { 2 } else { 3 }
+    V::LANES * 2
 }
 
 /// The left factor: row `r` at depth `k` is `r * row + k * step` elements after `first`.
@@ -41,7 +41,7 @@ pub(super) struct Sums {
     pub base: Base,
 }
 
-/// `count` rows (1, 2, 4 or 8) of the left factor times a panel of the right one, `[depth, columns]`.
+/// `count` rows (1, 2, 4, 6 or 8) of the left factor times a panel of the right one, `[depth, columns]`.
 ///
 /// # Safety
 ///
@@ -53,12 +53,10 @@ pub(super) unsafe fn tile<V: Vector>(count: usize, depth: usize, left: Left, rig
     unsafe {
         match (V::REGISTERS >= 32, count) {
             (true, 8) => both::<V, 8, 2>(depth, left, right, sums),
-            (true, 4) => both::<V, 4, 2>(depth, left, right, sums),
-            (true, 2) => both::<V, 2, 2>(depth, left, right, sums),
-            (true, _) => both::<V, 1, 2>(depth, left, right, sums),
-            (false, 4) => both::<V, 4, 3>(depth, left, right, sums),
-            (false, 2) => both::<V, 2, 3>(depth, left, right, sums),
-            (false, _) => both::<V, 1, 3>(depth, left, right, sums),
+            (false, 6) => both::<V, 6, 2>(depth, left, right, sums),
+            (_, 4) => both::<V, 4, 2>(depth, left, right, sums),
+            (_, 2) => both::<V, 2, 2>(depth, left, right, sums),
+            _ => both::<V, 1, 2>(depth, left, right, sums),
         }
     }
 }
