@@ -260,7 +260,7 @@ impl HostSession {
         self.put_back(taken);
     }
 
-    /// Passes a few items at a time through all steps, on all threads. `first` is the index of the first step.
+    /// Passes a few items at a time through all steps, the first of which is step `first`, on all threads.
     fn play_run(&mut self, steps: &[Step], first: usize, run: &StepRun, items: usize) {
         let threads = rayon::current_num_threads();
         // Equal shares, the same number for each thread.

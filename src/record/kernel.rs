@@ -155,8 +155,8 @@ pub trait Kernel: bytemuck::Pod + Send + Sync + std::fmt::Debug {
 
     /// Returns what the native body would otherwise compute from constants in every play, such as transformed
     /// weights: an engine may compute it once and append it to `read` of [`Kernel::native`] and
-    /// [`Kernel::native_part`]. `read` has the inputs that are constants. The result depends on these alone, so
-    /// that steps of one kernel share it if they share all constants.
+    /// [`Kernel::native_part`]. `read` has the inputs that are constants. The result depends on these alone,
+    /// so that steps of one kernel share it if they share all constants.
     fn prepare(&self, read: &[Option<&[f32]>]) -> Option<Vec<f32>> {
         let _ = read;
         None

@@ -147,8 +147,8 @@ impl Simd {
         CHOSEN.store(place.map_or(0, |place| place + 1), Ordering::Relaxed);
     }
 
-    /// Runs `test` with each set that this machine supports. The choice is the whole process's, so tests that make
-    /// it take turns.
+    /// Runs `test` with each set that this machine supports. The choice is the whole process's, so tests that
+    /// make it take turns.
     #[cfg(test)]
     pub(crate) fn try_each(test: impl Fn(Self)) {
         static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());

@@ -227,7 +227,7 @@ where
     square
 }
 
-/// Elements of all places of some tiles; those of a place follow `gap` elements after those of the one before.
+/// Elements of all places of some tiles; those of a place come `gap` elements after those of the last.
 struct Places<T> {
     data: T,
     gap: usize,
