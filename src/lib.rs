@@ -39,6 +39,8 @@ pub mod record;
 mod simd;
 pub mod tensor;
 pub mod train;
+#[cfg(feature = "toolkit")]
+pub mod video;
 pub mod weights;
 
 pub use cascade::{Capacity, Config, DetectError, Detections, Detector, Face, Frame, Ticket};

@@ -98,6 +98,15 @@ impl Ceilings {
     }
 }
 
+impl Ceilings {
+    /// Returns the shortest time in which an engine of these rates can do the given work: all its
+    /// multiply-adds at the peak rate, or all its bytes at that of a copy, whichever takes longer.
+    pub fn floor(&self, multiply_adds: u64, bytes: u64) -> Duration {
+        let seconds = (multiply_adds as f64 / self.multiply_adds_per_second).max(bytes as f64 / self.bytes_per_second);
+        Duration::from_secs_f64(seconds)
+    }
+}
+
 /// Rates that a step achieves, in the units of its ceilings; `None` where the rate is unknown or there is no
 /// such work.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -246,6 +255,9 @@ mod tests {
         near(rates.of_peak, 0.5);
         near(rates.gbytes_per_second, 1.0);
         near(rates.of_bandwidth, 0.25);
+        // Half a millisecond of multiply-adds, a quarter of bytes.
+        assert_eq!(ceilings.floor(500_000, 1_000_000), Duration::from_micros(500));
+        assert_eq!(ceilings.floor(0, 1_000_000), Duration::from_micros(250));
         let none = Rates::of(0, 8, Duration::ZERO, None);
         assert_eq!([none.gflops, none.of_peak, none.gbytes_per_second, none.of_bandwidth], [None; 4]);
     }

@@ -15,14 +15,25 @@ pub use facts::{DeviceFacts, Executor};
 pub use kernel::{Access, Binding, Element, Kernel, Work};
 pub use slot::{Named, Packing, Role, Slot, SlotInfo, State, StateError};
 
-/// Location of a counted step's dispatch size: entry `index` of the arguments in `slot`, `[x, y, z, items]`
-/// each.
+/// Location of a counted step's number of items: the first word of entry `index` in `slot`, of
+/// [`Counted::WORDS`] each. On a GPU the entry is the step's uniform, whose first field is that number: so a
+/// kernel can tell another how much there is to do, and the host need not know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counted {
-    /// Slot written by the `arguments` kernel.
+    /// Slot that the `arguments` or the `settle` kernel writes to.
     pub slot: Slot,
     /// Index of the entry.
     pub index: usize,
+}
+
+impl Counted {
+    /// Size of an entry in four-byte words: 256 bytes, at which every device can bind a uniform.
+    pub const WORDS: usize = 64;
+
+    /// Returns the number of items, given the contents of the slot.
+    pub fn items(self, slot: &[f32]) -> u32 {
+        slot.get(self.index * Self::WORDS).map_or(0, |word| word.to_bits())
+    }
 }
 
 /// A kernel with its slots.
@@ -32,7 +43,7 @@ pub struct Step {
     pub kernel: Box<dyn AnyKernel>,
     /// One slot per binding.
     pub slots: Vec<Slot>,
-    /// Takes the dispatch size from the device instead of from [`Kernel::work`].
+    /// Takes the number of items from the device instead of from [`Kernel::work`].
     pub counted: Option<Counted>,
 }
 
@@ -257,8 +268,15 @@ impl Recording {
         }
     }
 
-    /// Makes the step at `position` take its dispatch size from the device.
+    /// Makes the step at `position` take its number of items from the device.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the kernel does not walk ([`Kernel::WALKERS`]) or its uniform does not begin with the number
+    /// of items: an error of the caller.
     pub fn count(&mut self, position: usize, counted: Counted) {
+        let kernel = &self.steps[position].kernel;
+        assert!(kernel.walkers().is_some() && kernel.fields()[0] == ("n", 0), "{}: its items cannot be counted", kernel.name());
         self.steps[position].counted = Some(counted);
     }
 

@@ -7,15 +7,16 @@
 //
 // Candidates are counted over all images in sequence. One invocation per item and pixel, three channels each.
 // A box without area yields zero pixels.
-// Twin: src/kernels/image/crop.rs. Snippets: taps, images, boxes, counter.
+// Twin: src/kernels/image/crop.rs. Snippets: taps, images, boxes, counter,
+// walk.
 
 struct Crop {
+    n: u32,
     images: u32,
     capacity: u32,
     list: u32,
     frame_w: u32,
     frame_h: u32,
-    n: u32,
     first: u32,
     side: u32,
     bilinear: u32,
@@ -29,11 +30,16 @@ struct Crop {
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u) {
+fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) workgroup: vec3u) {
+    for (var at = workgroup.x * 64u; at < p.n * p.side * p.side; at += WALKERS * 64u) { sample(at + lane); }
+}
+
+// Computes pixel number `index` of all items.
+fn sample(index: u32) {
     let plane = p.side * p.side;
-    let item = id.x / plane;
+    let item = index / plane;
     if item >= p.n { return; }
-    let pixel = id.x % plane;
+    let pixel = index % plane;
     var column = pixel % p.side;
     if p.mirror == 1u { column = p.side - 1u - column; }
     let owner = image_of(p.first + item, p.list, p.images);

@@ -9,7 +9,8 @@
 //   y       f32[n, out, y_plane]            write  every element written once
 //
 // One invocation per item, tile of 4 x 2 pixels and group of 16 output channels: a 4x4 matrix of channels per
-// pixel stays in registers. Twin: src/kernels/nn/conv.rs. Snippets: levels, channels, tile.
+// pixel stays in registers. Twin: src/kernels/nn/conv.rs. Snippets: levels, channels, tile,
+// walk.
 
 override K: u32;
 
@@ -43,12 +44,16 @@ fn line(at: u32, column: u32, edge: u32) -> Line {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) workgroup: vec3u) {
-    let item = id.x / p.tiles;
+fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) workgroup: vec3u) {
+    for (var at = workgroup.x * 64u; at < p.n * p.tiles; at += WALKERS * 64u) { block(at + lane, workgroup.y); }
+}
+
+// Computes tile number `index` of all items in a group of channels. The group is taken from the workgroup, so
+// that a compiler can see that all invocations read the same weights.
+fn block(index: u32, group: u32) {
+    let item = index / p.tiles;
     if item >= p.n { return; }
-    // Taken from the workgroup, so that a compiler can see that all invocations read the same weights.
-    let group = workgroup.y;
-    let tile = id.x % p.tiles;
+    let tile = index % p.tiles;
     let level = level_of(tile, p.levels);
     let column = (tile - level.tile) % level.columns * 4u;
     let row = (tile - level.tile) / level.columns * 2u;

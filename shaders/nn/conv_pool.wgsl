@@ -9,7 +9,7 @@
 // Valid 3 x 3 convolution of three channels, then windows of POOL x POOL with stride 2, in ceil mode. One
 // invocation per item and tile computes all channels, so that its pixels stay in registers. With POOL 3
 // windows overlap and some results are computed twice, which is cheaper than writing and reading them.
-// Twin: src/kernels/nn/conv_pool.rs. Snippets: levels, channels.
+// Twin: src/kernels/nn/conv_pool.rs. Snippets: levels, channels, walk.
 
 override POOL: u32;
 
@@ -81,10 +81,15 @@ fn row(quad: u32, top: Pixels, middle: Pixels, low: Pixels, left: u32) -> Pair {
 fn max2(a: Pair, b: Pair) -> Pair { return Pair(max(a.left, b.left), max(a.right, b.right)); }
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u) {
-    let item = id.x / p.tiles;
+fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) workgroup: vec3u) {
+    for (var at = workgroup.x * 64u; at < p.n * p.tiles; at += WALKERS * 64u) { block(at + lane); }
+}
+
+// Computes tile number `index` of all items.
+fn block(index: u32) {
+    let item = index / p.tiles;
     if item >= p.n { return; }
-    let tile = id.x % p.tiles;
+    let tile = index % p.tiles;
     let level = level_of(tile, p.levels);
     let column = (tile - level.tile) % level.columns * 2u;
     let first = (tile - level.tile) / level.columns * 2u;

@@ -9,7 +9,7 @@
 //   y       f32[n, out, y_plane]     update   channels of these groups, each element written once
 //
 // One invocation per item, tile and group, with all sums in registers. Twin: src/kernels/nn/conv_uniform.rs.
-// Snippets: levels, channels.
+// Snippets: levels, channels, walk.
 
 override K: u32;
 
@@ -66,10 +66,15 @@ fn window(s: Quad, at: u32, l: Line, m: Line, n: Line, o: Line, q: Line) -> Quad
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) workgroup: vec3u) {
-    let item = id.x / p.tiles;
+fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) workgroup: vec3u) {
+    for (var at = workgroup.x * 64u; at < p.n * p.tiles; at += WALKERS * 64u) { block(at + lane, workgroup.y); }
+}
+
+// Computes tile number `index` of all items in a group of channels.
+fn block(index: u32, group: u32) {
+    let item = index / p.tiles;
     if item >= p.n { return; }
-    let tile = id.x % p.tiles;
+    let tile = index % p.tiles;
     let level = level_of(tile, p.levels);
     let column = (tile - level.tile) % level.columns * 3u;
     let row = (tile - level.tile) / level.columns * 3u;
@@ -79,12 +84,12 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) workgro
     let low = min(row + 4u, level.x_h - 1u) * level.x_w;
     let j = min(vec4u(column) + vec4u(0u, 1u, 2u, 3u), vec4u(level.x_w - 1u));
     let places = Places(j.x, j.y, j.z, j.w, min(column + 4u, level.x_w - 1u));
-    let quad = (p.first + workgroup.y) * 4u;
+    let quad = (p.first + group) * 4u;
     var s0 = start(bias[quad]);
     var s1 = start(bias[quad + 1u]);
     var s2 = start(bias[quad + 2u]);
     var s3 = start(bias[quad + 3u]);
-    var at = workgroup.y * p.c * K * K * 4u;
+    var at = group * p.c * K * K * 4u;
     var plane = item * p.c * p.x_plane + level.x;
     for (var c = 0u; c < p.c; c++) {
         let l0 = line(plane + i.x, places);

@@ -6,7 +6,7 @@
 //   y       f32[n, c, y_plane]   write  every element written once
 //
 // K is 2 or 3. One invocation per item and tile, channels along y. Twin: src/kernels/nn/max_pool.rs.
-// Snippets: levels.
+// Snippets: levels, walk.
 
 override K: u32;
 
@@ -34,10 +34,15 @@ fn row(at: u32, j: vec4u, last: u32) -> vec2f {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u) {
-    let item = id.x / p.tiles;
+fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) workgroup: vec3u) {
+    for (var at = workgroup.x * 64u; at < p.n * p.tiles; at += WALKERS * 64u) { block(at + lane, workgroup.y); }
+}
+
+// Computes tile number `index` of all items in a channel.
+fn block(index: u32, channel: u32) {
+    let item = index / p.tiles;
     if item >= p.n { return; }
-    let tile = id.x % p.tiles;
+    let tile = index % p.tiles;
     let level = level_of(tile, p.levels);
     let i = (tile - level.tile) / level.columns * 2u;
     let j = (tile - level.tile) % level.columns * 2u;
@@ -46,7 +51,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let rows = min(vec4u(2u * i) + vec4u(0u, 1u, 2u, 3u), vec4u(level.x_h - 1u)) * level.x_w;
     let columns = min(vec4u(2u * j) + vec4u(0u, 1u, 2u, 3u), vec4u(level.x_w - 1u));
     let last = min(2u * j + 4u, level.x_w - 1u);
-    let plane = (item * p.c + id.y) * p.x_plane + level.x;
+    let plane = (item * p.c + channel) * p.x_plane + level.x;
     let middle = row(plane + rows.z, columns, last);
     var top = max(row(plane + rows.x, columns, last), row(plane + rows.y, columns, last));
     var bottom = max(middle, row(plane + rows.w, columns, last));
@@ -54,7 +59,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         top = max(top, middle);
         bottom = max(bottom, row(plane + min(2u * i + 4u, level.x_h - 1u) * level.x_w, columns, last));
     }
-    let at = (item * p.c + id.y) * p.y_plane + level.y + i * level.y_w + j;
+    let at = (item * p.c + channel) * p.y_plane + level.y + i * level.y_w + j;
     let wide = j + 1u < level.y_w;
     y[at] = top.x;
     if wide { y[at + 1u] = top.y; }

@@ -12,13 +12,13 @@
 //   landmarks   f32[images, capacity, 10]     update   x0..x4, y0..y4 in units of the box, with 16 outputs
 //
 // One workgroup per 8 crops. Twin: src/kernels/select/judge.rs.
-// Snippets: layers, images, boxes, counter, probability.
+// Snippets: layers, images, boxes, counter, probability, walk.
 
 struct Judge {
+    n: u32,
     images: u32,
     capacity: u32,
     list: u32,
-    n: u32,
     first: u32,
     inputs: u32,
     quads: u32,  // quads of hidden values: 2, 4, 8, 16, 32 or 64
@@ -78,7 +78,9 @@ fn verdict(item: u32, at: u32) {
 
 @compute @workgroup_size(128)
 fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) workgroup: vec3u) {
-    let item = workgroup.x * 8u;
-    two_layers(lane, item);
-    if lane < 8u && item + lane < p.n { verdict(item + lane, lane * p.outs); }
+    for (var item = workgroup.x * 8u; item < p.n; item += WALKERS * 8u) {
+        two_layers(lane, item);
+        if lane < 8u && item + lane < p.n { verdict(item + lane, lane * p.outs); }
+        workgroupBarrier();
+    }
 }

@@ -1,5 +1,5 @@
 // settle: NMS over a ranked list (spec 3.4); kept candidates become the next list, moved by their regression
-// and squared if a net processes them next; their number gives the dispatch sizes of that net
+// and squared if a net processes them next; their number is the number of items of that net's steps
 //
 //   candidates  Candidate[images, capacity]    read
 //   keep        u32[images, capacity]          read    1: took part in the ranking, 2: the score is NaN
@@ -8,7 +8,7 @@
 //   steps       Row[steps]                     read    counted steps
 //   settled     Candidate[images, room]        update  best first
 //   counters    Counter[lists, images]         update  `middle` (ranked) and `to` (settled), from `list`
-//   sizes       vec4u[steps]                   update  with one image: workgroups x, y, 1 of each step, items
+//   items       u32[steps, 64]                 update  with one image: items of each step, in its first word
 //
 // One workgroup per image. Twin: src/kernels/select/settle.rs. Snippets: greedy, boxes, counter, rows.
 
@@ -33,7 +33,7 @@ struct Settle {
 @group(0) @binding(5) var<storage, read> steps: array<Row>;
 @group(0) @binding(6) var<storage, read_write> settled: array<Candidate>;
 @group(0) @binding(7) var<storage, read_write> counters: array<Counter>;
-@group(0) @binding(8) var<storage, read_write> sizes: array<vec4u>;
+@group(0) @binding(8) var<storage, read_write> items: array<u32>;
 
 var<workgroup> sums: array<vec2u, 256>; // per invocation: ranked candidates and NaNs
 var<workgroup> all: vec2u;
@@ -87,5 +87,5 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) workg
         counters[p.to * p.images + image] = Counter(held, total, fault, 0u);
     }
     if p.images > 1u { return; }
-    for (var i = lane; i < p.steps; i += 256u) { sizes[i] = dispatch_size(steps[i], held); }
+    for (var i = lane; i < p.steps; i += 256u) { items[i * ENTRY] = items_of(steps[i], held); }
 }

@@ -2,16 +2,17 @@
 
 use std::borrow::Borrow;
 use std::collections::VecDeque;
+use std::sync::mpsc::{Receiver, TryRecvError};
 use std::sync::{Arc, Weak};
 
 use super::Config;
-use super::found::{DetectError, Detections, Frame, StageCounts, Ticket, face};
+use super::found::{DetectError, Detections, Frame, Ticket};
 use super::plan::{Frames, Plan};
 use super::pyramid::{self, PyramidLevel};
-use super::ready::{Prepared, Ready, Remaining};
+use super::ready::{Prepared, Ready};
+use super::stream::{Arrival, FrameStream};
 use crate::engine::gpu::GpuFrame;
-use crate::engine::{Engine, EngineError, Flight, Outputs, Session};
-use crate::kernels::select::Faces;
+use crate::engine::{Engine, EngineError, Flight, Session};
 use crate::record::{DeviceFacts, Recording};
 use crate::weights::Weights;
 
@@ -25,8 +26,8 @@ struct Pending {
 enum PendingState {
     /// The session for `frames` is still searching.
     Flying { frames: Frames, flight: Flight },
-    /// The search is finished.
-    Landed(Result<Vec<Detections>, DetectError>),
+    /// The search is finished; `None` if the frames are too crowded to be searched together.
+    Landed(Result<Option<Vec<Detections>>, DetectError>),
 }
 
 /// Finds faces in frames.
@@ -45,7 +46,7 @@ const READY: usize = 2;
 impl Detector {
     /// Largest number of frames in flight.
     pub const IN_FLIGHT: usize = 3;
-    /// Frames that [`Detector::detect_batch`] searches together on a GPU.
+    /// Number of frames that a GPU searches together.
     pub const TOGETHER: usize = 8;
 
     /// Creates a detector that runs on `engine` with `weights`.
@@ -113,24 +114,26 @@ impl Detector {
     ///
     /// As for [`Detector::detect`]; [`DetectError::ForeignTicket`] if another detector issued the ticket.
     pub fn collect(&mut self, ticket: Ticket) -> Result<Detections, DetectError> {
-        self.collect_all(ticket).and_then(|mut found| found.pop().ok_or(DetectError::ForeignTicket))
+        self.collect_all(ticket).and_then(|found| found.and_then(|mut found| found.pop()).ok_or(DetectError::ForeignTicket))
     }
 
-    /// Starts the search of frames of one size as one batch; `uploaded` is the single frame of `frames`, on
-    /// the device.
-    fn submit_all(&mut self, frames: &[Frame], uploaded: Option<&GpuFrame>) -> Result<Ticket, DetectError> {
+    /// Starts the search of frames of one size as one recording; `uploaded` is the single frame of `frames`,
+    /// on the device.
+    pub(super) fn submit_all(&mut self, frames: &[impl Borrow<Frame>], uploaded: Option<&GpuFrame>) -> Result<Ticket, DetectError> {
         let ticket = Ticket(Arc::new(()));
         self.pending.retain(|pending| matches!(pending.state, PendingState::Flying { .. }) || pending.ticket.strong_count() > 0);
-        let levels = frames.first().map_or_else(Vec::new, |frame| self.ready.levels(frame));
+        let levels = frames.first().map_or_else(Vec::new, |frame| self.ready.levels(frame.borrow()));
         let state = match &levels[..] {
-            [] => PendingState::Landed(Ok(vec![Detections::default(); frames.len()])),
+            [] => PendingState::Landed(Ok(Some(vec![Detections::default(); frames.len()]))),
             levels => self.start(frames, uploaded, levels)?,
         };
         self.pending.push_back(Pending { ticket: Arc::downgrade(&ticket.0), state });
         Ok(ticket)
     }
 
-    fn collect_all(&mut self, ticket: Ticket) -> Result<Vec<Detections>, DetectError> {
+    /// Waits for frames that were submitted together; returns `None` if they are too crowded to be searched
+    /// together.
+    pub(super) fn collect_all(&mut self, ticket: Ticket) -> Result<Option<Vec<Detections>>, DetectError> {
         let Ticket(mark) = ticket;
         let mine = |pending: &Pending| std::ptr::eq(pending.ticket.as_ptr(), Arc::as_ptr(&mark));
         let index = self.pending.iter().position(mine).ok_or(DetectError::ForeignTicket)?;
@@ -141,70 +144,75 @@ impl Detector {
         }
     }
 
-    /// Searches `frames` one after another with up to [`Detector::IN_FLIGHT`] in flight; yields results in
-    /// order.
+    /// Returns the number of frames that are searched together where they are at hand:
+    /// [`Detector::TOGETHER`] on a GPU, which single small frames cannot keep busy, and one on the CPU
+    /// engine.
+    pub fn together(&self) -> usize {
+        Self::together_on(self.engine())
+    }
+
+    /// Returns [`Detector::together`] of a detector on `engine`.
+    pub fn together_on(engine: &Engine) -> usize {
+        if engine.gpu().is_some() { Self::TOGETHER } else { 1 }
+    }
+
+    /// Searches `frames`, all of which are at hand, as [`Detector::detect_arriving`] does; yields the
+    /// detections in order.
     pub fn detect_stream<I>(&mut self, frames: I) -> impl Iterator<Item = Result<Detections, DetectError>>
     where
         I: IntoIterator<Item: Borrow<Frame>>,
     {
-        let (mut frames, mut under_way) = (frames.into_iter(), VecDeque::new());
-        std::iter::from_fn(move || {
-            while under_way.len() < Self::IN_FLIGHT
-                && let Some(frame) = frames.next()
-            {
-                under_way.push_back(self.submit(frame.borrow()));
-            }
-            under_way.pop_front().map(|submitted| submitted.and_then(|ticket| self.collect(ticket)))
+        let mut frames = frames.into_iter();
+        FrameStream::new(self, move |_| frames.next().map_or(Arrival::End, Arrival::Frame)).map(|(_, found)| found)
+    }
+
+    /// Searches frames as they arrive, until the sender is dropped; yields each with its detections, in
+    /// order, equal to those of [`Detector::detect`].
+    ///
+    /// Of the frames that have arrived, [`Detector::together`] of one size are searched as one recording,
+    /// fewer one by one: otherwise every number of frames would need a recording of its own. Up to
+    /// [`Detector::IN_FLIGHT`] recordings are in flight. While results are due, no frame is waited for.
+    pub fn detect_arriving<F: Borrow<Frame>>(&mut self, frames: Receiver<F>) -> impl Iterator<Item = (F, Result<Detections, DetectError>)> {
+        FrameStream::new(self, move |idle| match frames.try_recv() {
+            Ok(frame) => Arrival::Frame(frame),
+            Err(TryRecvError::Empty) if idle => frames.recv().map_or(Arrival::End, Arrival::Frame),
+            Err(TryRecvError::Empty) => Arrival::NotYet,
+            Err(TryRecvError::Disconnected) => Arrival::End,
         })
     }
 
-    /// Searches `frames` and returns their detections in order, equal to those of [`Detector::detect`] for
-    /// each frame. On a GPU, consecutive frames of one size are searched together, [`Detector::TOGETHER`] at
-    /// a time: single small frames cannot keep a large GPU busy.
+    /// Searches `frames` as [`Detector::detect_stream`] does and returns their detections in order.
     ///
     /// # Errors
     ///
     /// As for [`Detector::detect`], for the first frame that cannot be searched.
     pub fn detect_batch(&mut self, frames: &[Frame]) -> Result<Vec<Detections>, DetectError> {
-        let together = if self.engine().gpu().is_some() { Self::TOGETHER } else { 1 };
-        let same = frames.chunk_by(|a, b| (a.width, a.height) == (b.width, b.height));
-        // Frames that do not fill a batch are searched one by one; otherwise every batch size would need a
-        // recording of its own.
-        let parts = same.flat_map(|same| {
-            let (whole, rest) = same.split_at(same.len() / together * together);
-            whole.chunks(together).chain(rest.chunks(1))
-        });
-        let (mut found, mut under_way) = (Vec::with_capacity(frames.len()), VecDeque::new());
-        for part in parts {
-            if under_way.len() >= Self::IN_FLIGHT
-                && let Some(ticket) = under_way.pop_front()
-            {
-                found.extend(self.collect_all(ticket)?);
-            }
-            under_way.push_back(self.submit_all(part, None)?);
-        }
-        for ticket in under_way {
-            found.extend(self.collect_all(ticket)?);
-        }
-        Ok(found)
+        self.detect_stream(frames).collect()
     }
 
-    fn start(&mut self, frames: &[Frame], uploaded: Option<&GpuFrame>, levels: &[PyramidLevel]) -> Result<PendingState, DetectError> {
+    fn start(
+        &mut self,
+        frames: &[impl Borrow<Frame>],
+        uploaded: Option<&GpuFrame>,
+        levels: &[PyramidLevel],
+    ) -> Result<PendingState, DetectError> {
         let flying = |pending: &Pending| matches!(pending.state, PendingState::Flying { .. });
         if self.pending.iter().filter(|pending| flying(pending)).count() >= Self::IN_FLIGHT
             && let Some(oldest) = self.pending.iter().position(flying)
         {
             self.land(oldest);
         }
-        let key = Frames { images: frames.len() as u32, size: [frames[0].width, frames[0].height] };
+        let first: &Frame = frames[0].borrow();
+        let key = Frames { images: frames.len() as u32, size: [first.width, first.height] };
         if self.ready.is_full_for(key) {
             (0..self.pending.len()).for_each(|index| self.land(index));
         }
         let prepared = self.ready.get_or_prepare(key, levels)?;
-        match frames {
-            _ if uploaded.map_or(Ok(false), |uploaded| prepared.session.lend(prepared.pixels, uploaded))? => {}
-            [frame] => prepared.session.write(prepared.pixels, &frame.rgba),
-            frames => prepared.session.write(prepared.pixels, &frames.iter().flat_map(|frame| &frame.rgba).copied().collect::<Vec<_>>()),
+        if !uploaded.map_or(Ok(false), |uploaded| prepared.session.lend(prepared.pixels, uploaded))? {
+            for (image, frame) in frames.iter().enumerate() {
+                let frame: &Frame = frame.borrow();
+                prepared.session.write_from(prepared.pixels, image * frame.rgba.len() / 4, &frame.rgba);
+            }
         }
         match prepared.session.submit() {
             Ok(flight) => Ok(PendingState::Flying { frames: key, flight }),
@@ -224,10 +232,10 @@ impl Detector {
         let lost = PendingState::Landed(Err(EngineError::Lost { message: "an earlier frame failed".to_owned() }.into()));
         let PendingState::Flying { flight, .. } = std::mem::replace(&mut pending.state, lost) else { return };
         let Some(prepared) = self.ready.get_mut(frames) else { return };
-        let result = match prepared.session.collect(flight) {
-            Ok(outputs) => found(prepared, &outputs),
-            Err(error) => Err(error.into()),
-        };
+        let Prepared { session, result, .. } = prepared;
+        let landed =
+            session.collect_with(flight, |outputs| if result.is_crowded(outputs) { Ok(None) } else { result.found(outputs).map(Some) });
+        let result = landed.unwrap_or_else(|error| Err(error.into()));
         if matches!(result, Err(DetectError::Engine(_))) {
             self.ready.clear();
         }
@@ -250,19 +258,6 @@ impl Detector {
         prepared.session.write(prepared.pixels, &frame.rgba);
         Ok(prepared)
     }
-}
-
-/// Returns the detections in each image from the outputs of a play of `prepared`.
-pub(super) fn found(prepared: &Prepared, outputs: &Outputs) -> Result<Vec<Detections>, DetectError> {
-    let detections = |left: Remaining<'_>| {
-        let [cells, level_nms, merged, rnet, rnet_nms, onet] = left.lists.map(|counter| counter.wanted);
-        Detections {
-            faces: left.words.chunks_exact(Faces::WORDS).map(face).collect(),
-            truncated: left.truncated,
-            counts: StageCounts { cells, level_nms, merged, rnet, rnet_nms, onet, faces: left.held },
-        }
-    };
-    prepared.left(outputs).map(|left| left.map(detections)).collect()
 }
 
 /// Returns the recording that a [`Detector`] plays on `device` for `images` frames of `size` (columns and

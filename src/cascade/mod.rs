@@ -7,7 +7,9 @@ mod plan;
 mod propose;
 mod pyramid;
 mod ready;
+mod result;
 mod stage;
+mod stream;
 mod trace;
 
 pub use config::{Capacity, Config, ConfigError, Resampling};

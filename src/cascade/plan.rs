@@ -1,6 +1,7 @@
 //! The whole cascade for frames of one size as one recording.
 
 use super::pyramid::{self, PyramidLevel};
+use super::result::ResultSlots;
 use super::stage::{List, ListId, NetStage, Open, Stages};
 use super::{Capacity, Config};
 use crate::kernels::select::{Faces, NmsRule};
@@ -17,16 +18,21 @@ struct PassSizes {
     rnet: u32,
     /// Number of crops in one pass of O-Net.
     onet: u32,
+    /// Whether R- and O-Net go over their crops in one pass, however many there may be: see
+    /// [`ResultSlots::passes`].
+    once: bool,
 }
 
 impl PassSizes {
-    /// Returns the pass sizes for `device`. A GPU is fastest with few large dispatches; the largest buffer
-    /// (O-Net's second activations, 113 KB per crop) stays under the 128 MiB that every device binds. A CPU
-    /// passes a few crops at a time through all layers and needs no memory for the others.
-    fn on(device: DeviceFacts) -> Self {
+    /// Returns the pass sizes for `images` frames on `device`. A GPU is fastest with few large dispatches;
+    /// the largest buffers (15.6 KB per crop in R-Net, 113 KB in O-Net) stay under the 128 MiB that every
+    /// device binds. Several frames share one pass. A CPU passes a few crops at a time through all layers and
+    /// needs no memory for the others.
+    fn on(device: DeviceFacts, images: u32) -> Self {
         match device.executor {
-            Executor::Host => Self { elements: 2 << 20, rnet: 512, onet: 128 },
-            _ => Self { elements: 24 << 20, rnet: 4096, onet: 1024 },
+            Executor::Host => Self { elements: 2 << 20, rnet: 512, onet: 128, once: false },
+            _ if images > 1 => Self { elements: 24 << 20, rnet: 8192, onet: 1024, once: true },
+            _ => Self { elements: 24 << 20, rnet: 4096, onet: 1024, once: false },
         }
     }
 }
@@ -55,12 +61,8 @@ pub struct Plan {
     pub recording: Recording,
     /// Input: packed pixels of all images.
     pub pixels: Slot,
-    /// Output: the last list, `[images, capacity]`, which holds faces or the input of the next net.
-    pub last: Slot,
-    /// Identifier of the last list.
-    pub last_id: ListId,
-    /// Number of candidates after each step, as counters `[LISTS, images]`.
-    pub counters: Slot,
+    /// Output: the last list, which holds faces or the input of the next net, and the counters.
+    pub result: ResultSlots,
 }
 
 /// Returns the capacity of each stage for a frame whose pyramid has `cells` cells: several times what photos
@@ -92,7 +94,9 @@ impl Plan {
         let (pixels, counters) = (stages.frames(), stages.counters);
         let mut recording = stages.recording;
         recording.output(last);
-        Ok(Self { recording, pixels, last, last_id, counters })
+        let sizes = PassSizes::on(device, frames.images);
+        let passes = sizes.once.then_some([sizes.rnet, sizes.onet]);
+        Ok(Self { recording, pixels, result: ResultSlots { images: frames.images, last, last_id, counters, passes } })
     }
 }
 
@@ -111,14 +115,15 @@ fn record(
         stages.close(open, None);
         return Ok((crops.candidates, crops.id));
     }
+    let sizes = PassSizes::on(device, frames.images);
     let rnet = Fused::with_tail(RNET, &mut stages.recording, weights, device)?;
-    let (crops, open) = after_rnet(stages, &rnet, crops, open, device)?;
+    let (crops, open) = after_rnet(stages, &rnet, crops, open, sizes)?;
     if depth == Some(Depth::Rnet) {
         stages.close(open, None);
         return Ok((crops.candidates, crops.id));
     }
     let onet = Fused::with_tail(ONET, &mut stages.recording, weights, device)?;
-    Ok((after_onet(stages, &onet, frames, crops, open, device)?, ListId::Faces))
+    Ok((after_onet(stages, &onet, frames, crops, open, sizes)?, ListId::Faces))
 }
 
 /// NMS rule for the crops of a net.
@@ -132,7 +137,8 @@ fn after_pnet(
     levels: &[PyramidLevel],
     device: DeviceFacts,
 ) -> Result<(List, Open), NetError> {
-    let (passes, corners) = pyramid::passes(levels, frames.size[0], PassSizes::on(device).elements / u64::from(frames.images));
+    let (passes, corners) =
+        pyramid::passes(levels, frames.size[0], PassSizes::on(device, frames.images).elements / u64::from(frames.images));
     let cells = stages.propose(net, &passes, corners)?;
     stages.suppress(cells, levels.len() as u32, 0.5);
     let room = stages.capacity().rnet;
@@ -140,25 +146,18 @@ fn after_pnet(
 }
 
 /// Records R-Net over its crops; returns O-Net's crops.
-fn after_rnet(stages: &mut Stages<'_>, net: &Fused, crops: List, open: Open, device: DeviceFacts) -> Result<(List, Open), NetError> {
+fn after_rnet(stages: &mut Stages<'_>, net: &Fused, crops: List, open: Open, sizes: PassSizes) -> Result<(List, Open), NetError> {
     let (threshold, room) = (stages.config().thresholds[1], stages.capacity().onet);
-    let verdict = NetStage { net, side: RNET.side, threshold, chunk: PassSizes::on(device).rnet, regress: false };
+    let verdict = NetStage { net, side: RNET.side, threshold, chunk: sizes.rnet, once: sizes.once, regress: false };
     let (by_rnet, _, steps) = stages.judge(crops, "R-Net scored", verdict)?;
     stages.close(open, Some(steps));
     Ok(stages.settle(by_rnet, UNION, "O-Net", [ListId::Rnet, ListId::RnetNms], (room, Some(1.0))))
 }
 
 /// Records O-Net over its crops; returns the faces, `[images, max_faces, 16]`.
-fn after_onet(
-    stages: &mut Stages<'_>,
-    net: &Fused,
-    frames: Frames,
-    crops: List,
-    open: Open,
-    device: DeviceFacts,
-) -> Result<Slot, NetError> {
+fn after_onet(stages: &mut Stages<'_>, net: &Fused, frames: Frames, crops: List, open: Open, sizes: PassSizes) -> Result<Slot, NetError> {
     let (threshold, most) = (stages.config().thresholds[2], stages.config().max_faces);
-    let verdict = NetStage { net, side: ONET.side, threshold, chunk: PassSizes::on(device).onet, regress: true };
+    let verdict = NetStage { net, side: ONET.side, threshold, chunk: sizes.onet, once: sizes.once, regress: true };
     let (by_onet, landmarks, steps) = stages.judge(crops, "O-Net scored", verdict)?;
     stages.close(open, Some(steps));
     let smaller = NmsRule { smaller: true, ..UNION };

@@ -3,8 +3,9 @@
 use super::Config;
 use super::found::{DetectError, Frame, edges};
 use super::plan::{Depth, Frames};
-use super::ready::{Ready, Remaining};
-use crate::engine::Engine;
+use super::ready::Ready;
+use super::result::Remaining;
+use crate::engine::{Engine, OutputView};
 use crate::geometry::BoundingBox;
 use crate::kernels::select::Candidate;
 use crate::weights::Weights;
@@ -57,9 +58,11 @@ impl Proposer {
         let prepared = self.ready.get_or_prepare(Frames { images: 1, size: [frame.width, frame.height] }, &levels)?;
         prepared.session.write(prepared.pixels, &frame.rgba);
         match prepared.session.play() {
-            Ok(outputs) => {
-                prepared.left(&outputs).next().map_or_else(|| Ok(Proposals::default()), |left| left.map(|left| proposals(&left)))
-            }
+            Ok(outputs) => prepared
+                .result
+                .left(&OutputView::from(&outputs))
+                .next()
+                .map_or_else(|| Ok(Proposals::default()), |left| left.map(|left| proposals(&left))),
             Err(error) => {
                 self.ready.clear();
                 Err(error.into())

@@ -5,9 +5,8 @@ use super::Config;
 use super::found::{DetectError, Frame};
 use super::plan::{Depth, Frames, Plan};
 use super::pyramid::{self, PyramidLevel};
-use super::stage::ListId;
-use crate::engine::{Engine, EngineError, Outputs, Session};
-use crate::kernels::select::Counter;
+use super::result::ResultSlots;
+use crate::engine::{Engine, EngineError, Session};
 use crate::nets::{Fused, ONET, PNET, RNET};
 use crate::record::{DeviceFacts, Recording, Slot};
 use crate::weights::Weights;
@@ -33,25 +32,8 @@ pub struct Prepared {
     pub session: Session,
     /// Input: packed pixels of all images.
     pub pixels: Slot,
-    /// The last list, `[images, capacity]` items.
-    pub last: Slot,
-    /// Identifier of the last list.
-    pub last_id: ListId,
-    /// Number of candidates after each step, as counters `[LISTS, images]`.
-    pub counters: Slot,
-}
-
-/// Candidates of one image that remain at the end of the cascade.
-pub struct Remaining<'a> {
-    /// Items of the last list, as its kernel wrote them.
-    pub words: &'a [f32],
-    /// Counters of the lists of candidates, in the order of [`ListId`].
-    pub lists: [Counter; 6],
-    /// Number of items in `words`.
-    pub held: u32,
-    /// Whether a list had less room than candidates. The list of faces does not count: its length is the
-    /// caller's choice.
-    pub truncated: bool,
+    /// Where the result is.
+    pub result: ResultSlots,
 }
 
 impl Ready {
@@ -163,32 +145,7 @@ impl Ready {
 
     fn load(&self, engine: &Engine, frames: Frames, levels: &[PyramidLevel]) -> Result<Prepared, DetectError> {
         let plan = Plan::new(frames, levels, &self.weights, &self.config, engine.facts(), self.depth)?;
-        let Plan { recording, pixels, last, last_id, counters } = plan;
-        Ok(Prepared { frames, session: engine.load(recording)?, pixels, last, last_id, counters })
-    }
-}
-
-impl Prepared {
-    /// Yields the remaining candidates of each image from the outputs of a play.
-    ///
-    /// # Errors
-    ///
-    /// [`DetectError::NotANumber`] for an image in which a net produced NaN.
-    pub fn left<'a>(&self, outputs: &'a Outputs) -> impl Iterator<Item = Result<Remaining<'a>, DetectError>> {
-        let output = |slot: Slot| outputs.iter().find(|(other, _)| *other == slot).map_or(&[][..], |(_, data)| data);
-        let (last, counters, images, last_id) = (output(self.last), output(self.counters), self.frames.images, self.last_id);
-        let each = last.chunks_exact((last.len() / images as usize).max(1)).enumerate();
-        each.map(move |(image, words)| {
-            let counter = |list: ListId| Counter::at(counters, list as u32, images, image);
-            let end = counter(last_id);
-            let words = &words[..end.held as usize * last_id.words()];
-            if end.fault != 0 || words.iter().any(|word| !word.is_finite()) {
-                return Err(DetectError::NotANumber);
-            }
-            let lists = ListId::CANDIDATES.map(counter);
-            let played = ListId::CANDIDATES.iter().zip(&lists).filter(|(list, _)| **list as u32 <= last_id as u32);
-            let truncated = played.into_iter().any(|(_, counter)| counter.held < counter.wanted);
-            Ok(Remaining { words, lists, held: end.held, truncated })
-        })
+        let Plan { recording, pixels, result } = plan;
+        Ok(Prepared { frames, session: engine.load(recording)?, pixels, result })
     }
 }

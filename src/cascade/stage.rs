@@ -66,6 +66,8 @@ pub struct NetStage<'a> {
     pub threshold: f32,
     /// Number of crops per pass.
     pub chunk: u32,
+    /// Whether there is only one pass, even if there may be more crops.
+    pub once: bool,
     /// Whether boxes are moved by their regression before NMS.
     pub regress: bool,
 }
@@ -206,28 +208,28 @@ impl<'a> Stages<'a> {
     }
 
     /// Records the step that [`Stages::settle`] left open, before the steps recorded since; it writes the
-    /// dispatch sizes of `steps`.
+    /// numbers of items of `steps`.
     pub fn close(&mut self, open: Open, steps: Option<CountedSteps>) {
         let Open { position, mut kernel, list, settled } = open;
         let r = &mut self.recording;
-        let (table, sizes) = match steps {
-            Some(steps) => (steps.table, steps.sizes),
-            None => (r.table("no steps", vec![0; Row::WORDS]), r.slot("no sizes", 1)),
+        let (table, items) = match steps {
+            Some(steps) => (steps.table, steps.items),
+            None => (r.table("no steps", vec![0; Row::WORDS]), r.slot("no items", 1)),
         };
         match steps {
             Some(steps) if self.images == 1 => kernel = kernel.counting(steps.rows),
             Some(steps) => {
-                r.insert(position, Arguments::new(self.images, settled.id as u32, steps.rows), &[self.counters, table, sizes]);
+                r.insert(position, Arguments::new(self.images, settled.id as u32, steps.rows), &[self.counters, table, items]);
             }
             None => {}
         }
-        let slots = [list.candidates, self.keep, self.order, self.rows, table, settled.candidates, self.counters, sizes];
+        let slots = [list.candidates, self.keep, self.order, self.rows, table, settled.candidates, self.counters, items];
         r.insert(position, kernel, &slots);
     }
 
     /// Runs a net over the crops of `list` and flags those over the threshold. Returns the scored list, which
     /// shares the counters of the crops, the landmarks `[images, capacity, 10]` of a net that has any, and
-    /// the steps that need dispatch sizes.
+    /// the steps whose items are counted.
     ///
     /// # Errors
     ///
@@ -245,6 +247,7 @@ impl<'a> Stages<'a> {
         let (lists_of, frame_size, bilinear) = ([self.images, list.capacity, list.id as u32], self.frame_size, self.bilinear());
         let (most, side) = (self.images * list.capacity, verdict.side);
         let chunk = verdict.chunk.min(most);
+        let most = if verdict.once { chunk } else { most };
         let (Self { recording, frames, counters, keep, .. }, mut activations) = (self, Activations::default());
         let steps = counted(recording, most, chunk, |r, first| {
             let n = chunk.min(most - first);

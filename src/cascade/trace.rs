@@ -7,13 +7,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::detector::{Detector, found};
+use super::detector::Detector;
 use super::found::{DetectError, Detections, Frame, edges};
 use super::pyramid::{self, PyramidLevel};
 use super::ready::Prepared;
 use super::stage::ListId;
 use super::{Config, Resampling};
-use crate::engine::Session;
+use crate::engine::{OutputView, Session};
 use crate::geometry::BoundingBox;
 use crate::kernels::image::{Crop, byte};
 use crate::kernels::nn::Propose;
@@ -145,7 +145,7 @@ impl Detector {
         let ([_, cells, rnet, onet], [rnet_crops, onet_crops]) = (&ranked[..], &crops[..]) else {
             unreachable!("the cascade has three nets")
         };
-        let shown = Shown { prepared: &prepared, config: self.config(), frame, counters: prepared.session.peek(prepared.counters)? };
+        let shown = Shown { prepared: &prepared, config: self.config(), frame, counters: prepared.session.peek(prepared.result.counters)? };
         let cell = |(c, kept): (&Candidate, bool)| Proposal { bounding_box: edges(c), score: c.score, level: c.tag as usize, kept };
         Ok(Trace {
             heat,
@@ -224,8 +224,8 @@ impl Shown<'_> {
     }
 
     fn detections(&self) -> Result<Detections, DetectError> {
-        let Prepared { session, last, counters, .. } = self.prepared;
-        let mut found = found(self.prepared, &vec![(*last, session.peek(*last)?), (*counters, self.counters.clone())])?;
-        Ok(found.pop().unwrap_or_default())
+        let Prepared { session, result, .. } = self.prepared;
+        let outputs = vec![(result.last, session.peek(result.last)?), (result.counters, self.counters.clone())];
+        Ok(result.found(&OutputView::from(&outputs))?.pop().unwrap_or_default())
     }
 }

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use mtcmcn::video::VideoSource;
 use walkdir::{DirEntry, WalkDir};
 
 use super::{decode, explain};
@@ -12,7 +13,7 @@ use super::{decode, explain};
 /// One thing to look at, or why it cannot be.
 pub type Input = Result<ImageFile, Unreadable>;
 
-/// A file to decode. Whether it is an image is not known yet.
+/// A file to decode, or another source of video. Whether it is an image is not known yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageFile {
     /// The file itself, if it came by standard input.
@@ -22,6 +23,13 @@ pub struct ImageFile {
     /// What to call pictures made from it, without extension: the path below the directory that was named, or
     /// the file's own name.
     pub name: PathBuf,
+}
+
+impl ImageFile {
+    /// The video that it is by its name, if it is one.
+    pub fn video(&self) -> Option<VideoSource> {
+        if self.bytes.is_some() { None } else { VideoSource::of(&self.path) }
+    }
 }
 
 /// Something named that gives no image.
@@ -118,6 +126,11 @@ fn path_from_bytes(line: &[u8]) -> anyhow::Result<PathBuf> {
 
 fn expand_path(path: &Path, skip: &[PathBuf], inputs: &mut Vec<Input>) {
     match fs::metadata(path) {
+        // Streams and cameras are no files.
+        Err(_) if matches!(VideoSource::of(path), Some(VideoSource::Address(_) | VideoSource::Camera(_))) => {
+            let name = path.to_string_lossy().replace(|c: char| !c.is_alphanumeric(), "-");
+            inputs.push(Ok(ImageFile { bytes: None, path: path.to_owned(), name: name.into() }));
+        }
         Err(error) => inputs.push(Err(Unreadable::new(path, error))),
         Ok(metadata) if metadata.is_dir() => expand_directory(path, skip, inputs),
         Ok(_) => {

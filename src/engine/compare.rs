@@ -59,7 +59,7 @@ pub fn replay(session: &mut Session) -> Result<Replay, EngineError> {
         let after = bound(session, index, |access| access != Access::Read)?;
         let step = &session.recording().steps()[index];
         let items = match step.counted {
-            Some(counted) => session.peek(counted.slot)?[counted.index * 4 + 3].to_bits(),
+            Some(counted) => counted.items(&session.peek(counted.slot)?),
             None => step.kernel.work().most(),
         };
         result.first = diff_step(session.recording(), index, items, before, &after, &mut result.worst);

@@ -352,7 +352,7 @@ impl HostSession {
 
     /// Returns the number of items that `step` processes: counted on the device, or fixed.
     pub fn items(&self, step: &Step) -> u32 {
-        step.counted.map_or_else(|| step.kernel.work().most(), |c| self.slot(c.slot)[c.index * 4 + 3].to_bits())
+        step.counted.map_or_else(|| step.kernel.work().most(), |counted| counted.items(self.slot(counted.slot)))
     }
 }
 

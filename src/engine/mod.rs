@@ -7,6 +7,7 @@ mod error;
 pub mod gpu;
 mod host;
 mod memory;
+mod output;
 pub mod profile;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ pub use crate::simd::Simd;
 use crate::tensor::Tensor;
 pub use device::Device;
 pub use error::EngineError;
+pub use output::{OutputView, Outputs};
 
 #[derive(Debug, Clone)]
 enum Inner {
@@ -147,9 +149,6 @@ enum Player {
     Host(HostSession),
 }
 
-/// Contents of the output slots after a play.
-pub type Outputs = Vec<(Slot, Vec<f32>)>;
-
 /// A play in progress, which [`Session::collect`] waits for.
 #[derive(Debug)]
 pub enum Flight {
@@ -178,10 +177,20 @@ impl Session {
     ///
     /// Panics if `bytes` is longer than the slot.
     pub fn write(&mut self, slot: Slot, bytes: &[u8]) {
-        assert!(bytes.len() <= self.recording.slots()[slot.index()].len * 4, "write past the end of a slot");
+        self.write_from(slot, 0, bytes);
+    }
+
+    /// Overwrites `slot` as [`Session::write`] does, from element `first` on.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `bytes` reaches past the end of the slot.
+    pub fn write_from(&mut self, slot: Slot, first: usize, bytes: &[u8]) {
+        let start = first * 4;
+        assert!(start + bytes.len() <= self.recording.slots()[slot.index()].len * 4, "write past the end of a slot");
         match &mut self.player {
-            Player::Gpu(session) => session.write(&self.recording, slot, bytes),
-            Player::Host(session) => bytemuck::cast_slice_mut(session.slot_mut(slot))[..bytes.len()].copy_from_slice(bytes),
+            Player::Gpu(session) => session.write(&self.recording, slot, start, bytes),
+            Player::Host(session) => bytemuck::cast_slice_mut(session.slot_mut(slot))[start..][..bytes.len()].copy_from_slice(bytes),
         }
     }
 
@@ -216,8 +225,10 @@ impl Session {
     ///
     /// [`EngineError`] if the device fails.
     pub fn submit(&mut self) -> Result<Flight, EngineError> {
-        let all = 0..self.recording.steps().len();
-        self.submit_steps(&[all])
+        match &mut self.player {
+            Player::Gpu(session) => session.submit_whole(&self.recording).map(Flight::Gpu),
+            Player::Host(_) => self.submit_steps(&[0..self.recording.steps().len()]),
+        }
     }
 
     /// Starts a play of the steps of `parts`, one part after the other, in one submission; see
@@ -304,9 +315,18 @@ impl Session {
     ///
     /// [`EngineError`] if the device fails.
     pub fn collect(&mut self, flight: Flight) -> Result<Outputs, EngineError> {
+        self.collect_with(flight, |outputs| outputs.all())
+    }
+
+    /// Waits for a play of this session and passes its outputs to `look`, where they lie.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError`] if the device fails.
+    pub fn collect_with<T>(&mut self, flight: Flight, look: impl FnOnce(&OutputView<'_>) -> T) -> Result<T, EngineError> {
         match (&mut self.player, flight) {
-            (Player::Gpu(session), Flight::Gpu(flight)) => session.collect(flight),
-            (_, Flight::Landed(outputs)) => Ok(outputs),
+            (Player::Gpu(session), Flight::Gpu(flight)) => session.collect(flight, look),
+            (_, Flight::Landed(outputs)) => Ok(look(&OutputView::from(&outputs))),
             (Player::Host(_), Flight::Gpu(_)) => Err(EngineError::Lost { message: "the play belongs to another session".to_owned() }),
         }
     }
@@ -320,7 +340,7 @@ impl Session {
         match &mut self.player {
             Player::Gpu(session) => {
                 let flight = session.submit(&self.recording, std::iter::once(index))?;
-                session.collect(flight).map(drop)
+                session.collect(flight, |_| ())
             }
             Player::Host(session) => {
                 session.play(&self.recording, index..index + 1);

@@ -37,7 +37,7 @@ pub struct Profile {
 /// share them; those of the CPU engine stay zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
-    /// Number of compute dispatches, without those that wgpu adds to check indirect arguments.
+    /// Number of compute dispatches.
     pub dispatches: u64,
     /// Number of submissions of commands.
     pub submissions: u64,
@@ -131,7 +131,6 @@ impl Session {
     fn items(&self, index: usize) -> Result<u32, EngineError> {
         let step = &self.recording.steps()[index];
         let Some(counted) = step.counted else { return Ok(step.kernel.work().most()) };
-        let arguments = self.peek(counted.slot)?;
-        Ok(arguments.get(counted.index * 4 + 3).map_or(0, |word| word.to_bits()))
+        Ok(counted.items(&self.peek(counted.slot)?))
     }
 }

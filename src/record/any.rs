@@ -18,11 +18,15 @@ pub trait AnyKernel: Send + Sync + std::fmt::Debug {
     fn fields(&self) -> &'static [(&'static str, usize)];
     /// Returns the bytes of the uniform.
     fn uniform(&self) -> &[u8];
+    /// Returns [`Kernel::WALKERS`].
+    fn walkers(&self) -> Option<u32>;
     /// Calls [`Kernel::work`].
     fn work(&self) -> Work;
+    /// Returns the numbers of workgroups along x and y that a GPU runs.
+    fn groups(&self) -> [u32; 2];
     /// Calls [`Kernel::sizes`].
     fn sizes(&self) -> Vec<usize>;
-    /// Calls [`Kernel::overrides`].
+    /// Calls [`Kernel::overrides`] and adds [`Kernel::WALKERS`].
     fn overrides(&self) -> Vec<(&'static str, f64)>;
     /// Calls [`Kernel::reference`].
     fn reference(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]);
@@ -59,14 +63,23 @@ impl<K: Kernel> AnyKernel for K {
     fn uniform(&self) -> &[u8] {
         bytemuck::bytes_of(self)
     }
+    fn walkers(&self) -> Option<u32> {
+        K::WALKERS
+    }
     fn work(&self) -> Work {
         Kernel::work(self)
+    }
+    fn groups(&self) -> [u32; 2] {
+        let work = Kernel::work(self);
+        let [x, y] = work.groups(work.most(), K::WORKGROUP[0]);
+        [K::WALKERS.map_or(x, |walkers| x.min(walkers)), y]
     }
     fn sizes(&self) -> Vec<usize> {
         Kernel::sizes(self)
     }
     fn overrides(&self) -> Vec<(&'static str, f64)> {
-        Kernel::overrides(self)
+        let walkers = K::WALKERS.map(|walkers| ("WALKERS", f64::from(walkers)));
+        Kernel::overrides(self).into_iter().chain(walkers).collect()
     }
     fn reference(&self, items: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
         Kernel::reference(self, items, read, write);

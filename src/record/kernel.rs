@@ -92,6 +92,9 @@ impl Work {
     /// Number of workgroups along a dimension that WebGPU guarantees.
     pub const MOST_GROUPS: u32 = 65_535;
 
+    /// Number of workgroups that fills the largest devices: eight each on 132 processors.
+    pub const WALKERS: u32 = 1056;
+
     /// Returns the numbers of workgroups of `width` invocations along x and y for `items` items.
     pub fn groups(self, items: u32, width: u32) -> [u32; 2] {
         let groups = (self.per_item * items.div_ceil(self.together)).div_ceil(width);
@@ -132,6 +135,12 @@ pub trait Kernel: bytemuck::Pod + Send + Sync + std::fmt::Debug {
     const BINDINGS: &'static [Binding];
     /// Fields of the uniform (`LAYOUT` of the [`uniform!`](crate::uniform) macro).
     const FIELDS: &'static [(&'static str, usize)];
+
+    /// Largest number of workgroups along x on a GPU, for a kernel that walks: each workgroup does the work
+    /// of its own index, then that of `WALKERS` further on, and so on up to the number of items, which the
+    /// device may have counted. `None` for a kernel that needs a workgroup for all its work. A constant
+    /// `WALKERS` in its WGSL gets this value.
+    const WALKERS: Option<u32> = None;
 
     /// Returns the number of invocations.
     fn work(&self) -> Work;

@@ -22,7 +22,7 @@ fn scratch() -> Scratch {
 
 /// As little work as there can be.
 fn bench(scratch: &Scratch, args: &[&str]) -> Ended {
-    let common = ["bench", "--weights", "noise.safetensors", "--frames", "2", "--warm-up", "1", "--batch", "2"];
+    let common = ["bench", "--weights", "noise.safetensors", "--frames", "2", "--warm-up", "1"];
     scratch.run(&[&common[..], args].concat())
 }
 
@@ -58,7 +58,6 @@ fn bad_flags_are_refused_before_any_work_and_named() {
         ("--seconds", &["0", "-1", "nan", "3601"]),
         ("--frames", &["0", "1.5", "x"]),
         ("--warm-up", &["0", "x"]),
-        ("--batch", &["0", "65", "x"]),
         ("--starts", &["101", "x"]),
         ("--threads", &["0", "1025", "x"]),
         ("--no-such", &["1"]),
@@ -118,8 +117,8 @@ fn json_has_the_shape_that_the_help_tells() {
         assert!((fps * positive(&s["latency_ms"]["p50"]) / 1000.0 - 1.0).abs() < 1e-9, "{s}");
         assert!(claim == 16.0 && (positive(&s["times_claim"]) - fps / claim).abs() < 1e-9, "{s}");
         keys(&s["in_flight"], &["frames", "fps"]);
-        keys(&s["batch"], &["frames", "fps"]);
-        assert_eq!((&s["batch"]["frames"], &s["in_flight"]["frames"]), (&2.into(), &3.into()));
+        keys(&s["together"], &["frames", "fps"]);
+        assert_eq!((&s["together"]["frames"], &s["in_flight"]["frames"]), (&1.into(), &3.into()));
         keys(&s["candidates"], &["cells", "level_nms", "merged", "rnet", "rnet_nms", "onet", "faces"]);
         keys(&s["per_frame"], &["dispatches", "submissions", "read_backs", "bytes_up", "bytes_down"]);
         positive(&s["per_frame"]["dispatches"]);
@@ -145,6 +144,10 @@ fn json_has_the_shape_that_the_help_tells() {
     for step in &kinds["step"] {
         keys(step, &STEP);
         assert!(step["microseconds"].as_f64().is_some_and(|time| time >= 0.0) && step["clock"] == "host", "{step}");
+        // The floor is the greater of two: what is nearer to its ceiling.
+        let nearest = [&step["of_peak"], &step["of_bandwidth"]].into_iter().filter_map(Value::as_f64).fold(0.0, f64::max);
+        let (floor, time) = (step["floor_microseconds"].as_f64().unwrap(), step["microseconds"].as_f64().unwrap());
+        assert!((floor - nearest * time).abs() <= 1e-2 + 1e-6 * floor, "{step}");
     }
     let peaks: Vec<_> = kinds["step"].iter().filter(|step| step["gflops"].is_number()).map(|step| positive(&step["of_peak"])).collect();
     assert!(!peaks.is_empty(), "no step has a rate");
@@ -166,6 +169,7 @@ fn a_profile_for_people_has_one_row_for_steps_that_are_alike() {
         rows.into_iter().filter(|words| words.first().is_some_and(|word| word.parse::<u32>().is_ok()) && words.len() > 8).collect();
     let times: usize = rows.iter().map(|words| words[2].parse::<usize>().unwrap()).sum();
     assert_eq!(times, steps, "{text}");
+    assert!(text.contains("floor, µs") && text.contains("  all steps "), "{text}");
     assert!(steps > 300 && rows.len() < 40, "{steps} steps in {} rows:\n{text}", rows.len());
     // Three nets have dense layers and heads of their own, however many chunks of crops they see.
     let rows_of = |kernel: &str| rows.iter().filter(|words| words[1] == kernel).count();
@@ -186,7 +190,7 @@ const SETTING: [&str; 23] = [
     "latency_ms",
     "fps",
     "in_flight",
-    "batch",
+    "together",
     "candidates",
     "truncated",
     "per_frame",
@@ -198,7 +202,7 @@ const SETTING: [&str; 23] = [
     "times_claim",
 ];
 
-const STEP: [&str; 14] = [
+const STEP: [&str; 15] = [
     "kind",
     "engine",
     "width",
@@ -213,6 +217,7 @@ const STEP: [&str; 14] = [
     "gbytes_per_s",
     "of_peak",
     "of_bandwidth",
+    "floor_microseconds",
 ];
 
 const GROWTH: [&str; 8] = ["kind", "engine", "min_face", "pyramid_pixels", "ms", "fixed_ms", "ns_per_pixel", "worst"];
@@ -226,7 +231,7 @@ fn text_tells_settings_and_ends_with_a_verdict_and_charts_are_written() {
     for text in [
         "factor 0.709, thresholds 0.6 0.7 0.7",
         "3 in flight",
-        "batch of 2",
+        "1 a recording",
         "p99",
         "60x40",
         "cells",

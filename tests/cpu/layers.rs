@@ -19,6 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("cascade", &["nets", "weights", "kernels", "engine", "record", "tensor", "geometry"]),
     ("picture", &["cascade", "geometry", "tensor"]),
     ("eval", &["data", "geometry"]),
+    ("video", &["cascade", "geometry"]),
     ("plot", &["files"]),
     ("train", &["cascade", "picture", "data", "nets", "weights", "kernels", "engine", "record", "tensor", "geometry", "files"]),
     ("measure", &["nets", "kernels", "engine", "record", "tensor"]),

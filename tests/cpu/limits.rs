@@ -26,8 +26,7 @@ fn excess(recording: &Recording) -> Vec<String> {
         found.push(format!("slot {:?} has {} MiB", info.label, info.len >> 18));
     }
     for (i, step) in recording.steps().iter().enumerate() {
-        let (name, work) = (step.kernel.name(), step.kernel.work());
-        let groups = work.groups(work.most(), step.kernel.workgroup()[0]);
+        let (name, groups) = (step.kernel.name(), step.kernel.groups());
         if groups.iter().any(|groups| *groups > MOST_GROUPS) {
             found.push(format!("step {i}, {name}, has {groups:?} workgroups"));
         }

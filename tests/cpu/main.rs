@@ -76,6 +76,9 @@ mod training_golden;
 #[cfg(feature = "toolkit")]
 #[path = "../support/runs.rs"]
 mod training_runs;
+// By /proc, and by what ffmpeg for Linux says.
+#[cfg(all(target_os = "linux", feature = "cli"))]
+mod video;
 
 #[test]
 fn a_trace_tells_what_was_found() {

@@ -1,8 +1,10 @@
 //! Several frames in flight: the same faces as one by one, and errors instead of hangs.
 
-use mtcmcn::cascade::DetectError;
-use mtcmcn::doctor::noise_frame;
-use mtcmcn::{Detections, Detector, Engine, EngineError, Frame};
+use std::sync::mpsc::{channel, sync_channel};
+
+use mtcmcn::cascade::{Capacity, DetectError};
+use mtcmcn::doctor::{noise_frame, noise_weights};
+use mtcmcn::{Config, Detections, Detector, Engine, EngineError, Frame};
 
 use crate::engine;
 use crate::faults::{detector, own_engine};
@@ -16,6 +18,13 @@ pub fn frames(n: usize) -> Vec<Frame> {
         Frame::from_rgba(first.width(), first.height(), rgba).expect("as many bytes as before")
     };
     (0..n).map(moved).collect()
+}
+
+/// Creates a frame of `times x times` copies of `frame`.
+fn tiled(frame: &Frame, times: u32) -> Frame {
+    let row = frame.width() as usize * 4;
+    let rows: Vec<u8> = frame.rgba().chunks(row).flat_map(|line| line.repeat(times as usize)).collect();
+    Frame::from_rgba(frame.width() * times, frame.height() * times, rows.repeat(times as usize)).expect("as many bytes as pixels")
 }
 
 pub fn one_by_one(detector: &mut Detector, frames: &[Frame]) -> Vec<Detections> {
@@ -48,6 +57,48 @@ fn check(engine: &Engine) {
 fn frames_in_flight_and_batches_equal_single_frames() {
     check(&engine());
     check(&Engine::cpu());
+}
+
+#[test]
+fn frames_that_arrive_are_searched_in_order_and_none_is_waited_for() {
+    for engine in [engine(), Engine::cpu()] {
+        let frames = frames(20);
+        let mut detector = detector(engine);
+        let want = one_by_one(&mut detector, &frames);
+        // All at once.
+        let (sender, receiver) = sync_channel(frames.len());
+        frames.iter().for_each(|frame| sender.send(frame).expect("room for it"));
+        drop(sender);
+        let got: Vec<_> = detector.detect_arriving(receiver).map(|(frame, found)| (frame, found.expect("a result"))).collect();
+        assert_eq!(got, frames.iter().zip(want.iter().cloned()).collect::<Vec<_>>());
+        // Each only after the result of the one before: a search that waited for more frames would not end.
+        let (sender, receiver) = channel();
+        sender.send(&frames[0]).expect("the receiver is here");
+        let (mut sender, mut next) = (Some(sender), 1);
+        for (frame, found) in detector.detect_arriving(receiver) {
+            assert_eq!((frame, &found.expect("a result")), (&frames[next - 1], &want[next - 1]));
+            match frames.get(next).filter(|_| next < 5) {
+                Some(frame) => sender.as_ref().expect("open").send(frame).expect("the receiver is here"),
+                None => sender = None,
+            }
+            next += 1;
+        }
+        assert_eq!(next, 6);
+    }
+}
+
+#[test]
+fn frames_with_more_crops_than_a_recording_looks_at_are_searched_alone() {
+    let mut config = Config::default();
+    // O-Net sees 140 crops of each frame, and in a recording of eight frames 1,024 of all.
+    config.thresholds = [0.0, 0.0, 0.3];
+    config.capacity = Some(Capacity { candidates: 4096, rnet: 140, onet: 140 });
+    let mut detector = Detector::new(engine(), &noise_weights(), config).expect("settings and weights are fine");
+    let frames: Vec<Frame> = frames(8).iter().map(|frame| tiled(frame, 3)).collect();
+    let want = one_by_one(&mut detector, &frames);
+    let crops: u32 = want.iter().map(|found| found.counts.rnet_nms.min(140)).sum();
+    assert!(crops > 1024, "{crops} crops fit a recording");
+    assert_eq!(detector.detect_batch(&frames).expect("results"), want);
 }
 
 #[test]

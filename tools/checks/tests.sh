@@ -3,6 +3,7 @@
 tests_needs() {
     command -v spirv-val >/dev/null || echo spirv-tools
     command -v glslangValidator >/dev/null || echo glslang-tools
+    command -v ffmpeg >/dev/null || echo ffmpeg
 }
 
 # Every kernel in every backend's language, through other people's compilers.

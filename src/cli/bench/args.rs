@@ -8,10 +8,11 @@ use mtcmcn::{Config, Weights};
 /// Measure how fast faces are found here, on every engine, at every setting
 ///
 /// Times whole frames, from packed pixels in memory to faces in memory, on each engine chosen, at each frame
-/// size with each smallest face: first one frame at a time, then several in flight, then in batches. Before
-/// each timing, frames are run to warm up. Beside it are told: how many candidates each network sees, what a
-/// frame costs in dispatches, submissions, read-backs and bytes, and, from fresh processes that each find the
-/// faces of one image file, the time from process start to first faces and the peak memory.
+/// size with each smallest face: first one frame at a time, then several in flight, then as many in a
+/// recording as the engine searches together. Before each timing, frames are run to warm up. Beside it are
+/// told: how many candidates each network sees, what a frame costs in dispatches, submissions, read-backs and
+/// bytes, and, from fresh processes that each find the faces of one image file, the time from process start
+/// to first faces and the peak memory.
 ///
 /// Ends with a verdict per engine and setting against the paper this program follows, which claims 99
 /// frames/s on a GPU and 16 on a CPU without saying at what size. A software adapter is held against the
@@ -38,13 +39,14 @@ With --json, one object a line on standard output:
   {\"kind\":\"machine\", version, cpu, cores, threads, os, arch, energy}
   {\"kind\":\"setting\", engine, adapter|null, threads|null, source, width, height, min_face,
    factor, thresholds, latency_ms {count,p50,p90,p99,least,most,mean}, fps,
-   in_flight {frames,fps}, batch {frames,fps},
+   in_flight {frames,fps}, together {frames,fps},
    candidates {cells,level_nms,merged,rnet,rnet_nms,onet,faces}, truncated,
    per_frame {dispatches,submissions,read_backs,bytes_up,bytes_down}, pyramid_pixels,
    start_ms {engine,weights,first,process}, peak_bytes|null, joules_per_frame|null,
    claim_fps, times_claim}
   {\"kind\":\"step\", engine, width, height, min_face, step, kernel, items, microseconds,
-   clock, gflops, gbytes_per_s, of_peak, of_bandwidth}                with --profile
+   clock, gflops, gbytes_per_s, of_peak, of_bandwidth,
+   floor_microseconds}                                                with --profile
   {\"kind\":\"growth\", engine, min_face, pyramid_pixels [], ms [], fixed_ms,
    ns_per_pixel, worst}                                               with three sizes or more
   {\"kind\":\"failure\", engine, width, height, min_face, error}
@@ -98,10 +100,6 @@ pub struct FrameArgs {
     /// Frames before each timing
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=10_000), help_heading = "Timing")]
     pub warm_up: u32,
-
-    /// Frames in a batch
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=64), help_heading = "Timing")]
-    pub batch: u32,
 
     /// Fresh processes that are started for start-up time and peak memory; 0 leaves both out
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(0..=100), help_heading = "Timing")]

@@ -100,7 +100,7 @@ fn one_engine(
     let ceilings = if args.profile { Some(Ceilings::measure(engine)?) } else { None };
     let named = NamedEngine { name: engine.name(), adapter, threads: engine.threads(), ceilings };
     let bench = Bench { args, engine, device, weights, energy };
-    print(args.json, || report::engine_heading(&named, Detector::IN_FLIGHT, args.batch as usize), Vec::new)?;
+    print(args.json, || report::engine_heading(&named, Detector::IN_FLIGHT, Detector::together_on(engine)), Vec::new)?;
     let (mut measured, mut failed) = (Vec::new(), false);
     for (group, &min_face) in source.groups.iter().flat_map(|group| args.min_face.iter().map(move |min_face| (group, min_face))) {
         match bench.measure(group, min_face) {

@@ -46,13 +46,13 @@ pub fn heading(machine: &str, energy: bool, settings: &str) -> String {
 }
 
 /// Before an engine's rows.
-pub fn engine_heading(engine: &NamedEngine, in_flight: usize, batch: usize) -> String {
+pub fn engine_heading(engine: &NamedEngine, in_flight: usize, together: usize) -> String {
     let mut text = format!("\n{}\n", engine_line(engine));
     let latency = "one frame at a time, ms";
     let _ = writeln!(text, "  {:>9} {:>5} {latency:^27} {:^40}", "", "", "frames a second");
     let columns = ["p50", "p90", "p99"].map(|name| format!("{name:>8}")).join(" ");
-    let (flight, batch) = (format!("{in_flight} in flight"), format!("batch of {batch}"));
-    let _ = writeln!(text, "  {:>9} {:>5} {columns} {:>13} {flight:>13} {batch:>13}", "frame", "face", "one at a time");
+    let (flight, together) = (format!("{in_flight} in flight"), format!("{together} a recording"));
+    let _ = writeln!(text, "  {:>9} {:>5} {columns} {:>13} {flight:>13} {together:>13}", "frame", "face", "one at a time");
     text
 }
 
@@ -74,7 +74,7 @@ pub fn engine_line(engine: &NamedEngine) -> String {
 pub fn times_row(m: &Measured) -> String {
     let columns = [m.latency.p50, m.latency.p90, m.latency.p99].map(|time| format!("{:8.2}", ms(time))).join(" ");
     let (size, face) = (m.size, m.config.min_face_px);
-    format!("  {size:>9} {face:>5} {columns} {:13.1} {:13.1} {:13.1}\n", m.fps(), m.in_flight.fps, m.batch.fps)
+    format!("  {size:>9} {face:>5} {columns} {:13.1} {:13.1} {:13.1}\n", m.fps(), m.in_flight.fps, m.together.fps)
 }
 
 /// Below an engine's rows: candidates and costs of each setting; what goes over a bus only where there is
@@ -126,8 +126,8 @@ pub fn profile(m: &Measured, ceilings: Option<&Ceilings>) -> String {
     }
     let _ = writeln!(
         text,
-        "  {:>4} {:18} {:>5} {:>8} {:>10} {:>6} {:>9} {:>8} {:>8} {:>8}",
-        "step", "kernel", "times", "items", "µs", "share", "GFLOP/s", "of peak", "GB/s", "of copy"
+        "  {:>4} {:18} {:>5} {:>8} {:>10} {:>10} {:>6} {:>9} {:>8} {:>8} {:>8}",
+        "step", "kernel", "times", "items", "µs", "floor, µs", "share", "GFLOP/s", "of peak", "GB/s", "of copy"
     );
     for (step, times) in &rows(&m.profile) {
         let rates = rates(step, ceilings);
@@ -136,11 +136,12 @@ pub fn profile(m: &Measured, ceilings: Option<&Ceilings>) -> String {
         let share = step.time.as_secs_f64() / total.as_secs_f64().max(1e-12);
         let _ = writeln!(
             text,
-            "  {:4} {:18} {times:5} {:8} {:10.1} {:>6} {:>9} {:>8} {:>8} {:>8}",
+            "  {:4} {:18} {times:5} {:8} {:10.1} {:>10} {:>6} {:>9} {:>8} {:>8} {:>8}",
             step.index,
             step.kernel,
             step.items,
             ms(step.time) * 1e3,
+            or_dash(floor(step, ceilings), 1),
             percent(Some(share)),
             or_dash(rates.gflops, 1),
             percent(rates.of_peak),
@@ -148,6 +149,12 @@ pub fn profile(m: &Measured, ceilings: Option<&Ceilings>) -> String {
             percent(rates.of_bandwidth),
         );
     }
+    let floors: Option<f64> = m.profile.iter().map(|step| floor(step, ceilings)).sum();
+    if let Some(floors) = floors {
+        let _ = writeln!(text, "  {:4} {:18} {:5} {:8} {:10.1} {floors:10.1}", "", "all steps", "", "", ms(total) * 1e3);
+    }
+    text += "  floor: the multiply-adds of a step at the peak rate, or its bytes at that of a copy, whichever takes longer; a step that is far\n  \
+             above it waits for something else: for its launch, for memory that is far apart, or for other steps\n";
     text += "  over 100 %: what a step reads was in a cache, which is faster than the copy in memory, or its kernel has an easier mix than the\n  \
              measured peak; both are measured on this machine beside other work\n";
     text
@@ -172,6 +179,11 @@ fn rows(steps: &[TimedStep]) -> Vec<(TimedStep, u32)> {
 
 fn rates(step: &TimedStep, ceilings: Option<&Ceilings>) -> Rates {
     Rates::of(step.multiply_adds, step.bytes, step.time, ceilings)
+}
+
+/// Shortest time for the work of a step at the measured ceilings, µs.
+fn floor(step: &TimedStep, ceilings: Option<&Ceilings>) -> Option<f64> {
+    ceilings.map(|ceilings| ms(ceilings.floor(step.multiply_adds, step.bytes)) * 1e3)
 }
 
 /// The end: every engine at every setting against the paper.
@@ -276,7 +288,8 @@ pub fn measured_json(engine: &NamedEngine, source: &str, m: &Measured) -> Vec<Va
         "source": source, "width": m.size.width, "height": m.size.height, "min_face": m.config.min_face_px, "factor": config.factor,
         "thresholds": config.thresholds.map(|t| (f64::from(t) * 1e6).round() / 1e6),
         "latency_ms": spread_json(&m.latency), "fps": m.fps(),
-        "in_flight": { "frames": m.in_flight.frames, "fps": m.in_flight.fps }, "batch": { "frames": m.batch.frames, "fps": m.batch.fps },
+        "in_flight": { "frames": m.in_flight.frames, "fps": m.in_flight.fps },
+        "together": { "frames": m.together.frames, "fps": m.together.fps },
         "candidates": {
             "cells": cells, "level_nms": level_nms, "merged": merged, "rnet": rnet, "rnet_nms": rnet_nms, "onet": onet, "faces": faces,
         },
@@ -294,7 +307,7 @@ pub fn measured_json(engine: &NamedEngine, source: &str, m: &Measured) -> Vec<Va
             "kind": "step", "engine": engine.name, "width": m.size.width, "height": m.size.height, "min_face": m.config.min_face_px,
             "step": step.index, "kernel": step.kernel, "items": step.items, "microseconds": ms(step.time) * 1e3,
             "clock": if step.clock == Clock::Device { "device" } else { "host" }, "gflops": rates.gflops, "gbytes_per_s": rates.gbytes_per_second,
-            "of_peak": rates.of_peak, "of_bandwidth": rates.of_bandwidth,
+            "of_peak": rates.of_peak, "of_bandwidth": rates.of_bandwidth, "floor_microseconds": floor(step, engine.ceilings.as_ref()),
         })
     });
     std::iter::once(setting).chain(steps).collect()

@@ -1,6 +1,6 @@
 //! One engine at one setting: what is measured, and in which order.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -55,7 +55,7 @@ pub struct Measured {
     pub config: Config,
     pub latency: Spread,
     pub in_flight: Throughput,
-    pub batch: Throughput,
+    pub together: Throughput,
     /// Mean over the frames of cells, level NMS, merged, R-Net, R-Net NMS, O-Net, faces.
     pub candidates: [f64; 7],
     pub truncated: bool,
@@ -103,7 +103,7 @@ impl Bench<'_> {
         let times = self.latencies(&mut detector, frames)?;
         let joules = joules.map(|(energy, before)| energy.since(&before) / times.len().max(1) as f64);
         let in_flight = Self::in_flight(&mut detector, frames, times.len())?;
-        let batch = self.batch(&mut detector, frames, times.len())?;
+        let together = Self::together(&mut detector, frames, times.len())?;
         let (steps, profile) = self.profile(&detector, first)?;
         drop(detector);
         let start = probe::starts(self.args, self.device, first, min_face)?;
@@ -114,7 +114,7 @@ impl Bench<'_> {
             config: settings,
             latency,
             in_flight,
-            batch,
+            together,
             candidates,
             truncated,
             steps,
@@ -159,22 +159,31 @@ impl Bench<'_> {
     }
 
     fn in_flight(detector: &mut Detector, frames: &[Frame], count: usize) -> Result<Throughput> {
-        let start = Instant::now();
-        for found in detector.detect_stream(frames.iter().cycle().take(count)) {
-            found?;
+        let (start, mut tickets) = (Instant::now(), VecDeque::new());
+        for frame in frames.iter().cycle().take(count) {
+            if tickets.len() >= Detector::IN_FLIGHT
+                && let Some(oldest) = tickets.pop_front()
+            {
+                detector.collect(oldest)?;
+            }
+            tickets.push_back(detector.submit(frame)?);
+        }
+        for ticket in tickets {
+            detector.collect(ticket)?;
         }
         Ok(Throughput { frames: Detector::IN_FLIGHT, fps: count as f64 / start.elapsed().as_secs_f64() })
     }
 
-    fn batch(&self, detector: &mut Detector, frames: &[Frame], count: usize) -> Result<Throughput> {
-        let batch: Vec<Frame> = frames.iter().cycle().take(self.args.batch as usize).cloned().collect();
-        detector.detect_batch(&batch)?;
-        let rounds = count.div_ceil(batch.len());
-        let start = Instant::now();
-        for _ in 0..rounds {
-            detector.detect_batch(&batch)?;
-        }
-        Ok(Throughput { frames: batch.len(), fps: (rounds * batch.len()) as f64 / start.elapsed().as_secs_f64() })
+    /// Frames that are all at hand, as many together as the engine likes, in whole recordings.
+    fn together(detector: &mut Detector, frames: &[Frame], count: usize) -> Result<Throughput> {
+        let together = detector.together();
+        let search = |detector: &mut Detector, count: usize| {
+            detector.detect_stream(frames.iter().cycle().take(count)).try_for_each(|found| found.map(drop))
+        };
+        search(detector, together)?;
+        let (start, count) = (Instant::now(), count.next_multiple_of(together));
+        search(detector, count)?;
+        Ok(Throughput { frames: together, fps: count as f64 / start.elapsed().as_secs_f64() })
     }
 
     /// The number of steps, and if asked for the time of each.

@@ -3,18 +3,21 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::report::OutputFormat;
+use super::report::{MoreColumns, OutputFormat};
 use crate::cli::settings::DetectorArgs;
 
-/// Find faces in images
+/// Find faces in images and videos
 ///
 /// Reads JPEG, PNG, WebP, AVIF, BMP, GIF and TIFF, recognised by content; turns them upright as their
-/// metadata say; ignores alpha. Prints, for each image in the order given, the faces found, best first.
-/// Coordinates are pixels of the upright image, with the origin at its top-left corner. Scores are in (0, 1].
+/// metadata say; ignores alpha. Reads whatever video ffmpeg does, if that is installed: files by the endings
+/// of their names, streams by their addresses, cameras. Prints, for each image or frame in the order given,
+/// the faces found, best first; in a video each with the number of its track, which it keeps. Coordinates are
+/// pixels of the upright image, with the origin at its top-left corner. Scores are in (0, 1].
 #[derive(Debug, clap::Args)]
 #[command(after_help = crate::cli::EXIT_CODES)]
 pub struct DetectArgs {
-    /// Images, or directories to search for images (recursively, in order of name, hidden files passed over);
+    /// Images, or directories to search for images (recursively, in order of name, hidden files and videos
+    /// passed over); videos as `film.mp4`, `rtsp://host/stream`, `camera` or `camera:N`;
     /// `-` reads an image from standard input, or a list of paths, one a line or each ended by a zero byte
     /// (`find -print0`)
     #[arg(value_name = "PATH", required_unless_present = "list")]
@@ -29,6 +32,10 @@ pub struct DetectArgs {
     #[arg(long, value_enum, default_value_t = FrameChoice::First, help_heading = "Input")]
     pub frames: FrameChoice,
 
+    /// Search every Nth frame of a video, from the first on
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Input")]
+    pub every: u32,
+
     /// Decode what there is of a JPEG that is cut off; what is missing is grey
     #[arg(long, help_heading = "Input")]
     pub lenient: bool,
@@ -42,8 +49,9 @@ pub struct DetectArgs {
     pub rotate: Rotate,
 
     /// Print one JSON object a line and image: path, width, height, faces (box, score, landmarks), truncated,
-    /// engine and adapter, and files written; or path, error. A path that is not UTF-8 stands in
-    /// `path_base64` too
+    /// engine and adapter, and files written; or path, error. A frame of a video has its number (frame, from
+    /// 1), seconds, and tracks in the order of its faces. A path that is not UTF-8 stands in `path_base64`
+    /// too
     #[arg(long, conflicts_with = "csv", help_heading = "Output")]
     json: bool,
 
@@ -126,11 +134,13 @@ impl FromStr for Rotate {
 }
 
 impl DetectArgs {
-    /// How results are to be printed.
-    pub fn format(&self) -> OutputFormat {
+    /// How results are to be printed, with videos among the inputs or without.
+    pub fn format(&self, videos: bool) -> OutputFormat {
         match (self.json, self.csv) {
             (true, _) => OutputFormat::Json,
-            (_, true) => OutputFormat::Csv,
+            (_, true) if videos => OutputFormat::Csv(MoreColumns::Moment),
+            (_, true) if self.frames == FrameChoice::All => OutputFormat::Csv(MoreColumns::Page),
+            (_, true) => OutputFormat::Csv(MoreColumns::None),
             _ => OutputFormat::Table,
         }
     }

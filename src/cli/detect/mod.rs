@@ -1,8 +1,9 @@
-//! `mtcmcn detect`: images in, faces out. Images are decoded ahead on other threads while this one detects,
-//! prints and draws.
+//! `mtcmcn detect`: images and videos in, faces out. Images are decoded ahead on other threads, videos by
+//! ffmpeg, while this one detects, prints and draws.
 
 mod args;
 mod pictures;
+mod place;
 mod report;
 mod search;
 
@@ -13,6 +14,7 @@ use std::thread;
 use anyhow::{Context as _, Result};
 use indicatif::ProgressBar;
 use mtcmcn::picture::decode::{Picture, PictureError, Reading};
+use mtcmcn::video::{Playing, Tracker, VideoFrame, VideoReader, VideoSource};
 use mtcmcn::{Detections, Detector, Frame};
 
 pub use args::DetectArgs;
@@ -23,6 +25,7 @@ use super::settings::DetectorArgs;
 use super::{Outcome, decode, explain, progress};
 use args::FrameChoice;
 use pictures::{CropShape, Directories, Pictures};
+use place::FramePlace;
 use report::{Found, OutputFormat, printable};
 use search::Searches;
 
@@ -38,12 +41,14 @@ const MAX_DECODERS: usize = 4;
 pub fn run(args: &DetectArgs, quiet: bool) -> Result<Outcome> {
     let directories = Directories::create(args.annotate.as_deref(), args.crops.as_deref())?;
     let inputs = input::expand(&args.paths, args.list.as_deref(), &directories.canonical());
+    let videos = inputs.iter().flatten().any(|input| input.video().is_some());
     let crops = CropShape { side: args.crop_size, margin: args.crop_margin, aligned: !args.unaligned };
     let mut run = DetectRun {
         searches: Searches { rotate: args.rotate.clone(), find: Lazy { args: &args.detector, detector: None } },
         out: BufWriter::new(io::stdout().lock()),
-        format: args.format(),
+        format: args.format(videos),
         clip: args.clip,
+        every: args.every,
         reading: Reading { max_pixels: args.detector.max_pixels(), lenient: args.lenient, all: args.frames == FrameChoice::All },
         pictures: Pictures::new(directories, &inputs, crops),
         progress: progress(inputs.len(), quiet),
@@ -92,6 +97,8 @@ struct DetectRun<F, W> {
     out: W,
     format: OutputFormat,
     clip: bool,
+    /// Every how many-th frame of a video is searched.
+    every: u32,
     reading: Reading,
     pictures: Pictures,
     progress: ProgressBar,
@@ -102,17 +109,21 @@ struct DetectRun<F, W> {
 
 impl<F: Find, W: Write> DetectRun<F, W> {
     fn all(&mut self, inputs: &[Input]) -> Result<Outcome> {
-        if self.format == OutputFormat::Csv {
+        if matches!(self.format, OutputFormat::Csv(_)) {
             self.print(b"")?; // the header, even if no row follows
         }
         let decoders = thread::available_parallelism().map_or(1, |cores| cores.get() / 2).clamp(1, MAX_DECODERS);
         let reading = self.reading;
-        let read = |input: &Input| input.as_ref().ok().map(|image| read(image, &reading));
-        prefetch::in_order(inputs, decoders, read, |index, picture| {
-            match (&inputs[index], picture) {
-                (Ok(image), Some(Ok(picture))) => self.search_all(index, &image.path, picture)?,
-                (Ok(image), Some(Err(error))) => self.refuse(&image.path, &explain(&error.into()))?,
-                (Ok(_), None) => {} // never: every image was read
+        let read = |input: &Input| match input {
+            Ok(image) => Opened::of(image, &reading),
+            Err(_) => Opened::Nothing,
+        };
+        prefetch::in_order(inputs, decoders, read, |index, opened| {
+            match (&inputs[index], opened) {
+                (Ok(image), Opened::Picture(Ok(picture))) => self.search_all(index, &image.path, picture)?,
+                (Ok(image), Opened::Picture(Err(error))) => self.refuse(&image.path, &explain(&error.into()))?,
+                (Ok(image), Opened::Video(source)) => self.search_video(index, &image.path, &source)?,
+                (Ok(_), Opened::Nothing) => {} // never: every image was read
                 (Err(unreadable), _) => self.refuse(&unreadable.path, &unreadable.error)?,
             }
             self.progress.inc(1);
@@ -128,13 +139,33 @@ impl<F: Find, W: Write> DetectRun<F, W> {
         }
         let several = self.reading.all && picture.count > 1;
         for (number, frame) in (1..).zip(picture.frames) {
-            self.search(index, path, several.then_some([number, picture.count]), &frame)?;
+            let place = if several { FramePlace::Page { number, count: picture.count } } else { FramePlace::Only };
+            self.search(index, path, place, &frame, None)?;
         }
         Ok(())
     }
 
-    /// Searches one frame; `of` tells which of how many of its file, if there are several.
-    fn search(&mut self, index: usize, path: &Path, of: Option<[usize; 2]>, frame: &Frame) -> Result<()> {
+    /// Searches the frames of a video one after another, each printed before the next is read.
+    fn search_video(&mut self, index: usize, path: &Path, source: &VideoSource) -> Result<()> {
+        let playing = Playing { every: self.every, real_time: false, max_pixels: self.reading.max_pixels };
+        let frames = match VideoReader::open(source, playing) {
+            Ok(frames) => frames,
+            Err(error) => return self.refuse(path, &explain(&error.into())),
+        };
+        let mut tracker = Tracker::new(1);
+        for frame in frames {
+            match frame {
+                Ok(VideoFrame { frame, number, seconds }) => {
+                    self.search(index, path, FramePlace::Moment { number, seconds }, &frame, Some(&mut tracker))?;
+                }
+                Err(error) => self.refuse(path, &explain(&error.into()))?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Searches one frame; `tracker` follows the faces of a video.
+    fn search(&mut self, index: usize, path: &Path, place: FramePlace, frame: &Frame, tracker: Option<&mut Tracker>) -> Result<()> {
         let mut detections = match self.searches.find(frame)? {
             Ok(detections) => detections,
             Err(error) => return self.refuse(path, &explain(&error)),
@@ -148,7 +179,9 @@ impl<F: Find, W: Write> DetectRun<F, W> {
                 printable(path)
             );
         }
-        let written = self.pictures.write(index, of.map(|[number, _]| number), frame, &detections.faces)?;
+        let tracks = tracker
+            .map_or_else(Vec::new, |tracker| tracker.update(&detections.faces, place.seconds()).iter().map(|tracked| tracked.id).collect());
+        let written = self.pictures.write(index, place.number(), frame, &detections.faces)?;
         let [engine, adapter] = self.searches.find.engine().unwrap_or_default();
         let found = Found {
             path,
@@ -156,7 +189,8 @@ impl<F: Find, W: Write> DetectRun<F, W> {
             height: frame.height(),
             faces: &detections.faces,
             truncated: detections.truncated,
-            of,
+            place,
+            tracks: &tracks,
             written: &written,
             engine: engine.as_deref(),
             adapter: adapter.as_deref(),
@@ -188,17 +222,30 @@ impl<F: Find, W: Write> DetectRun<F, W> {
 
     /// Prints a result, at once: who reads along sees each image when it is done.
     fn print(&mut self, text: &[u8]) -> Result<()> {
-        let header = if std::mem::take(&mut self.header_due) { self.format.header(self.reading.all)? } else { Vec::new() };
+        let header = if std::mem::take(&mut self.header_due) { self.format.header()? } else { Vec::new() };
         let Self { out, progress, .. } = self;
         let all = || out.write_all(&header).and_then(|()| out.write_all(text)).and_then(|()| out.flush());
         progress.suspend(all).context("writing results to standard output")
     }
 }
 
-fn read(image: &ImageFile, reading: &Reading) -> Result<Picture, PictureError> {
-    match &image.bytes {
-        Some(bytes) => decode::picture(bytes, reading),
-        None => decode::read_picture(&image.path, reading),
+/// An input, ready to be searched.
+enum Opened {
+    /// An image, or why it is none.
+    Picture(Result<Picture, PictureError>),
+    /// A video, which is read while it is searched.
+    Video(VideoSource),
+    /// What could not even be looked at.
+    Nothing,
+}
+
+impl Opened {
+    fn of(image: &ImageFile, reading: &Reading) -> Self {
+        match (&image.bytes, image.video()) {
+            (Some(bytes), _) => Self::Picture(decode::picture(bytes, reading)),
+            (None, Some(source)) => Self::Video(source),
+            (None, None) => Self::Picture(decode::read_picture(&image.path, reading)),
+        }
     }
 }
 

@@ -118,7 +118,7 @@ impl Pictures {
     /// # Errors
     ///
     /// If a file cannot be written, or an input would be written over.
-    pub fn write(&self, index: usize, number: Option<usize>, frame: &Frame, faces: &[Face]) -> Result<Written> {
+    pub fn write(&self, index: usize, number: Option<u64>, frame: &Frame, faces: &[Face]) -> Result<Written> {
         let name = number.map_or_else(|| self.names[index].clone(), |number| with_suffix(&self.names[index], &format!(".{number}")));
         let mut written = Written::default();
         if let Some(directory) = &self.directories.annotate {

@@ -66,6 +66,7 @@ fn run_made_up(inputs: &[Input], format: OutputFormat, clip: bool, directories: 
         out: Vec::new(),
         format,
         clip,
+        every: 1,
         reading: Reading::first(1_000_000),
         pictures: Pictures::new(directories, inputs, CropShape { side: None, margin: 0.0, aligned: true }),
         progress: ProgressBar::hidden(),
@@ -98,7 +99,7 @@ fn the_outcome_is_found_nothing_or_failed() {
     let scratch = OutputFolder::new();
     let (with, without) = (scratch.image("a.png", 112), scratch.image("b.png", 20));
     let outcome = |paths: &[PathBuf]| {
-        run_made_up(&input::expand(paths, None, &[]), OutputFormat::Csv, false, Directories::default())
+        run_made_up(&input::expand(paths, None, &[]), OutputFormat::Csv(report::MoreColumns::None), false, Directories::default())
             .map(|(outcome, text)| (outcome, text.lines().count()))
     };
     assert_eq!(outcome(std::slice::from_ref(&without)).expect("runs"), (Outcome::Nothing, 1), "only the header");

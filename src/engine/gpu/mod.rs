@@ -5,8 +5,11 @@ mod counts;
 mod device;
 mod fault;
 mod frame;
+mod lane;
+mod mapping;
 mod profile;
 mod session;
+mod steps;
 mod views;
 
 pub use adapter::AdapterReport;

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::device::create;
 use super::fault::scoped;
-use super::session::{GpuSession, map, read, wait};
+use super::mapping::{Mapping, read, wait};
+use super::session::GpuSession;
 use crate::engine::EngineError;
 use crate::engine::profile::Clock;
 use crate::record::Recording;
@@ -32,13 +33,14 @@ impl GpuSession {
     fn timed_by_host(&mut self, recording: &Recording, (index, times): (usize, u32)) -> Result<Duration, EngineError> {
         let start = Instant::now();
         let lane = self.lane(recording)?;
-        let (lane, mut encoder) = (self.free(lane), self.encoder());
+        let lane = self.free(lane);
+        let mut encoder = self.encoder(lane, lane.written());
         {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            (0..times).for_each(|_| self.encode(&mut pass, recording, lane, index));
+            (0..times).for_each(|_| self.encode(&mut pass, lane, index));
         }
-        let submission = self.finish(encoder, times as usize)?;
-        wait(&self.gpu, submission)?;
+        let submission = self.finish(encoder.finish(), times as usize, lane)?;
+        wait(&self.gpu, Some(submission))?;
         Ok(start.elapsed())
     }
 
@@ -52,7 +54,7 @@ impl GpuSession {
         let resolved = scoped(device, "timestamps", || create(&self.gpu, "timestamps", bytes, usage))?;
         let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
         let staging = scoped(device, "timestamps", || create(&self.gpu, "timestamps read-back", bytes, usage))?;
-        let mut encoder = self.encoder();
+        let mut encoder = self.encoder(lane, lane.written());
         for (&(index, times), first) in spans.iter().zip((0..).step_by(2)) {
             let timestamp_writes = Some(wgpu::ComputePassTimestampWrites {
                 query_set: &set,
@@ -60,12 +62,13 @@ impl GpuSession {
                 end_of_pass_write_index: Some(first + 1),
             });
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes });
-            (0..times).for_each(|_| self.encode(&mut pass, recording, lane, index));
+            (0..times).for_each(|_| self.encode(&mut pass, lane, index));
         }
         encoder.resolve_query_set(&set, 0..queries, &resolved, 0);
         encoder.copy_buffer_to_buffer(&resolved, 0, &staging, 0, bytes);
-        let submission = self.finish(encoder, spans.iter().map(|(_, times)| *times as usize).sum())?;
-        let words = read(&self.gpu, &staging, submission, &map(&staging))?;
+        let submission = self.finish(encoder.finish(), spans.iter().map(|(_, times)| *times as usize).sum(), lane)?;
+        Mapping::of(&staging, wgpu::MapMode::Read).wait(&self.gpu, Some(submission))?;
+        let words = read(&self.gpu, &staging, |data| (data.to_vec(), data.len() * 4))?;
         let ticks: &[[u32; 2]] = bytemuck::cast_slice(&words);
         let tick = |i: usize| u64::from(ticks[i][0]) | u64::from(ticks[i][1]) << 32;
         let period = f64::from(self.gpu.queue.get_timestamp_period());
@@ -83,13 +86,13 @@ impl GpuSession {
         let lane = self.lane(recording)?;
         let (lane, mut last) = (self.free(lane), None);
         for _ in 0..times {
-            let mut encoder = self.encoder();
+            let mut encoder = self.encoder(lane, lane.written());
             {
                 let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-                (0..recording.steps().len()).for_each(|index| self.encode(&mut pass, recording, lane, index));
+                (0..recording.steps().len()).for_each(|index| self.encode(&mut pass, lane, index));
             }
-            last = Some(self.finish(encoder, recording.steps().len())?);
+            last = Some(self.finish(encoder.finish(), recording.steps().len(), lane)?);
         }
-        last.map_or(Ok(()), |submission| wait(&self.gpu, submission))
+        last.map_or(Ok(()), |submission| wait(&self.gpu, Some(submission)))
     }
 }

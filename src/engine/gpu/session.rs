@@ -1,40 +1,26 @@
 //! A recording on the device: buffers, bind groups, one submission per play, and several plays in flight.
 
 use std::ops::Range;
-use std::sync::mpsc::Receiver;
 
 use super::device::{Gpu, create};
 use super::fault::scoped;
 use super::frame::GpuFrame;
+use super::lane::{Lane, Upload};
+use super::mapping::{Mapping, read};
+use super::steps::{BoundStep, bind, bind_group, uniforms};
 use super::views::{USAGE, View, allocate, storage};
-use crate::engine::EngineError;
 use crate::engine::memory::Layout;
-use crate::record::{Recording, Role, Slot, SlotInfo, Step};
-
-struct BoundStep {
-    pipeline: wgpu::ComputePipeline,
-    /// For a step that touches an input, the bind group of the first lane.
-    bindings: wgpu::BindGroup,
-    groups: [u32; 2],
-}
-
-/// The resources that each play in flight has to itself: input buffers, the bind groups that refer to them,
-/// and the buffer for reading results. All other resources are shared, since submissions run in order.
-pub(super) struct Lane {
-    inputs: Vec<(Slot, View)>,
-    /// Bind groups of the steps that touch an input, each with the index of its step.
-    bindings: Vec<(usize, wgpu::BindGroup)>,
-    staging: wgpu::Buffer,
-    /// The input whose buffer the caller has lent.
-    lent: Option<Slot>,
-}
+use crate::engine::{EngineError, OutputView};
+use crate::record::{Recording, Role, Slot, SlotInfo};
 
 /// A play that was submitted; pass it to [`GpuSession::collect`].
 #[derive(Debug)]
 pub struct GpuFlight {
     lane: usize,
     submission: wgpu::SubmissionIndex,
-    mapped: Receiver<Result<(), wgpu::BufferAsyncError>>,
+    mapped: Mapping,
+    /// Whether it brought up what the host had written.
+    written: bool,
 }
 
 /// A recording with its buffers on one device.
@@ -54,8 +40,6 @@ pub struct GpuSession {
     failed: Option<EngineError>,
 }
 
-const UNIFORM_ALIGN: usize = 256;
-
 impl GpuSession {
     /// Compiles new kernels, allocates every slot and uploads the constants.
     ///
@@ -68,7 +52,7 @@ impl GpuSession {
         gpu.fault.check()?;
         let layout = Layout::of(recording, |step| step..step + 1);
         let views = allocate(gpu, recording, &layout)?;
-        let uniforms = uniforms(gpu, recording)?;
+        let uniforms = uniforms(gpu, recording, &views)?;
         let steps = bind(gpu, recording, &uniforms, &views)?;
         let mut end = 0;
         let output = |slot: &Slot| {
@@ -100,7 +84,7 @@ impl GpuSession {
         let size = self.outputs.last().map_or(4, |(_, bytes)| bytes.end);
         let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
         let staging = scoped(&self.gpu.device, "read-back buffer", || create(&self.gpu, "read-back", size, usage))?;
-        self.lanes.push(Some(Lane { inputs, bindings, staging, lent: None }));
+        self.lanes.push(Some(Lane { inputs, bindings, staging, upload: None, lent: None, ahead: None }));
         self.free.push(self.lanes.len() - 1);
         Ok(self.lanes.len() - 1)
     }
@@ -137,7 +121,7 @@ impl GpuSession {
             return Ok(false);
         }
         let lane = self.lane(recording)?;
-        if self.view(lane, slot).buffer != frame.buffer {
+        if self.view(self.free(lane), slot).buffer != frame.buffer {
             self.exchange(recording, lane, slot, &View::whole(frame.buffer.clone()))?;
         }
         self.free_mut(lane).lent = Some(slot);
@@ -150,7 +134,7 @@ impl GpuSession {
         inputs.iter_mut().filter(|(input, _)| *input == slot).for_each(|(_, old)| old.clone_from(view));
         let bindings = self.bind_inputs(recording, &inputs)?;
         let own = self.free_mut(lane);
-        (own.inputs, own.bindings) = (inputs, bindings);
+        (own.inputs, own.bindings, own.ahead) = (inputs, bindings, None);
         Ok(())
     }
 
@@ -166,27 +150,56 @@ impl GpuSession {
         Ok(lane)
     }
 
-    /// Overwrites the start of `slot`, effective from the next play. If all lanes are in flight and there is
-    /// no memory for another, [`GpuSession::submit`] returns the error.
-    pub fn write(&mut self, recording: &Recording, slot: Slot, bytes: &[u8]) {
-        match self.own_lane(recording, slot) {
-            Ok(lane) => {
-                self.gpu.counts.wrote(bytes.len());
-                let view = self.view(lane, slot);
-                self.gpu.queue.write_buffer(&view.buffer, view.start, bytes);
-            }
-            Err(error) => self.failed = Some(error),
+    /// Overwrites `slot` from byte `start` on, effective from the next play. If all lanes are in flight and
+    /// there is no memory for another, [`GpuSession::submit`] returns the error.
+    pub fn write(&mut self, recording: &Recording, slot: Slot, start: usize, bytes: &[u8]) {
+        self.gpu.counts.wrote(bytes.len());
+        let input = matches!(recording.slots()[slot.index()].role, Role::Input);
+        let written = if input { self.write_input(recording, slot, start, bytes) } else { Ok(()) };
+        if let Err(error) = written {
+            self.failed = Some(error);
+        }
+        if !input {
+            let view = &self.views[slot.index()];
+            self.gpu.queue.write_buffer(&view.buffer, view.start + start as u64, bytes);
         }
     }
 
-    fn view(&self, lane: usize, slot: Slot) -> &View {
-        let own = self.lanes[lane].iter().flat_map(|lane| &lane.inputs).find(|(input, _)| *input == slot);
-        own.map_or(&self.views[slot.index()], |(_, view)| view)
+    fn write_input(&mut self, recording: &Recording, slot: Slot, start: usize, bytes: &[u8]) -> Result<(), EngineError> {
+        let lane = self.own_lane(recording, slot)?;
+        if self.free(lane).upload.is_none() {
+            let upload = Upload::new(&self.gpu, &self.free(lane).inputs)?;
+            self.free_mut(lane).upload = Some(upload);
+        }
+        self.free(lane).upload.as_ref().map_or(Ok(()), |upload| upload.write(&self.gpu, slot, start, bytes))
+    }
+
+    fn view<'a>(&'a self, lane: &'a Lane, slot: Slot) -> &'a View {
+        lane.inputs.iter().find(|(input, _)| *input == slot).map_or(&self.views[slot.index()], |(_, view)| view)
     }
 
     /// Returns the number of elements of all slots, without the inputs of further lanes.
     pub fn elements(&self) -> usize {
         self.elements
+    }
+
+    /// Submits a play of the whole recording, without waiting for it. The commands of the next such play in
+    /// the same lane are encoded while the device is busy with this one.
+    ///
+    /// # Errors
+    ///
+    /// As for [`GpuSession::submit`].
+    pub fn submit_whole(&mut self, recording: &Recording) -> Result<GpuFlight, EngineError> {
+        let flight = self.submit(recording, 0..recording.steps().len())?;
+        if let Some(lane) = &self.lanes[flight.lane] {
+            // What is wrong with them shows when they are encoded again.
+            let ahead = self.encoded(lane, flight.written, 0..recording.steps().len()).ok();
+            let ahead = ahead.map(|commands| (flight.written, commands));
+            if let Some(lane) = &mut self.lanes[flight.lane] {
+                lane.ahead = ahead;
+            }
+        }
+        Ok(flight)
     }
 
     /// Submits `steps` of the recording and the copy of its outputs, without waiting for them.
@@ -200,34 +213,56 @@ impl GpuSession {
             return Err(error);
         }
         let index = self.lane(recording)?;
-        let (lane, dispatches, mut encoder) = (self.free(index), steps.len(), self.encoder());
-        {
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            steps.for_each(|step| self.encode(&mut pass, recording, lane, step));
-        }
-        for (slot, bytes) in &self.outputs {
-            let view = self.view(index, *slot);
-            encoder.copy_buffer_to_buffer(&view.buffer, view.start, &lane.staging, bytes.start, bytes.end - bytes.start);
-        }
-        let submission = self.finish(encoder, dispatches)?;
-        let flight = GpuFlight { lane: index, submission, mapped: map(&lane.staging) };
+        let (written, dispatches) = (self.free(index).written(), steps.len());
+        let whole = dispatches == recording.steps().len();
+        let ahead = self.free_mut(index).ahead.take().filter(|(up, _)| whole && *up == written);
+        let lane = self.free(index);
+        let commands = match ahead {
+            Some((_, commands)) => commands,
+            None => self.encoded(lane, written, steps)?,
+        };
+        let submission = self.finish(commands, dispatches, lane)?;
+        let flight = GpuFlight { lane: index, submission, mapped: Mapping::of(&lane.staging, wgpu::MapMode::Read), written };
         self.free.pop();
         Ok(flight)
     }
 
-    /// Waits for a play in flight and returns the outputs, by slot.
+    /// Encodes a play of `steps` in `lane`, and the copy of the recording's outputs; first that of what the
+    /// host has written, if it has.
+    fn encoded(&self, lane: &Lane, written: bool, steps: impl Iterator<Item = usize>) -> Result<wgpu::CommandBuffer, EngineError> {
+        scoped(&self.gpu.device, "commands", || {
+            let mut encoder = self.encoder(lane, written);
+            {
+                let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+                steps.for_each(|step| self.encode(&mut pass, lane, step));
+            }
+            for (slot, bytes) in &self.outputs {
+                let view = self.view(lane, *slot);
+                encoder.copy_buffer_to_buffer(&view.buffer, view.start, &lane.staging, bytes.start, bytes.end - bytes.start);
+            }
+            encoder.finish()
+        })
+    }
+
+    /// Waits for a play in flight and passes its outputs to `look`, where they lie.
     ///
     /// # Errors
     ///
     /// [`EngineError::Lost`] if the device is gone, [`EngineError::Timeout`] if it hangs.
-    pub fn collect(&mut self, flight: GpuFlight) -> Result<Vec<(Slot, Vec<f32>)>, EngineError> {
+    pub fn collect<T>(&mut self, flight: GpuFlight, look: impl FnOnce(&OutputView<'_>) -> T) -> Result<T, EngineError> {
         // Removed first: a buffer whose mapping never ended is not used again.
         let Some(lane) = self.lanes[flight.lane].take() else { unreachable!("a flight is collected once") };
-        let whole = read(&self.gpu, &lane.staging, flight.submission, &flight.mapped)?;
+        flight.mapped.wait(&self.gpu, Some(flight.submission))?;
+        let seen = read(&self.gpu, &lane.staging, |data| {
+            let slots = self.outputs.iter().map(|(slot, bytes)| (*slot, &data[bytes.start as usize / 4..bytes.end as usize / 4]));
+            let view = OutputView::new(slots);
+            let seen = look(&view);
+            (seen, view.elements_read() * 4)
+        })?;
         self.lanes[flight.lane] = Some(lane);
         self.free.push(flight.lane);
         self.free.sort_unstable_by(|a, b| b.cmp(a));
-        Ok(self.outputs.iter().map(|(slot, bytes)| (*slot, whole[bytes.start as usize / 4..bytes.end as usize / 4].to_vec())).collect())
+        Ok(seen)
     }
 
     /// Returns the current contents of any slot, for tests and `doctor`; for an input slot, what the next
@@ -237,17 +272,35 @@ impl GpuSession {
     ///
     /// Returns the errors of [`GpuSession::collect`].
     pub fn peek(&self, slot: Slot) -> Result<Vec<f32>, EngineError> {
-        let View { buffer, start, bytes } = self.free.last().map_or(&self.views[slot.index()], |lane| self.view(*lane, slot));
+        let lane = self.free.last().map(|lane| self.free(*lane));
+        let View { buffer, start, bytes } = lane.map_or(&self.views[slot.index()], |lane| self.view(lane, slot));
         let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
         let staging = scoped(&self.gpu.device, "peek buffer", || create(&self.gpu, "peek", *bytes, usage))?;
-        let mut encoder = self.encoder();
+        let mut encoder = match lane {
+            Some(lane) => self.encoder(lane, lane.written()),
+            None => self.empty_encoder(),
+        };
         encoder.copy_buffer_to_buffer(buffer, *start, &staging, 0, *bytes);
-        let submission = self.finish(encoder, 0)?;
-        read(&self.gpu, &staging, submission, &map(&staging))
+        let submit = || self.submit_counted(encoder.finish(), 0);
+        let submission = match lane {
+            Some(lane) => lane.handing_over(submit),
+            None => submit(),
+        }?;
+        Mapping::of(&staging, wgpu::MapMode::Read).wait(&self.gpu, Some(submission))?;
+        read(&self.gpu, &staging, |data| (data.to_vec(), data.len() * 4))
     }
 
-    pub(super) fn encoder(&self) -> wgpu::CommandEncoder {
+    fn empty_encoder(&self) -> wgpu::CommandEncoder {
         self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("play") })
+    }
+
+    /// Begins the commands of a play in `lane`, with the copy of what the host has written, if it has.
+    pub(super) fn encoder(&self, lane: &Lane, written: bool) -> wgpu::CommandEncoder {
+        let mut encoder = self.empty_encoder();
+        if written {
+            lane.bring_up(&mut encoder);
+        }
+        encoder
     }
 
     /// Returns lane number `lane`, which no play in flight uses.
@@ -261,116 +314,28 @@ impl GpuSession {
         lane
     }
 
-    pub(super) fn encode(&self, pass: &mut wgpu::ComputePass<'_>, recording: &Recording, lane: &Lane, index: usize) {
-        let (step, bound) = (&recording.steps()[index], &self.steps[index]);
+    pub(super) fn encode(&self, pass: &mut wgpu::ComputePass<'_>, lane: &Lane, index: usize) {
+        let bound = &self.steps[index];
         let own = lane.bindings.iter().find(|(step, _)| *step == index).map(|(_, group)| group);
         pass.set_pipeline(&bound.pipeline);
         pass.set_bind_group(0, own.unwrap_or(&bound.bindings), &[]);
-        match step.counted {
-            Some(counted) => pass.dispatch_workgroups_indirect(&self.views[counted.slot.index()].buffer, counted.index as u64 * 16),
-            None => pass.dispatch_workgroups(bound.groups[0], bound.groups[1], 1),
-        }
+        pass.dispatch_workgroups(bound.groups[0], bound.groups[1], 1);
     }
 
-    pub(super) fn finish(&self, encoder: wgpu::CommandEncoder, dispatches: usize) -> Result<wgpu::SubmissionIndex, EngineError> {
+    /// Submits commands of a play in `lane`.
+    pub(super) fn finish(
+        &self,
+        commands: wgpu::CommandBuffer,
+        dispatches: usize,
+        lane: &Lane,
+    ) -> Result<wgpu::SubmissionIndex, EngineError> {
+        lane.handing_over(|| self.submit_counted(commands, dispatches))
+    }
+
+    fn submit_counted(&self, commands: wgpu::CommandBuffer, dispatches: usize) -> Result<wgpu::SubmissionIndex, EngineError> {
         self.gpu.counts.submitted(dispatches);
-        let submission = scoped(&self.gpu.device, "submission", || self.gpu.queue.submit([encoder.finish()]))?;
+        let submission = scoped(&self.gpu.device, "submission", || self.gpu.queue.submit([commands]))?;
         self.gpu.fault.check()?;
         Ok(submission)
     }
-}
-
-/// Creates one buffer with the uniforms of all steps.
-fn uniforms(gpu: &Gpu, recording: &Recording) -> Result<wgpu::Buffer, EngineError> {
-    let mut bytes = vec![0; UNIFORM_ALIGN * recording.steps().len().max(1)];
-    for (chunk, step) in bytes.chunks_exact_mut(UNIFORM_ALIGN).zip(recording.steps()) {
-        let uniform = step.kernel.uniform();
-        chunk[..uniform.len()].copy_from_slice(uniform);
-    }
-    let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
-    let uniforms = scoped(&gpu.device, "uniforms", || create(gpu, "uniforms", bytes.len() as u64, usage))?;
-    gpu.queue.write_buffer(&uniforms, 0, &bytes);
-    Ok(uniforms)
-}
-
-fn bind(gpu: &Gpu, recording: &Recording, uniforms: &wgpu::Buffer, views: &[View]) -> Result<Vec<BoundStep>, EngineError> {
-    let limit = gpu.device.limits().max_compute_workgroups_per_dimension;
-    let bind_one = |(i, step): (usize, &Step)| {
-        let work = step.kernel.work();
-        let groups = work.groups(work.most(), step.kernel.workgroup()[0]);
-        let most = groups[0].max(groups[1]);
-        if most > limit {
-            return Err(EngineError::TooManyGroups { kernel: step.kernel.name(), groups: most, limit });
-        }
-        let pipeline = gpu.pipeline(&*step.kernel)?;
-        let view = |slot: Slot| &views[slot.index()];
-        let bindings = scoped(&gpu.device, step.kernel.name(), || bind_group(gpu, step, &pipeline, uniforms, i, view))?;
-        Ok(BoundStep { pipeline, bindings, groups })
-    };
-    recording.steps().iter().enumerate().map(bind_one).collect()
-}
-
-fn bind_group<'a>(
-    gpu: &Gpu,
-    step: &Step,
-    pipeline: &wgpu::ComputePipeline,
-    uniforms: &'a wgpu::Buffer,
-    index: usize,
-    view: impl Fn(Slot) -> &'a View,
-) -> wgpu::BindGroup {
-    let uniform = wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-        buffer: uniforms,
-        offset: (index * UNIFORM_ALIGN) as u64,
-        size: std::num::NonZeroU64::new(step.kernel.uniform().len().next_multiple_of(16) as u64),
-    });
-    let storage = step.slots.iter().map(|slot| view(*slot).resource());
-    let entries: Vec<_> =
-        std::iter::once(uniform).chain(storage).zip(0..).map(|(resource, binding)| wgpu::BindGroupEntry { binding, resource }).collect();
-    let layout = pipeline.get_bind_group_layout(0);
-    gpu.device.create_bind_group(&wgpu::BindGroupDescriptor { label: Some(step.kernel.name()), layout: &layout, entries: &entries })
-}
-
-pub(super) fn map(buffer: &wgpu::Buffer) -> Receiver<Result<(), wgpu::BufferAsyncError>> {
-    let (sender, receiver) = std::sync::mpsc::channel();
-    buffer.map_async(wgpu::MapMode::Read, .., move |result| {
-        let _ = sender.send(result);
-    });
-    receiver
-}
-
-/// Waits until the device has completed `submission` and all earlier ones.
-pub(super) fn wait(gpu: &Gpu, submission: wgpu::SubmissionIndex) -> Result<(), EngineError> {
-    let wait = wgpu::PollType::Wait { submission_index: Some(submission), timeout: Some(Gpu::TIMEOUT) };
-    // wgpu panics where a driver's wait fails. This is treated as a lost device, and the session is dropped
-    // afterwards.
-    let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| gpu.device.poll(wait)));
-    gpu.fault.check()?;
-    let polled = polled.map_err(|_| EngineError::Lost { message: "the driver failed while it was waited for".to_owned() })?;
-    if matches!(polled, Err(wgpu::PollError::Timeout)) {
-        return Err(EngineError::Timeout { seconds: Gpu::TIMEOUT.as_secs() });
-    }
-    Ok(())
-}
-
-/// Waits for the device, then copies the contents of a mapped buffer.
-pub(super) fn read(
-    gpu: &Gpu,
-    buffer: &wgpu::Buffer,
-    submission: wgpu::SubmissionIndex,
-    mapped: &Receiver<Result<(), wgpu::BufferAsyncError>>,
-) -> Result<Vec<f32>, EngineError> {
-    wait(gpu, submission)?;
-    let lost = |message: String| EngineError::Lost { message };
-    // Another thread's poll may have taken this callback without having run it yet.
-    match mapped.recv_timeout(Gpu::TIMEOUT) {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => return Err(lost(format!("mapping failed: {error}"))),
-        Err(_) => return Err(lost("the device never finished mapping".to_owned())),
-    }
-    let view = buffer.get_mapped_range(..).map_err(|error| lost(error.to_string()))?;
-    let data = bytemuck::pod_collect_to_vec(&view);
-    gpu.counts.read_back(view.len());
-    drop(view);
-    buffer.unmap();
-    Ok(data)
 }

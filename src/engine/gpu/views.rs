@@ -59,7 +59,7 @@ pub(super) fn allocate(gpu: &Gpu, recording: &Recording, layout: &Layout) -> Res
         *label = if label.is_empty() { &info.label } else { label };
     }
     for counted in recording.steps().iter().filter_map(|step| step.counted) {
-        usages[layout.place(counted.slot).buffer].0 |= wgpu::BufferUsages::INDIRECT;
+        usages[layout.place(counted.slot).buffer].0 |= wgpu::BufferUsages::UNIFORM;
     }
     let made =
         layout.buffers.iter().zip(&usages).map(|(len, (usage, label))| scoped(&gpu.device, label, || storage(gpu, label, *len, *usage)));

@@ -17,7 +17,7 @@ crate::uniform! {
     /// `y: [n, 3, side, side]`, the normalised pixels of candidates `first .. first + n`, counted over all
     /// images in sequence.
     pub struct Crop {
-        images: u32, capacity: u32, list: u32, frame_w: u32, frame_h: u32, n: u32, first: u32, side: u32, bilinear: u32, mirror: u32,
+        n: u32, images: u32, capacity: u32, list: u32, frame_w: u32, frame_h: u32, first: u32, side: u32, bilinear: u32, mirror: u32,
     }
 }
 
@@ -118,10 +118,13 @@ impl Crop {
 
 impl Kernel for Crop {
     const NAME: &'static str = "crop";
-    const WGSL: &'static [&'static str] = wgsl!("image/crop", "shared/taps", "shared/images", "shared/boxes", "shared/counter");
+    const WGSL: &'static [&'static str] =
+        wgsl!("image/crop", "shared/taps", "shared/images", "shared/boxes", "shared/counter", "shared/walk");
     const WORKGROUP: [u32; 3] = [64, 1, 1];
     const BINDINGS: &'static [Binding] = &[Binding::READ_U32, Binding::READ, Binding::READ_U32, Binding::WRITE];
     const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
+    /// Few enough turns that those over large boxes stay below the loops that software drivers end.
+    const WALKERS: Option<u32> = Some(4096);
 
     fn work(&self) -> Work {
         Work { per_item: self.side * self.side, together: 1, items: Some(self.n), rows: 1 }
@@ -178,9 +181,10 @@ impl Samples for Crop {
             [-30, -30, 99, 98],
             [17, 3, 41, 26],
         ];
-        let list: Vec<Candidate> = boxes.iter().map(|b| Candidate::new(b.map(|v| v as f32), 0.5, 0.0)).collect();
         let all = boxes.len() as u32;
         [
+            // More than a workgroup each has to do.
+            ([1, 460, 0], 24, [0, 460], false, false),
             ([1, all, 0], 24, [0, 9], false, false),
             ([1, all, 0], 48, [2, 5], false, true),
             ([1, all, 0], 24, [0, 1], true, false),
@@ -189,6 +193,8 @@ impl Samples for Crop {
         .map(|(lists_of, side, chunk, bilinear, mirror)| {
             let kernel = Self::new(lists_of, frame, chunk, side, bilinear);
             let [images, capacity, last] = lists_of;
+            let boxes = boxes.iter().cycle().take((images * capacity) as usize);
+            let list: Vec<Candidate> = boxes.map(|b| Candidate::new(b.map(|v| v as f32), 0.5, 0.0)).collect();
             let frames = (0..images).flat_map(|image| sample_frame(frame, 3 + u64::from(image))).collect();
             // With several images, the first holds one candidate less.
             let held = (0..images).map(|image| if images > 1 && image == 0 { capacity - 1 } else { capacity }).map(Counter::of);

@@ -75,10 +75,11 @@ impl Conv {
 
 impl Kernel for Conv {
     const NAME: &'static str = "conv";
-    const WGSL: &'static [&'static str] = wgsl!("nn/conv", "shared/levels", "shared/channels", "shared/tile");
+    const WGSL: &'static [&'static str] = wgsl!("nn/conv", "shared/levels", "shared/channels", "shared/tile", "shared/walk");
     const WORKGROUP: [u32; 3] = [64, 1, 1];
     const BINDINGS: &'static [Binding] = &[Binding::READ, Binding::READ, Binding::READ, Binding::READ, Binding::READ_U32, Binding::WRITE];
     const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
+    const WALKERS: Option<u32> = Some(Work::WALKERS);
 
     fn work(&self) -> Work {
         Work { per_item: self.tiles, together: 1, items: Some(self.n), rows: self.groups() as u32 }
@@ -160,6 +161,7 @@ impl Samples for Conv {
             (9, 9, plane(&[[4, 5]]), 33, 2),
             (3, 64, plane(&[[10, 10]]), 64, 3),
             (1, 2, plane(&[[131, 67]]), 33, 2),
+            (1, 1, plane(&[[303, 1801]]), 2, 1), // more than a workgroup each has to do
         ];
         cases
             .into_iter()

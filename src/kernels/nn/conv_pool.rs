@@ -60,10 +60,11 @@ impl ConvPool {
 
 impl Kernel for ConvPool {
     const NAME: &'static str = "conv_pool";
-    const WGSL: &'static [&'static str] = wgsl!("nn/conv_pool", "shared/levels", "shared/channels");
+    const WGSL: &'static [&'static str] = wgsl!("nn/conv_pool", "shared/levels", "shared/channels", "shared/walk");
     const WORKGROUP: [u32; 3] = [64, 1, 1];
     const BINDINGS: &'static [Binding] = &[Binding::READ, Binding::UNIFORM, Binding::READ_U32, Binding::WRITE];
     const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
+    const WALKERS: Option<u32> = Some(Work::WALKERS);
 
     fn work(&self) -> Work {
         Work { per_item: self.tiles, together: 1, items: Some(self.n), rows: 1 }
@@ -122,6 +123,7 @@ impl Samples for ConvPool {
             (5, plane(&[[24, 24]]), 28, 3),
             (2, plane(&[[48, 48]]), 32, 3),
             (1, plane(&[[131, 67]]), 10, 2),
+            (1, plane(&[[1045, 1043]]), 1, 2), // more than a workgroup each has to do
         ];
         cases
             .into_iter()

@@ -87,11 +87,12 @@ impl ConvUniform {
 
 impl Kernel for ConvUniform {
     const NAME: &'static str = "conv_uniform";
-    const WGSL: &'static [&'static str] = wgsl!("nn/conv_uniform", "shared/levels", "shared/channels");
+    const WGSL: &'static [&'static str] = wgsl!("nn/conv_uniform", "shared/levels", "shared/channels", "shared/walk");
     const WORKGROUP: [u32; 3] = [64, 1, 1];
     const BINDINGS: &'static [Binding] =
         &[Binding::READ, Binding::UNIFORM, Binding::READ, Binding::READ, Binding::READ_U32, Binding::UPDATE];
     const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
+    const WALKERS: Option<u32> = Some(Work::WALKERS);
 
     fn work(&self) -> Work {
         Work { per_item: self.tiles, together: 1, items: Some(self.n), rows: self.groups }
@@ -142,6 +143,7 @@ impl Samples for ConvUniform {
             (7, 28, plane(&[[11, 11]]), 48, 3),
             (2, 32, plane(&[[23, 23]]), 64, 3),
             (1, 2, plane(&[[131, 67]]), 32, 2),
+            (1, 1, plane(&[[801, 790]]), 2, 1), // more than a workgroup each has to do
         ];
         let sample = |(n, c, levels, out, k): (u32, u32, Vec<Extent>, u32, u32)| {
             let shape = Shape::ragged(n, c, levels).expect("a valid sample");

@@ -73,10 +73,11 @@ impl MaxPool {
 
 impl Kernel for MaxPool {
     const NAME: &'static str = "max_pool";
-    const WGSL: &'static [&'static str] = wgsl!("nn/max_pool", "shared/levels");
+    const WGSL: &'static [&'static str] = wgsl!("nn/max_pool", "shared/levels", "shared/walk");
     const WORKGROUP: [u32; 3] = [64, 1, 1];
     const BINDINGS: &'static [Binding] = &[Binding::READ, Binding::READ_U32, Binding::WRITE];
     const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
+    const WALKERS: Option<u32> = Some(Work::WALKERS);
 
     fn work(&self) -> Work {
         Work { per_item: self.tiles, together: 1, items: Some(self.n), rows: self.c }
@@ -115,13 +116,14 @@ impl Kernel for MaxPool {
 
 impl Samples for MaxPool {
     fn samples() -> Vec<Sample<Self>> {
-        let cases: [(_, _, &[[u32; 2]], _, _); 6] = [
+        let cases: [(_, _, &[[u32; 2]], _, _); 7] = [
             (1, 1, &[[1, 1]], 2, 2),
             (1, 1, &[[2, 2]], 3, 2),
             (2, 3, &[[22, 22]], 3, 2),
             (3, 10, &[[9, 13], [4, 5], [1, 2]], 2, 2),
             (1, 5, &[[8, 8]], 2, 2),
             (1, 2, &[[201, 65]], 3, 2),
+            (1, 1, &[[1045, 1043]], 2, 2), // more than a workgroup each has to do
         ];
         cases
             .iter()

@@ -16,7 +16,7 @@ crate::uniform! {
     /// `candidates: [images, capacity]`, the [`Counter`]s and the landmarks of mirrored crops; updates
     /// `scored` and `keep: [images, capacity]` and, with 16 outputs, `landmarks: [images, capacity, 10]`.
     pub struct Judge {
-        images: u32, capacity: u32, list: u32, n: u32, first: u32, inputs: u32, quads: u32, outs: u32, mirror: u32, regress: u32,
+        n: u32, images: u32, capacity: u32, list: u32, first: u32, inputs: u32, quads: u32, outs: u32, mirror: u32, regress: u32,
         threshold: f32,
     }
 }
@@ -142,7 +142,7 @@ impl Judge {
 impl Kernel for Judge {
     const NAME: &'static str = "judge";
     const WGSL: &'static [&'static str] =
-        wgsl!("select/judge", "shared/layers", "shared/images", "shared/boxes", "shared/counter", "shared/probability");
+        wgsl!("select/judge", "shared/layers", "shared/images", "shared/boxes", "shared/counter", "shared/probability", "shared/walk");
     const WORKGROUP: [u32; 3] = [128, 1, 1];
     const BINDINGS: &'static [Binding] = &[
         Binding::READ,
@@ -156,6 +156,7 @@ impl Kernel for Judge {
         Binding::UPDATE,
     ];
     const FIELDS: &'static [(&'static str, usize)] = Self::LAYOUT;
+    const WALKERS: Option<u32> = Some(Work::WALKERS);
 
     fn work(&self) -> Work {
         Work { per_item: 128, together: Self::TOGETHER, items: Some(self.n), rows: 1 }
@@ -207,6 +208,7 @@ impl Samples for Judge {
             ([3, 70, 1], [0, 140], [24, 128, 6], 40),
             ([1, 70, 0], [0, 70], [9, 256, 16], 70),
             ([2, 70, 0], [65, 9], [40, 64, 16], 35),
+            ([1, 8500, 0], [0, 8500], [3, 8, 6], 8500), // more than a workgroup each has to do
         ];
         cases
             .map(|(lists_of, chunk, [inputs, hidden, outputs], held): ([u32; 3], [u32; 2], [u32; 3], u32)| {

@@ -2,7 +2,7 @@
 
 use super::{Candidate, Counter, Keepers, NmsRule, Rank, Row, greedy, lists, sample_list};
 use crate::kernels::{Sample, Samples, wgsl, words};
-use crate::record::{Binding, Kernel, Work};
+use crate::record::{Binding, Counted, Kernel, Work};
 
 crate::uniform! {
     /// Writes every candidate that is not suppressed by a better one, best first, and counts them. If a net
@@ -11,7 +11,8 @@ crate::uniform! {
     ///
     /// Reads `candidates` and `keep: [images, capacity]`, `order` and `rows` of [`Rank`], and `steps: [Row]`;
     /// updates `settled: [images, room]`, the [`Counter`]s `middle` (the ranked candidates) and `to` (the
-    /// settled ones), and with one image `sizes: [steps]` of `[x, y, 1, items]`.
+    /// settled ones), and with one image the first word of each of `items: [steps]` entries of
+    /// [`Counted::WORDS`].
     pub struct Settle {
         images: u32, capacity: u32, words: u32, room: u32, list: u32, middle: u32, to: u32, steps: u32, square: u32, extra: f32,
     }
@@ -35,7 +36,7 @@ impl Settle {
         Self { square: 1, extra, ..self }
     }
 
-    /// With one image, also writes the dispatch sizes of `steps` steps.
+    /// With one image, also writes the numbers of items of `steps` steps.
     #[must_use]
     pub fn counting(self, steps: u32) -> Self {
         Self { steps, ..self }
@@ -81,13 +82,13 @@ impl Kernel for Settle {
         let lists = self.list.max(self.middle).max(self.to);
         let (steps, settled) = (self.steps as usize, (self.images * self.room) as usize * Candidate::WORDS);
         let counters = Counter::size(lists, self.images);
-        vec![all * Candidate::WORDS, all, all, all * self.words as usize, steps * Row::WORDS, settled, counters, steps * 4]
+        vec![all * Candidate::WORDS, all, all, all * self.words as usize, steps * Row::WORDS, settled, counters, steps * Counted::WORDS]
     }
 
     fn reference(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
         let (capacity, words, room) = (self.capacity as usize, self.words as usize, self.room as usize);
         let [keep, order, rows] = [1, 2, 3].map(|i| bytemuck::cast_slice::<f32, u32>(read[i]));
-        let [settled, counters, sizes] = write else { unreachable!("checked when recorded") };
+        let [settled, counters, items] = write else { unreachable!("checked when recorded") };
         for image in 0..self.images as usize {
             let before = Counter::at(counters, self.list, self.images, image);
             let first = image * capacity;
@@ -107,14 +108,14 @@ impl Kernel for Settle {
         }
         if self.images == 1 {
             let held = Counter::held(counters, self.to, 1, 0);
-            Row::sizes(&Row::list(read[4])[..self.steps as usize], held, sizes);
+            Row::count(&Row::list(read[4])[..self.steps as usize], held, items);
         }
     }
 
     fn native(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
         let (capacity, words, room) = (self.capacity as usize, self.words as usize, self.room as usize);
         let [keep, order, rows] = [1, 2, 3].map(|i| bytemuck::cast_slice::<f32, u32>(read[i]));
-        let [settled, counters, sizes] = write else { unreachable!("checked when recorded") };
+        let [settled, counters, items] = write else { unreachable!("checked when recorded") };
         let list = Candidate::list(read[0]);
         for image in 0..self.images as usize {
             let settled = &mut Candidate::list_mut(settled)[image * room..][..room];
@@ -139,7 +140,7 @@ impl Kernel for Settle {
             Counter::put(counters, self.middle, self.images, image, Counter { fault, ..Counter::of(ranked) });
             Counter::put(counters, self.to, self.images, image, Counter { held, wanted: total, fault, ..Counter::default() });
             if self.images == 1 {
-                Row::sizes(&Row::list(read[4])[..self.steps as usize], held, sizes);
+                Row::count(&Row::list(read[4])[..self.steps as usize], held, items);
             }
         }
     }
@@ -162,7 +163,7 @@ impl Samples for Settle {
                 let rank = Rank::new(images, capacity, 0, NmsRule { threshold: 0.5, smaller: false, same_tag: false });
                 let (mut order, mut rows) = (vec![0.0; all], vec![0.0; all * capacity.div_ceil(32) as usize]);
                 rank.reference(1, &[&list, &keep, &lists(&[vec![capacity; images as usize]])], &mut [&mut order, &mut rows]);
-                let steps = [1, 70].map(|per_item| Row { per_item, together: 3, groups_y: 2, width: 64, first: 7, most: 100 });
+                let steps = [7, 0].map(|first| Row { first, most: 100 });
                 let kernel = Self::new(images, capacity, room, [0, 1, 2]).counting(2);
                 let kernel = if capacity == 300 { kernel } else { kernel.squared(1.0) };
                 let steps = words(bytemuck::cast_slice(&steps).iter().copied());

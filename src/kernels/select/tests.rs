@@ -2,7 +2,7 @@
 
 use super::{Arguments, Candidate, Counter, Faces, NmsRule, Rank, Row, Settle, Suppress, lists, sample_list};
 use crate::kernels::words;
-use crate::record::Kernel;
+use crate::record::{Counted, Kernel};
 
 type KernelBody<K> = fn(&K, u32, &[&[f32]], &mut [&mut [f32]]);
 
@@ -84,18 +84,16 @@ fn what_a_tag_suppresses_is_what_the_definition_of_nms_drops_among_its_own() {
 }
 
 #[test]
-fn dispatch_sizes_worked_out_by_hand() {
-    let row = Row { per_item: 66, together: 1, groups_y: 2, width: 64, first: 0, most: 100 };
-    let rows = [row, Row { per_item: 32, together: 4, first: 100, ..row }, Row { first: 200, ..row }];
+fn numbers_of_items_worked_out_by_hand() {
+    let rows = [0, 100, 200].map(|first| Row { first, most: 100 });
     let counters = lists(&[vec![9, 9], vec![70, 67]]);
     for play in bodies::<Arguments>() {
-        let mut sizes = vec![f32::NAN; 12];
+        let mut items = vec![f32::NAN; 3 * Counted::WORDS];
         let table = words(bytemuck::cast_slice(&rows).iter().copied());
-        play(&Arguments::new(2, 1, 3), 1, &[&counters, &table], &mut [&mut sizes]);
-        // 137 items: 100 of 66 invocations are 103.1 groups of 64; the other 37 are 10 sets of 32; none is
-        // left for the last.
-        let want = [[104, 2, 1, 100], [5, 2, 1, 37], [0, 2, 1, 0]].concat();
-        assert_eq!(sizes.iter().map(|size| size.to_bits()).collect::<Vec<_>>(), want);
+        play(&Arguments::new(2, 1, 3), 1, &[&counters, &table], &mut [&mut items]);
+        // 137 items: 100 in the first chunk, 37 in the second, none in the third.
+        assert_eq!([0, 1, 2].map(|index| items[index * Counted::WORDS].to_bits()), [100, 37, 0]);
+        assert_eq!(items.iter().filter(|word| !word.is_nan()).count(), 3, "the rest of an entry is the kernel's own");
     }
 }
 

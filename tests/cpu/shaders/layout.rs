@@ -38,7 +38,7 @@ fn known() -> Vec<Known> {
         known!(Level as "Level" in [], tile, columns, x, x_h, x_w, y, y_h, y_w),
         known!(Band as "Band" in ["resample_rows", "resample_columns"], row, rows, first, level_h, level_w, x),
         known!(CellBand as "Band" in ["decode"], tile, across, cell, width, row, tag, columns, rows),
-        known!(Row as "Row" in ["arguments", "settle"], per_item, together, groups_y, width, first, most),
+        known!(Row as "Row" in ["arguments", "settle"], first, most),
     ]
 }
 

@@ -106,7 +106,7 @@ fn check<K: Samples>() -> usize {
     let (module, info) = validate(&source::<K>()).unwrap_or_else(|error| panic!("{}: {error}", K::NAME));
     let mut done = BTreeMap::new();
     for sample in K::samples() {
-        let values = sample.kernel.overrides();
+        let values = AnyKernel::overrides(&sample.kernel);
         let name = values.iter().fold(K::NAME.to_owned(), |name, (key, value)| format!("{name}-{key}{value}"));
         if done.contains_key(&name) {
             continue;

@@ -9,7 +9,7 @@
 //!
 //! The window never waits for the search: it takes what the board holds. The frame is uploaded once, to the
 //! window's device; the picture is drawn from that buffer, and a detector on the same device reads it too.
-//! Logic ([`stages`], [`track`], [`view`], [`stats`], [`keep`], [`settings`]) knows no widgets; [`panels`]
+//! Logic ([`stages`], [`view`], [`stats`], [`keep`], [`settings`]) knows no widgets; [`panels`]
 //! are functions of what they show.
 
 pub mod app;
@@ -28,7 +28,6 @@ pub mod settings;
 pub mod source;
 pub mod stages;
 pub mod stats;
-pub mod track;
 pub mod upload;
 pub mod view;
 pub mod walk;

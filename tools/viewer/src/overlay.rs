@@ -3,9 +3,9 @@
 
 use egui::{Align2, Color32, FontId, Painter, Pos2, Rect, Stroke, StrokeKind, TextureHandle, pos2, vec2};
 use mtcmcn::cascade::HeatMap;
+use mtcmcn::video::Tracked;
 
 use crate::stages::Mark;
-use crate::track::Tracked;
 use crate::view::Placement;
 
 /// A face without a number.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use mtcmcn::cascade::Trace;
 use mtcmcn::engine::gpu::{Gpu, GpuFrame};
+use mtcmcn::video::{Tracked, Tracker};
 use mtcmcn::{Detections, Frame};
 
 use crate::feed::{Mailbox, Taken};
@@ -16,8 +17,10 @@ use crate::keep::Recording;
 use crate::searcher::Searcher;
 use crate::settings::Detection;
 use crate::stats::Stats;
-use crate::track::{Tracked, Tracker};
 use crate::upload::Uploads;
+
+/// Frames in which a face is seen before it has a number; fewer are a flicker.
+const PROBATION: u32 = 2;
 
 /// What the window wants of the search.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -164,6 +167,8 @@ struct Loop<'a> {
     searcher: Searcher,
     uploads: Uploads,
     tracker: Tracker,
+    /// What times of frames are counted from.
+    began: Instant,
     last: Option<Arc<Shown>>,
     done: Wanted,
     source: u64,
@@ -174,7 +179,17 @@ struct Loop<'a> {
 impl<'a> Loop<'a> {
     fn new(shared: &'a Shared, window: Option<Gpu>) -> Self {
         let (searcher, uploads) = (Searcher::new(window.clone()), Uploads::new(window));
-        Self { shared, searcher, uploads, tracker: Tracker::default(), last: None, done: Wanted::default(), source: 0, timed: None }
+        Self {
+            shared,
+            searcher,
+            uploads,
+            tracker: Tracker::new(PROBATION),
+            began: Instant::now(),
+            last: None,
+            done: Wanted::default(),
+            source: 0,
+            timed: None,
+        }
     }
 
     fn run(&mut self, wake: &impl Fn()) {
@@ -184,7 +199,7 @@ impl<'a> Loop<'a> {
             if self.source != source {
                 self.source = source;
                 self.last = None;
-                self.tracker = Tracker::default();
+                self.tracker = Tracker::new(PROBATION);
                 lock(&self.shared.board).stats.clear();
             }
             // A frame that is looked at is searched again when settings change.
@@ -217,7 +232,7 @@ impl<'a> Loop<'a> {
         }
         let moving = wanted.tracking && taken.moving;
         let faces = match (moving, repeated) {
-            (true, false) => self.tracker.update(&detections.faces, taken.at),
+            (true, false) => self.tracker.update(&detections.faces, taken.at.saturating_duration_since(self.began).as_secs_f64()),
             (true, true) => self.tracker.recognise(&detections.faces),
             _ => Tracked::plain(&detections.faces),
         };

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mtcmcn::Frame;
+use mtcmcn::video::{VideoError, VideoSource};
 use serde::{Deserialize, Serialize};
 
 pub use files::Files;
@@ -90,18 +91,13 @@ pub enum SourceError {
         /// Which.
         path: String,
     },
-    /// The program that decodes video is missing.
-    #[error(
-        "video needs the program `ffmpeg`, which is not on the PATH; install it (Debian: apt-get install ffmpeg) and open the source again"
-    )]
-    NoFfmpeg,
-    /// The program that decodes video could not use its input.
-    #[error("ffmpeg cannot read {input}: {message}")]
+    /// A video that cannot be read, or not to its end.
+    #[error("{input}: {error}")]
     Video {
-        /// What it was given.
+        /// What was to be read.
         input: String,
-        /// Its last words.
-        message: String,
+        /// Why.
+        error: VideoError,
     },
     /// A camera is gone, taken, forbidden or otherwise unusable.
     #[error("{camera}: {message}")]
@@ -150,10 +146,6 @@ pub enum SourceSpec {
     Camera(CameraSpec),
 }
 
-/// Endings of files that are given to ffmpeg.
-const VIDEO_ENDINGS: [&str; 16] =
-    ["mp4", "mkv", "webm", "avi", "mov", "m4v", "mpg", "mpeg", "ts", "ogv", "wmv", "flv", "3gp", "y4m", "mjpeg", "h264"];
-
 impl SourceSpec {
     /// From what was typed or dropped: `synthetic`, `camera` or `camera:1`, an address, a video file, or an
     /// image or folder.
@@ -165,16 +157,14 @@ impl SourceSpec {
         if let Some(index) = text.strip_prefix("camera").and_then(|rest| if rest.is_empty() { Some("0") } else { rest.strip_prefix(':') }) {
             return Self::Camera(CameraSpec { index: index.to_owned(), name: format!("camera {index}"), mode: None });
         }
-        if text.contains("://") { Self::Video(text.to_owned()) } else { Self::of_path(Path::new(text)) }
+        Self::of_path(Path::new(text))
     }
 
     /// From a path that was dropped or chosen.
     pub fn of_path(path: &Path) -> Self {
-        let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
-        if VIDEO_ENDINGS.contains(&ending.as_str()) && !path.is_dir() {
-            Self::Video(path.to_string_lossy().into_owned())
-        } else {
-            Self::Files(path.to_owned())
+        match VideoSource::of(path) {
+            Some(video @ (VideoSource::File(_) | VideoSource::Address(_))) => Self::Video(video.to_string()),
+            _ => Self::Files(path.to_owned()),
         }
     }
 
@@ -187,7 +177,8 @@ impl SourceSpec {
         Ok(match self {
             Self::Synthetic => Box::new(Synthetic::new()?),
             Self::Files(path) => Box::new(Files::open(path)?),
-            Self::Video(input) => Box::new(Video::open(input)?),
+            Self::Video(input) if input.contains("://") => Box::new(Video::open(VideoSource::Address(input.clone()))?),
+            Self::Video(input) => Box::new(Video::open(VideoSource::File(input.into()))?),
             #[cfg(feature = "camera")]
             Self::Camera(spec) => Box::new(camera::Live::open(spec)?),
             #[cfg(not(feature = "camera"))]
@@ -222,13 +213,5 @@ mod tests {
         let SourceSpec::Camera(camera) = SourceSpec::parse("camera:2") else { panic!("a camera") };
         assert_eq!((camera.index.as_str(), camera.mode), ("2", None));
         assert!(matches!(SourceSpec::parse("camera"), SourceSpec::Camera(camera) if camera.index == "0"));
-    }
-
-    #[test]
-    fn a_folder_that_is_called_like_a_video_is_a_folder() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let path = folder.path().join("x.mp4");
-        std::fs::create_dir(&path).expect("writable");
-        assert_eq!(SourceSpec::of_path(&path), SourceSpec::Files(path));
     }
 }
