@@ -45,6 +45,8 @@ mod golden;
 mod gradients;
 #[path = "../support/graphs.rs"]
 mod graphs;
+#[path = "../support/heads.rs"]
+mod heads;
 mod instructions;
 mod layers;
 mod limits;

@@ -2,7 +2,7 @@
 
 use mtcmcn::Engine;
 
-use crate::{golden, rivals};
+use crate::{golden, heads, rivals};
 
 #[test]
 fn twin_gives_the_golden_outputs() {
@@ -24,4 +24,10 @@ fn twin_and_cpu_engine_give_the_rivals_outputs() {
 fn a_fused_graph_gives_what_its_pass_gives() {
     crate::graphs::check_fused(&Engine::twin());
     crate::graphs::check_fused(&Engine::cpu());
+}
+
+#[test]
+fn decomposition_and_heads_give_the_golden_numbers() {
+    heads::check(&Engine::twin());
+    heads::check(&Engine::cpu());
 }

@@ -8,6 +8,8 @@ mod flight;
 mod golden;
 #[path = "../support/graphs.rs"]
 mod graphs;
+#[path = "../support/heads.rs"]
+mod heads;
 mod kernels;
 mod lent;
 mod nets;

@@ -1,5 +1,9 @@
 //! Convolution with any kernel side, stride, padding and number of groups, and dense layers of any size.
 
+use std::ops::RangeInclusive;
+
+use serde::{Deserialize, Serialize};
+
 use super::{Op, Site, Taped, Value};
 use crate::kernels::nn::{Convolution, ConvolutionBackwardBias, ConvolutionBackwardInput, ConvolutionBackwardWeight, Sizes, Tiling};
 use crate::record::Slot;
@@ -7,7 +11,7 @@ use crate::tensor::{Shape, ShapeError};
 
 /// Convolution. Inputs: `x`, weight `[out, c / groups, k, k]`, and the bias `[out]` if there is one, all
 /// row-major.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConvolutionLayer {
     /// Distance between neighbouring windows, in rows and in columns.
     pub stride: u32,
@@ -20,7 +24,7 @@ pub struct ConvolutionLayer {
 
 /// Fully connected layer over the whole item (`c * h * w` in NCHW order). Inputs: `x`, weight
 /// `[out, inputs]`, and the bias `[out]` if there is one, all row-major.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinearLayer;
 
 /// Tiling of matrix products: staged in workgroup memory, which is the faster one on software adapters too,
@@ -63,6 +67,10 @@ impl Op for ConvolutionLayer {
         "convolution"
     }
 
+    fn inputs(&self) -> RangeInclusive<usize> {
+        2..=3
+    }
+
     fn output(&self, x: &[&Shape]) -> Result<Shape, ShapeError> {
         let sizes = self.sizes(x[0], x[1])?;
         checked(&sizes, x)
@@ -88,6 +96,10 @@ impl LinearLayer {
 impl Op for LinearLayer {
     fn name(&self) -> &'static str {
         "linear"
+    }
+
+    fn inputs(&self) -> RangeInclusive<usize> {
+        2..=3
     }
 
     fn output(&self, x: &[&Shape]) -> Result<Shape, ShapeError> {
