@@ -15,9 +15,9 @@ use super::{Outcome, explain, prefetch, progress};
 
 /// Turn faces into embeddings, vectors of which those of one person are alike
 ///
-/// Finds the faces of each image as `mtcmcn detect` does, aligns them by their landmarks, and gives each to the
-/// recogniser as it is and mirrored; the sum of both results, scaled to length 1, is the embedding. The cosine
-/// of two embeddings of one recogniser tells whether they are of one person.
+/// Finds the faces of each image as `mtcmcn detect` does, aligns them by their landmarks, and gives each to
+/// the recogniser as it is and mirrored; the sum of both results, scaled to length 1, is the embedding. The
+/// cosine of two embeddings of one recogniser tells whether they are of one person.
 #[derive(Debug, clap::Args)]
 #[command(after_help = super::EXIT_CODES)]
 pub struct EmbedArgs {
@@ -31,8 +31,8 @@ pub struct EmbedArgs {
     list: Option<PathBuf>,
 
     /// Write the embeddings to this numpy archive: `names` (the path, with `#2`, `#3` and so on for further
-    /// faces of an image), `embeddings` (a row a face), `boxes` and `scores`. `mtcmcn eval verify --embeddings`
-    /// reads it
+    /// faces of an image), `embeddings` (a row a face), `boxes` and `scores`.
+    /// `mtcmcn eval verify --embeddings` reads it
     #[arg(long, short, value_name = "FILE", required_unless_present = "json", help_heading = "Output")]
     out: Option<PathBuf>,
 
@@ -49,8 +49,8 @@ pub struct EmbedArgs {
 ///
 /// # Errors
 ///
-/// If no recogniser can be made or something cannot be written. An input that cannot be read is reported in its
-/// place, and the outcome is [`Outcome::Failed`].
+/// If no recogniser can be made or something cannot be written. An input that cannot be read is reported in
+/// its place, and the outcome is [`Outcome::Failed`].
 pub fn run(args: &EmbedArgs, quiet: bool) -> Result<Outcome> {
     let inputs = input::expand(&args.paths, args.list.as_deref(), &[]);
     let reader = args.recognizer.open()?;
@@ -122,7 +122,9 @@ impl<W: Write> EmbedRun<'_, W> {
     fn refuse(&mut self, path: &Path, error: &str) -> Result<()> {
         self.outcome = Outcome::Failed;
         let name = path.to_string_lossy();
-        self.progress.suspend(|| tracing::error!("{name}: {error}"));
+        self.progress.suspend(|| {
+            let _ = writeln!(io::stderr(), "mtcmcn: {}: {error}", name.replace(char::is_control, "\u{fffd}"));
+        });
         if self.args.json { self.print(&json::refused_line(&name, error, &serde_json::Map::new())) } else { Ok(()) }
     }
 

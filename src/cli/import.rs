@@ -107,7 +107,8 @@ fn is_onnx(source: &Path) -> anyhow::Result<bool> {
     Ok(named || source.is_file() && onnx::is(&files::read(source, MAX_ONNX)?))
 }
 
-/// The recogniser in the ONNX model `source`, which is shown a face as `shown` says, or as is known of the file.
+/// The recogniser in the ONNX model `source`, which is shown a face as `shown` says, or as is known of the
+/// file.
 fn recognizer(source: &Path, shown: &ShownArgs) -> anyhow::Result<Weights> {
     let bytes = files::read(source, MAX_ONNX)?;
     let sha256 = files::hex(&Sha256::digest(&bytes));

@@ -18,8 +18,8 @@ const VARIABLE: &str = "MTCMCN_RECOGNIZER";
 /// How faces are found and recognised.
 #[derive(Debug, Clone, clap::Args)]
 pub struct RecognizerArgs {
-    /// Weights of the recogniser, as `mtcmcn import model.onnx --out FILE` writes them; if not given, those that
-    /// `MTCMCN_RECOGNIZER` names
+    /// Weights of the recogniser, as `mtcmcn import model.onnx --out FILE` writes them; if not given, those
+    /// that `MTCMCN_RECOGNIZER` names
     #[arg(long, value_name = "FILE", help_heading = "Engine")]
     pub recognizer: Option<PathBuf>,
 
@@ -86,8 +86,8 @@ impl FaceReader {
         Ok(embedding.map(|embedding| (face, embedding)))
     }
 
-    /// The embedding of the middle of a picture, where no face is found: all of it if it is a crop as the net is
-    /// shown them, or else the square of half its shorter side.
+    /// The embedding of the middle of a picture, where no face is found: all of it if it is a crop as the net
+    /// is shown them, or else the square of half its shorter side.
     ///
     /// # Errors
     ///

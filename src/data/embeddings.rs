@@ -85,8 +85,8 @@ impl EmbeddedFaces {
         self.scores.push(score);
     }
 
-    /// Writes a numpy archive of `names` and `embeddings`, which [`read`] reads, `boxes` and `scores`, whole or
-    /// not at all.
+    /// Writes a numpy archive of `names` and `embeddings`, which [`read`] reads, `boxes` and `scores`, whole
+    /// or not at all.
     ///
     /// # Errors
     ///

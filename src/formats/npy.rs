@@ -94,7 +94,8 @@ pub(crate) fn read(bytes: &[u8]) -> Result<NumpyArray, String> {
     Ok(NumpyArray { shape, values })
 }
 
-/// The bytes of a `.npy` file with `values` in C order: `f4`, or text of as many characters as the longest has.
+/// The bytes of a `.npy` file with `values` in C order: `f4`, or text of as many characters as the longest
+/// has.
 pub(crate) fn write(shape: &[usize], values: &Values) -> Vec<u8> {
     let (kind, data): (String, Vec<u8>) = match values {
         Values::Numbers(numbers) => ("<f4".into(), numbers.iter().flat_map(|number| number.to_le_bytes()).collect()),

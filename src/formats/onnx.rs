@@ -1,5 +1,5 @@
-//! ONNX models: a protobuf message with a list of nodes and the tensors that they read. Field numbers are those
-//! of `onnx.proto3`; what no net needs is passed over.
+//! ONNX models: a protobuf message with a list of nodes and the tensors that they read. Field numbers are
+//! those of `onnx.proto3`; what no net needs is passed over.
 
 use std::collections::BTreeMap;
 
@@ -175,7 +175,8 @@ fn read_node(bytes: &[u8], external: &External<'_>) -> Result<OnnxNode, FormatEr
     Ok(node)
 }
 
-/// Which of the fields holds the value is told by a kind in newer models, and by its being there in older ones.
+/// Which of the fields holds the value is told by a kind in newer models, and by its being there in older
+/// ones.
 fn read_attribute(bytes: &[u8], external: &External<'_>) -> Result<(String, OnnxAttribute), FormatError> {
     let mut cursor = Cursor::new(FORMAT, bytes);
     let (mut name, mut value) = (String::new(), None);

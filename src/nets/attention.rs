@@ -20,8 +20,8 @@ pub struct Decomposed {
     pub age: NodeId,
 }
 
-/// Adds the decomposition of the features `x`, `[n, c, h, w]`: `age = x (a + b) / 2` and `identity = x - age`,
-/// where `a` weighs channels and `b` places, both between 0 and 1. Tensors are called
+/// Adds the decomposition of the features `x`, `[n, c, h, w]`: `age = x (a + b) / 2` and
+/// `identity = x - age`, where `a` weighs channels and `b` places, both between 0 and 1. Tensors are called
 /// `<name>.{fc1, fc2, channel_bn, spatial, spatial_bn}`.
 ///
 /// # Errors

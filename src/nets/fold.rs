@@ -11,7 +11,7 @@ use crate::tensor::Tensor;
 use crate::weights::Weights;
 
 /// Builds the folded model node by node.
-struct Folder<'a> {
+struct Folding<'a> {
     from: &'a Model,
     graph: Graph,
     tensors: BTreeMap<String, Tensor>,
@@ -20,36 +20,37 @@ struct Folder<'a> {
 }
 
 impl Model {
-    /// Returns a model with the same results in which running batch norms that follow a convolution or a dense
-    /// layer are part of it: `weight' = weight s` and `bias' = shift + (bias - mean) s` with
+    /// Returns a model with the same results in which running batch norms that follow a convolution or a
+    /// dense layer are part of it: `weight' = weight s` and `bias' = shift + (bias - mean) s` with
     /// `s = scale / √(variance + ε)`, output by output. A PReLU of the norm stays, as a layer of its own.
     ///
     /// # Errors
     ///
     /// [`ModelError::Weights`] if a tensor is missing or misshapen.
     pub fn folded(&self) -> Result<Self, ModelError> {
-        let mut folder = Folder { from: self, graph: Graph::new(), tensors: BTreeMap::new(), placed: BTreeMap::new() };
-        let norms: BTreeMap<NodeId, NodeId> = self.graph.ids().filter_map(|id| Some((folder.norm_after(id)?, id))).collect();
+        let mut folding = Folding { from: self, graph: Graph::new(), tensors: BTreeMap::new(), placed: BTreeMap::new() };
+        let norms: BTreeMap<NodeId, NodeId> = self.graph.ids().filter_map(|id| Some((folding.norm_after(id)?, id))).collect();
         for id in self.graph.ids() {
             // Tensors come with the layers that read them.
             if norms.values().any(|linear| *linear == id) || matches!(self.graph.node(id).layer, Layer::Tensor(_)) {
                 continue;
             }
             let new = match norms.get(&id) {
-                Some(linear) => folder.fold(*linear, id)?,
-                None => folder.copy(id)?,
+                Some(linear) => folding.fold(*linear, id)?,
+                None => folding.copy(id)?,
             };
-            folder.placed.insert(id, new);
+            folding.placed.insert(id, new);
         }
-        let Folder { graph, tensors, placed, .. } = folder;
+        let Folding { graph, tensors, placed, .. } = folding;
         let outputs = self.outputs.iter().map(|(name, id)| (name.clone(), placed[id])).collect();
         let weights = Weights::new(tensors, self.weights.metadata().clone())?;
         Ok(Self { graph, input: placed[&self.input], outputs, weights })
     }
 }
 
-impl Folder<'_> {
-    /// Returns the batch norm that alone reads the convolution or dense layer `id`, if their tensors are known.
+impl Folding<'_> {
+    /// Returns the batch norm that alone reads the convolution or dense layer `id`, if their tensors are
+    /// known.
     fn norm_after(&self, id: NodeId) -> Option<NodeId> {
         let graph = &self.from.graph;
         if !matches!(graph.node(id).layer, Layer::Convolution(_) | Layer::Linear(_)) || self.from.outputs.values().any(|end| *end == id) {

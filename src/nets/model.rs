@@ -1,8 +1,8 @@
 //! [`Model`]: a graph with its tensors, as a weights file keeps it.
 //!
-//! The graph stands in the file's metadata under `graph`, as JSON: the input's sizes, the nodes in order, each
-//! with its layer and what it reads (the number of an earlier result, 0 for the input, or the name of a tensor
-//! of the file), and the numbers of the named results.
+//! The graph stands in the file's metadata under `graph`, as JSON: the input's sizes, the nodes in order,
+//! each with its layer and what it reads (the number of an earlier result, 0 for the input, or the name of a
+//! tensor of the file), and the numbers of the named results.
 
 use std::collections::BTreeMap;
 
@@ -168,8 +168,8 @@ impl Model {
         self.outputs.get(name).map(|id| &self.graph.node(*id).shape)
     }
 
-    /// Appends the net over `n` items in `x`, with its tensors as constants; returns the slots of the results,
-    /// by name.
+    /// Appends the net over `n` items in `x`, with its tensors as constants; returns the slots of the
+    /// results, by name.
     ///
     /// # Errors
     ///

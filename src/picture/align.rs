@@ -50,9 +50,9 @@ pub fn square(frame: &Frame, bounding_box: &BoundingBox, side: Option<u32>, marg
     })
 }
 
-/// The square in the middle of `frame`, scaled to `side` pixels, for pictures in which no face is found: all of
-/// a square that has `side` pixels already, and so may be an aligned crop, or else half of the shorter side.
-/// `None` if that is less than a pixel.
+/// The square in the middle of `frame`, scaled to `side` pixels, for pictures in which no face is found: all
+/// of a square that has `side` pixels already, and so may be an aligned crop, or else half of the shorter
+/// side. `None` if that is less than a pixel.
 pub fn middle(frame: &Frame, side: u32) -> Option<RgbImage> {
     let (w, h) = (frame.width() as f32, frame.height() as f32);
     let length = if (frame.width(), frame.height()) == (side, side) { w } else { w.min(h) / 2.0 };

@@ -20,8 +20,8 @@ impl Embedding {
         &self.0
     }
 
-    /// Returns the cosine of the angle between two embeddings of one recogniser, from -1 to 1: the closer to 1,
-    /// the more likely they are of one person.
+    /// Returns the cosine of the angle between two embeddings of one recogniser, from -1 to 1: the closer to
+    /// 1, the more likely they are of one person.
     ///
     /// # Panics
     ///

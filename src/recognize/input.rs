@@ -13,8 +13,8 @@ pub enum ColourOrder {
 }
 
 /// How a net wants to be shown a face: aligned to the template [`ALIGNED_112`](crate::geometry::ALIGNED_112),
-/// scaled to the side of its input, each colour as `(byte / 255 - mean) / deviation`. Kept in the weights file
-/// beside the graph, under `recognizer`, as JSON.
+/// scaled to the side of its input, each colour as `(byte / 255 - mean) / deviation`. Kept in the weights
+/// file beside the graph, under `recognizer`, as JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct FaceInput {
     /// Order of the colours.
@@ -44,7 +44,8 @@ impl FaceInput {
     /// Input of most recognisers: RGB from -1 to 1.
     pub const USUAL: Self = Self { colours: ColourOrder::Rgb, mean: [0.5; 3], deviation: [0.5; 3], threshold: None };
 
-    /// Writes the planes of a crop, rows of R, G, B bytes, to `to`, and those of its mirror image to `mirrored`.
+    /// Writes the planes of a crop, rows of R, G, B bytes, to `to`, and those of its mirror image to
+    /// `mirrored`.
     ///
     /// # Panics
     ///

@@ -51,7 +51,7 @@ pub enum RecognizeError {
 }
 
 /// The net loaded for a number of faces.
-struct Loaded {
+struct LoadedNet {
     session: Session,
     x: Slot,
     y: Slot,
@@ -65,7 +65,7 @@ pub struct Recognizer {
     side: u32,
     elements: usize,
     /// For one face, and for [`TOGETHER`].
-    loaded: [Option<Loaded>; 2],
+    loaded: [Option<LoadedNet>; 2],
 }
 
 impl Recognizer {
@@ -153,7 +153,7 @@ impl Recognizer {
         }
         let loaded = match &mut self.loaded[number] {
             Some(loaded) => loaded,
-            none => none.insert(Loaded::new(&self.engine, &self.model, 2 * most as u32)?),
+            none => none.insert(LoadedNet::new(&self.engine, &self.model, 2 * most as u32)?),
         };
         loaded.session.write(loaded.x, bytemuck::cast_slice(&pictures));
         let outputs = loaded.session.play()?;
@@ -166,7 +166,7 @@ impl Recognizer {
     }
 }
 
-impl Loaded {
+impl LoadedNet {
     fn new(engine: &Engine, model: &Model, items: u32) -> Result<Self, RecognizeError> {
         let mut recording = Recording::new();
         let x = recording.input("faces", (items * model.graph.node(model.input).shape.elements()) as usize);

@@ -13,6 +13,9 @@ mod heads;
 mod kernels;
 mod lent;
 mod nets;
+#[cfg(feature = "toolkit")]
+#[path = "../support/onnx.rs"]
+mod onnx_models;
 mod profile;
 mod program;
 mod proposals;

@@ -21,3 +21,9 @@ fn a_fused_graph_gives_what_its_pass_gives() {
 fn decomposition_and_heads_give_the_golden_numbers() {
     heads::check(&engine());
 }
+
+#[cfg(feature = "toolkit")]
+#[test]
+fn onnx_models_give_what_onnxruntime_gives() {
+    crate::onnx_models::check(&engine());
+}

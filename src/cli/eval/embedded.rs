@@ -37,8 +37,8 @@ impl Known {
         Ok(Self { embeddings: embeddings::read(file, faults)?, place: file.to_owned(), origin, made: None })
     }
 
-    /// Embeds all images of `pairs`, which lie in `folder`. Of an image that cannot be read there is none, and
-    /// it is a fault of `list`.
+    /// Embeds all images of `pairs`, which lie in `folder`. Of an image that cannot be read there is none,
+    /// and it is a fault of `list`.
     ///
     /// # Errors
     ///
@@ -87,7 +87,7 @@ impl Known {
 
     /// What was counted.
     pub fn counts(&self) -> Vec<(&'static str, usize)> {
-        self.made.map_or_else(Vec::new, |[images, without]| vec![("images", images), ("without face", without)])
+        self.made.map_or_else(Vec::new, |[images, without]| vec![("images", images), ("without a face", without)])
     }
 }
 

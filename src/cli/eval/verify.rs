@@ -18,9 +18,9 @@ use crate::cli::recognizer::RecognizerArgs;
 
 /// Are two images of one person? Ten-fold accuracy, and true accepts at rates of false ones
 ///
-/// Embeds the images itself (--images), or takes embeddings from any network (--embeddings). Each fold is tested with the threshold that is best on the others: of
-/// the squared distance, 0 to 4, in steps of 0.01 for the accuracy and of 0.001, interpolated, for a rate of
-/// false accepts.
+/// Embeds the images itself (--images), or takes embeddings from any network (--embeddings). Each fold is
+/// tested with the threshold that is best on the others: of the squared distance, 0 to 4, in steps of 0.01
+/// for the accuracy and of 0.001, interpolated, for a rate of false accepts.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
     /// Pairs: pairs.txt of LFW, the list of `AgeDB`-30 or CALFW, or a .bin file of insightface; none for
@@ -42,9 +42,9 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "FILE", required_unless_present = "images", help_heading = "Input", verbatim_doc_comment)]
     embeddings: Option<PathBuf>,
 
-    /// Directory that the names of the list are relative to: its images are embedded now, each by the face that
-    /// is largest for its distance from the middle. Where none is found, the middle of the picture is taken, and
-    /// the image named
+    /// Directory that the names of the list are relative to: its images are embedded now, each by the face
+    /// that is largest for its distance from the middle. Where none is found, the middle of the picture is
+    /// taken, and the image named
     #[arg(long, value_name = "DIR", conflicts_with = "embeddings", help_heading = "Input")]
     images: Option<PathBuf>,
 

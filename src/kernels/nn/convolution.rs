@@ -1,10 +1,13 @@
 //! Convolution of any kernel side, stride, padding and number of groups; dense layers.
 
+use rayon::prelude::*;
+
 use super::grid;
 use super::sizes::{Sizes, Tiling, WIDTH, samples, sizes, work};
+use crate::kernels::together::BLOCK;
 use crate::kernels::{Sample, Samples, largest, wgsl};
 use crate::record::{Binding, Kernel, Work};
-use crate::simd::{Factor, Product, Start, Target};
+use crate::simd::{DepthwisePlane, Factor, Product, Simd, Start, Target};
 use crate::tensor::noise;
 
 crate::uniform! {
@@ -23,6 +26,20 @@ impl Convolution {
     pub fn new(sizes: &Sizes, bias: bool, tiling: Tiling) -> Self {
         let &Sizes { n, c, h, w, out, k, stride, padding, groups, y_h, y_w } = sizes;
         Self { n, c, h, w, out, k, stride, padding, groups, y_h, y_w, bias: u32::from(bias), tiled: tiling.tiled() }
+    }
+
+    /// A convolution of every channel by itself, plane by plane.
+    fn depthwise(&self, x: &[f32], weight: &[f32], bias: &[f32], y: &mut [f32]) {
+        let (sizes, simd) = (sizes!(self), Simd::chosen());
+        let (k, taps) = (self.k as usize, sizes.columns());
+        let planes = y[..sizes.y_len()].par_chunks_exact_mut(sizes.y_plane()).zip(x.par_chunks_exact(sizes.x_plane()));
+        planes.with_min_len(BLOCK / sizes.x_plane() + 1).enumerate().for_each(|(i, (y, x))| {
+            let c = i % self.c as usize;
+            let bias = if self.bias > 0 { bias[c] } else { 0.0 };
+            let [size, grid] = [[self.h, self.w], [self.y_h, self.y_w]].map(|sides| sides.map(|side| side as usize));
+            let (stride, padding) = (self.stride as usize, self.padding as usize);
+            simd.run(DepthwisePlane { x, weight: &weight[c * taps..][..taps], bias, y, size, grid, k, stride, padding });
+        });
     }
 
     fn bias_len(&self) -> usize {
@@ -68,6 +85,9 @@ impl Kernel for Convolution {
 
     fn native(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
         let ([x, weight, bias], sizes) = (read, sizes!(self)) else { unreachable!("checked when recorded") };
+        if sizes.outputs() == 1 && sizes.channels() == 1 {
+            return self.depthwise(x, weight, bias, write[0]);
+        }
         let (outputs, taps) = (sizes.outputs(), sizes.taps());
         for group in 0..self.groups as usize {
             let first = group * outputs;

@@ -1,4 +1,5 @@
-//! Nodes whose inputs are constant: computed when a model is read. Exporters compute the sizes of reshapes so.
+//! Nodes whose inputs are constant: computed when a model is read. Exporters compute the sizes of reshapes
+//! so.
 
 use super::{OnnxAttribute, OnnxNode, OnnxTensor, OnnxValue, OnnxValues, Refusal};
 

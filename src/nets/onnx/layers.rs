@@ -22,7 +22,7 @@ fn result(inputs: Inputs<'_>, at: usize) -> Result<(NodeId, &[usize]), Refusal> 
 }
 
 /// A window as our layers have it: a square, with one stride and one padding for all sides.
-struct Window {
+struct SquareWindow {
     k: u32,
     stride: u32,
     padding: u32,
@@ -37,7 +37,7 @@ fn same(what: &str, values: &[i64], count: usize) -> Result<u32, Refusal> {
     u32::try_from(first).map_err(|_| format!("{what} of {values:?}"))
 }
 
-fn window(node: &OnnxNode, k: &[i64]) -> Result<Window, Refusal> {
+fn window(node: &OnnxNode, k: &[i64]) -> Result<SquareWindow, Refusal> {
     match node.text("auto_pad") {
         None | Some("NOTSET" | "VALID" | "") => {}
         Some(other) => return Err(format!("auto_pad {other}: padding given in numbers is needed")),
@@ -47,7 +47,7 @@ fn window(node: &OnnxNode, k: &[i64]) -> Result<Window, Refusal> {
     {
         return Err(format!("dilations of {dilations:?}, which no layer here has"));
     }
-    Ok(Window {
+    Ok(SquareWindow {
         k: same("a window", k, 2)?,
         stride: same("strides", node.ints("strides").unwrap_or(&[1, 1]), 2)?,
         padding: same("pads", node.ints("pads").unwrap_or(&[0; 4]), 4)?,
@@ -123,7 +123,7 @@ impl Importer {
         let weight = constant(inputs, 1).ok_or("weights that are not constant")?;
         let &[out, c, h, w] = &weight.shape[..] else { return Err(format!("weights of the shape {:?}: images are needed", weight.shape)) };
         let shape = [out, c, h, w];
-        let Window { stride, padding, .. } = window(node, &[h as i64, w as i64])?;
+        let SquareWindow { stride, padding, .. } = window(node, &[h as i64, w as i64])?;
         let groups = u32::try_from(node.int("group", 1)).map_err(|_| "a negative number of groups")?;
         let mut read = vec![x, self.weights(node, inputs, 1, &shape)?];
         if matches!(inputs.get(2), Some(Some(_))) {
@@ -304,7 +304,7 @@ impl Importer {
         let windows = match node.operator.as_str() {
             "AveragePool" | "MaxPool" => {
                 let k = node.ints("kernel_shape").ok_or("a pool without a window")?;
-                let Window { k, stride, padding } = window(node, k)?;
+                let SquareWindow { k, stride, padding } = window(node, k)?;
                 if padding > 0 && node.int("count_include_pad", 0) != 0 {
                     return Err("means that count the padding".to_owned());
                 }

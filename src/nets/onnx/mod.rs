@@ -1,6 +1,6 @@
 //! ONNX models turned into our [`Model`]: nets of convolutions, norms, activations, sums, products, pools and
-//! dense layers. What is constant is computed here; a reshape that only flattens needs no layer; what we have no
-//! layer for is refused by name.
+//! dense layers. What is constant is computed here; a reshape that only flattens needs no layer; what we have
+//! no layer for is refused by name.
 
 mod constants;
 mod layers;
@@ -62,8 +62,8 @@ pub fn is(bytes: &[u8]) -> bool {
     onnx::is(bytes)
 }
 
-/// The net in `bytes`, with one image as its input and its first output as the result [`RESULT`]. Tensors that
-/// lie outside the model are read from files in `folder`, beside it.
+/// The net in `bytes`, with one image as its input and its first output as the result [`RESULT`]. Tensors
+/// that lie outside the model are read from files in `folder`, beside it.
 ///
 /// # Errors
 ///
@@ -91,8 +91,8 @@ fn read_external(folder: Option<&Path>, external: &OnnxExternal) -> Result<Vec<u
 #[derive(Debug, Clone)]
 enum OnnxValue {
     Constant(OnnxTensor),
-    /// Result of a node of our graph, with the sizes that it has in the model, for one item: those of the node,
-    /// or flattened.
+    /// Result of a node of our graph, with the sizes that it has in the model, for one item: those of the
+    /// node, or flattened.
     Result(NodeId, Vec<usize>),
 }
 
