@@ -1,16 +1,16 @@
-//! Batch norms folded into the convolutions and dense layers before them, for inference.
+//! Batch norms and activations joined to the convolutions and dense layers before them, for inference.
 
 use std::collections::BTreeMap;
 
 use super::graph::{Graph, NodeId};
-use super::layer::{Layer, NormLayer, PreluLayer, Statistics};
+use super::layer::{ActivationLayer, ConvolutionPreluLayer, Layer, NormLayer, PreluLayer, Statistics};
 use super::model::{Model, ModelError};
 use super::parameter::{Initial, Parameter};
 use crate::record::State;
 use crate::tensor::Tensor;
 use crate::weights::Weights;
 
-/// Builds the folded model node by node.
+/// Builds the joined model node by node.
 struct Folding<'a> {
     from: &'a Model,
     graph: Graph,
@@ -19,24 +19,34 @@ struct Folding<'a> {
     placed: BTreeMap<NodeId, NodeId>,
 }
 
+/// Finds the layer that is to be joined to the layer before it.
+type Follower<'a> = fn(&Folding<'a>, NodeId) -> Option<NodeId>;
+/// Adds a layer and its follower as one.
+type Joining<'a> = fn(&mut Folding<'a>, NodeId, NodeId) -> Result<NodeId, ModelError>;
+
 impl Model {
-    /// Returns a model with the same results in which running batch norms that follow a convolution or a
-    /// dense layer are part of it: `weight' = weight s` and `bias' = shift + (bias - mean) s` with
-    /// `s = scale / √(variance + ε)`, output by output. A PReLU of the norm stays, as a layer of its own.
+    /// Returns a model with the same results and fewer layers, for inference. Running batch norms that follow a
+    /// convolution or a dense layer become part of it: `weight' = weight s` and
+    /// `bias' = shift + (bias - mean) s` with `s = scale / √(variance + ε)`, output by output. Then a PReLU or
+    /// ReLU that follows a convolution is joined to it.
     ///
     /// # Errors
     ///
     /// [`ModelError::Weights`] if a tensor is missing or misshapen.
-    pub fn folded(&self) -> Result<Self, ModelError> {
+    pub fn for_inference(&self) -> Result<Self, ModelError> {
+        self.joined(Folding::norm_after, Folding::fold)?.joined(Folding::activation_after, Folding::activate)
+    }
+
+    fn joined<'a>(&'a self, follower: Follower<'a>, join: Joining<'a>) -> Result<Self, ModelError> {
         let mut folding = Folding { from: self, graph: Graph::new(), tensors: BTreeMap::new(), placed: BTreeMap::new() };
-        let norms: BTreeMap<NodeId, NodeId> = self.graph.ids().filter_map(|id| Some((folding.norm_after(id)?, id))).collect();
+        let joined: BTreeMap<NodeId, NodeId> = self.graph.ids().filter_map(|id| Some((follower(&folding, id)?, id))).collect();
         for id in self.graph.ids() {
             // Tensors come with the layers that read them.
-            if norms.values().any(|linear| *linear == id) || matches!(self.graph.node(id).layer, Layer::Tensor(_)) {
+            if joined.values().any(|first| *first == id) || matches!(self.graph.node(id).layer, Layer::Tensor(_)) {
                 continue;
             }
-            let new = match norms.get(&id) {
-                Some(linear) => folding.fold(*linear, id)?,
+            let new = match joined.get(&id) {
+                Some(first) => join(&mut folding, *first, id)?,
                 None => folding.copy(id)?,
             };
             folding.placed.insert(id, new);
@@ -49,18 +59,30 @@ impl Model {
 }
 
 impl Folding<'_> {
-    /// Returns the batch norm that alone reads the convolution or dense layer `id`, if their tensors are
-    /// known.
+    /// Returns the batch norm that alone reads the convolution or dense layer `id`.
     fn norm_after(&self, id: NodeId) -> Option<NodeId> {
+        let is_linear = matches!(self.from.graph.node(id).layer, Layer::Convolution(_) | Layer::Linear(_));
+        let reader = self.only_reader(id).filter(|_| is_linear)?;
+        matches!(self.from.graph.node(reader).layer, Layer::Norm(NormLayer { statistics: Statistics::Running, .. })).then_some(reader)
+    }
+
+    /// Returns the PReLU or ReLU that alone reads the convolution `id`.
+    fn activation_after(&self, id: NodeId) -> Option<NodeId> {
+        let is_convolution = matches!(self.from.graph.node(id).layer, Layer::Convolution(_));
+        let reader = self.only_reader(id).filter(|_| is_convolution)?;
+        let activates = matches!(self.from.graph.node(reader).layer, Layer::Prelu(_) | Layer::Activation(ActivationLayer::Relu { .. }));
+        activates.then_some(reader)
+    }
+
+    /// Returns the one layer that reads the result of `id` if nothing else needs it, and if all else that both
+    /// read are tensors.
+    fn only_reader(&self, id: NodeId) -> Option<NodeId> {
         let graph = &self.from.graph;
-        if !matches!(graph.node(id).layer, Layer::Convolution(_) | Layer::Linear(_)) || self.from.outputs.values().any(|end| *end == id) {
-            return None;
-        }
         let mut readers = graph.readers(id);
         let (reader, None) = (readers.next()?, readers.next()) else { return None };
-        let folds = matches!(graph.node(reader).layer, Layer::Norm(NormLayer { statistics: Statistics::Running, .. }));
-        let given = |id: NodeId| graph.node(id).inputs[1..].iter().all(|input| matches!(graph.node(*input).layer, Layer::Tensor(_)));
-        (folds && given(id) && given(reader)).then_some(reader)
+        let given = |id: NodeId| graph.node(id).inputs.iter().skip(1).all(|input| matches!(graph.node(*input).layer, Layer::Tensor(_)));
+        let is_wanted = self.from.outputs.values().any(|end| *end == id);
+        (!is_wanted && given(id) && given(reader)).then_some(reader)
     }
 
     /// Returns the tensor of the node `id`, with its name.
@@ -122,5 +144,26 @@ impl Folding<'_> {
         let Some(slope) = after.inputs.get(5) else { return Ok(y) };
         let slope = self.placed(*slope)?;
         Ok(self.graph.add(PreluLayer, &[y, slope])?)
+    }
+
+    /// Adds the convolution `first` with the activation `after` it.
+    fn activate(&mut self, first: NodeId, after: NodeId) -> Result<NodeId, ModelError> {
+        let (node, activation) = (self.from.graph.node(first), self.from.graph.node(after));
+        let Layer::Convolution(convolution) = node.layer else { unreachable!("a convolution, as was checked") };
+        let (name, out) = (node.label.clone(), node.shape.c() as usize);
+        let constant = |value: f32| Tensor { shape: vec![out], data: vec![value; out] };
+        let mut inputs = node.inputs.iter().map(|input| self.placed(*input)).collect::<Result<Vec<_>, _>>()?;
+        if inputs.len() == 2 {
+            inputs.push(self.place(format!("{name}, bias"), constant(0.0))?);
+        }
+        let (slope, most) = match activation.layer {
+            Layer::Activation(ActivationLayer::Relu { slope, most }) => (slope, most),
+            _ => (0.0, f32::MAX),
+        };
+        inputs.push(match activation.inputs.get(1) {
+            Some(slopes) => self.placed(*slopes)?,
+            None => self.place(format!("{name}, slope"), constant(slope))?,
+        });
+        Ok(self.graph.add(ConvolutionPreluLayer { convolution, most }, &inputs)?)
     }
 }

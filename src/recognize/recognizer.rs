@@ -77,7 +77,7 @@ impl Recognizer {
     /// [`RecognizeError`] if `weights` hold no net, no recogniser, or do not say how it is shown a face.
     pub fn new(engine: Engine, weights: Weights) -> Result<Self, RecognizeError> {
         let text = weights.metadata().get(FaceInput::KEY).cloned();
-        let model = Model::read(weights)?.folded()?;
+        let model = Model::read(weights)?.for_inference()?;
         let input = serde_json::from_str(&text.ok_or(RecognizeError::NoInput)?).map_err(|source| RecognizeError::Input { source })?;
         let shape = &model.graph.node(model.input).shape;
         let (c, level) = (shape.c(), shape.levels()[0]);

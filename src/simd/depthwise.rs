@@ -1,5 +1,6 @@
 //! Depthwise convolution, which has a window of its own for every channel.
 
+use super::product::activated;
 use super::scratch::Scratch;
 use super::{Task, Vector};
 
@@ -11,6 +12,8 @@ pub(crate) struct DepthwisePlane<'a> {
     /// `[k, k]`.
     pub weight: &'a [f32],
     pub bias: f32,
+    /// Slope of a PReLU, and the largest result of it.
+    pub finish: Option<(f32, f32)>,
     /// `[y_h, y_w]`.
     pub y: &'a mut [f32],
     /// Rows and columns of `x`.
@@ -96,6 +99,9 @@ impl DepthwisePlane<'_> {
                         let x = unsafe { V::load(rows.as_ptr().add(at)) };
                         sum = x.mul_add(V::splat(self.weight[u * k + v]), sum);
                     }
+                }
+                if let Some((slope, most)) = self.finish {
+                    sum = activated(sum, V::splat(slope), V::splat(most));
                 }
                 let (to, n) = (self.y[i * across + j..].as_mut_ptr(), (across - j).min(V::LANES));
                 // SAFETY: `n` elements of this row are left.

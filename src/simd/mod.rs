@@ -49,7 +49,7 @@ pub(crate) use planes::PlanesMut;
 pub(crate) use pool::PoolPlane;
 pub(crate) use pool_backward::PoolBackward;
 pub(crate) use pool_places::PoolPlaces;
-pub(crate) use product::{Factor, Gradient, Image, Product, Start, Tap, Target};
+pub(crate) use product::{Factor, Finish, Gradient, Image, Product, Start, Tap, Target};
 pub(crate) use vector::Vector;
 pub(crate) use winograd::{Transform, Transformed};
 

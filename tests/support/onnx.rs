@@ -30,7 +30,7 @@ fn play(engine: &Engine, model: &Model, n: u32, x: &[f32]) -> Vec<f32> {
     session.play().expect("it plays").remove(0).1
 }
 
-/// Checks every model as it is read, and with its norms folded, for one image and for several.
+/// Checks every model as it is read, and with its layers joined, for one image and for several.
 pub fn check(engine: &Engine) {
     let results: BTreeMap<String, Vec<f32>> = serde_json::from_slice(&bytes("results.json")).expect("the fixture is JSON");
     assert!(results.len() > 10);
@@ -40,7 +40,7 @@ pub fn check(engine: &Engine) {
         let one = fill(&format!("{name}.x"), 3 * 8 * 8, -1.0, 1.0);
         let three: Vec<f32> =
             fill("another.x", one.len(), -1.0, 1.0).into_iter().chain(one.clone()).chain(one.iter().map(|x| -x)).collect();
-        for (what, model) in [("as read", &written), ("folded", &model.folded().expect("it folds"))] {
+        for (what, model) in [("as read", &written), ("joined", &model.for_inference().expect("it is joined"))] {
             let (alone, among) = (play(engine, model, 1, &one), play(engine, model, 3, &three));
             let largest = want.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
             for got in [&alone[..], &among[want.len()..2 * want.len()]] {

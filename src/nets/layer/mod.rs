@@ -23,7 +23,7 @@ use crate::record::{DeviceFacts, Recording, Slot};
 use crate::tensor::{Shape, ShapeError};
 
 pub use conv::ConvLayer;
-pub use convolution::{ConvolutionLayer, LinearLayer};
+pub use convolution::{ConvolutionLayer, ConvolutionPreluLayer, LinearLayer};
 pub use dense::DenseLayer;
 pub use elementwise::{ActivationLayer, AddLayer, MultiplyLayer, ScaleLayer};
 pub use halve::HalveLayer;
@@ -85,6 +85,8 @@ layers!(
     Halve(HalveLayer),
     Join(JoinLayer),
     Convolution(ConvolutionLayer),
+    #[serde(skip)]
+    ConvolutionPrelu(ConvolutionPreluLayer),
     Linear(LinearLayer),
     Norm(NormLayer),
     Add(AddLayer),
