@@ -35,6 +35,8 @@ pub mod nets;
 pub mod picture;
 #[cfg(feature = "toolkit")]
 pub mod plot;
+#[cfg(feature = "toolkit")]
+pub mod recognize;
 pub mod record;
 mod simd;
 pub mod tensor;
@@ -45,4 +47,6 @@ pub mod weights;
 
 pub use cascade::{Capacity, Config, DetectError, Detections, Detector, Face, Frame, Ticket};
 pub use engine::{Device, Engine, EngineError};
+#[cfg(feature = "toolkit")]
+pub use recognize::{Embedding, RecognizeError, Recognizer};
 pub use weights::Weights;

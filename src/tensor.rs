@@ -50,6 +50,14 @@ pub enum ShapeError {
         /// Number of elements found.
         right: u32,
     },
+    /// A layer does not have the inputs that it needs.
+    #[error("layer {layer:?} cannot have {got} inputs")]
+    Inputs {
+        /// Name of the layer.
+        layer: &'static str,
+        /// Number of inputs found.
+        got: usize,
+    },
     /// A batch has one element per channel, which has no variance.
     #[error("a batch of one item with {c} channels of one element has no variance; batch statistics need at least two elements a channel")]
     Alone {

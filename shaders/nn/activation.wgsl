@@ -1,4 +1,4 @@
-// activation: y[i] = x[i] > 0 ? x[i] : slope * x[i]; or 1 / (1 + exp(-x[i]))
+// activation: y[i] = x[i] > 0 ? min(x[i], most) : slope * x[i]; or 1 / (1 + exp(-x[i]))
 //
 //   x  f32[len]  read
 //   y  f32[len]  write
@@ -9,6 +9,7 @@ struct Activation {
     len: u32,
     sigmoid: u32, // 1: sigmoid
     slope: f32,   // 0 for ReLU
+    most: f32,    // largest result of a ReLU
 }
 
 @group(0) @binding(0) var<uniform> p: Activation;
@@ -21,7 +22,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     if i >= p.len { return; }
     let v = x[i];
     if p.sigmoid == 0u {
-        y[i] = select(p.slope * v, v, v > 0.0);
+        y[i] = min(select(p.slope * v, v, v > 0.0), p.most);
         return;
     }
     // The exponent is a negative magnitude, so that no exponential overflows.

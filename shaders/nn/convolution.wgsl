@@ -1,9 +1,10 @@
 // convolution: y[n,o,i,j] = bias[o] + sum_{c,u,v} weight[o,c,u,v] * x[n, c, i*stride + u - padding, j*stride
-// + v - padding], x zero outside
+// + v - padding], x zero outside; with an activation min(y > 0 ? y : slope[o] * y, most)
 //
 //   x       f32[n, c, h, w]                 read
 //   weight  f32[out, c / groups, K, K]      read   c counts the channels of the group of o
 //   bias    f32[out]                        read   one element that is not read if there is no bias
+//   slope   f32[out]                        read   one element that is not read if there is no activation
 //   y       f32[n, out, y_h, y_w]           write  every element written once
 //
 // A product of weights (rows: outputs of a group) with windows (columns: places (n, i, j) end to end), as
@@ -25,15 +26,18 @@ struct Convolution {
     groups: u32,
     y_h: u32,
     y_w: u32,
-    bias: u32,  // whether there is one
-    tiled: u32, // TILED
+    bias: u32,   // whether there is one
+    tiled: u32,  // TILED
+    active: u32, // whether there is an activation
+    most: f32,   // its largest result
 }
 
 @group(0) @binding(0) var<uniform> p: Convolution;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> weight: array<f32>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+@group(0) @binding(4) var<storage, read> slope: array<f32>;
+@group(0) @binding(5) var<storage, read_write> y: array<f32>;
 
 // Of the workgroup; and of the invocation's four places: their elements under the tap in the group's first
 // channel.
@@ -91,13 +95,16 @@ fn store(o: u32, place: u32, v: vec4f) {
     if place >= p.n * plane { return; }
     let channel = group * outputs + o;
     let i = (place / plane * p.out + channel) * plane + place % plane;
-    if o < outputs { y[i] = v.x + bias_of(channel); }
-    if o + 1u < outputs { y[i + plane] = v.y + bias_of(channel + 1u); }
-    if o + 2u < outputs { y[i + 2u * plane] = v.z + bias_of(channel + 2u); }
-    if o + 3u < outputs { y[i + 3u * plane] = v.w + bias_of(channel + 3u); }
+    if o < outputs { y[i] = finished(v.x, channel); }
+    if o + 1u < outputs { y[i + plane] = finished(v.y, channel + 1u); }
+    if o + 2u < outputs { y[i + 2u * plane] = finished(v.z, channel + 2u); }
+    if o + 3u < outputs { y[i + 3u * plane] = finished(v.w, channel + 3u); }
 }
 
-fn bias_of(o: u32) -> f32 {
-    if p.bias == 0u { return 0.0; }
-    return bias[o];
+// A sum of output `o`, with its bias and activation.
+fn finished(sum: f32, o: u32) -> f32 {
+    var v = sum;
+    if p.bias > 0u { v += bias[o]; }
+    if p.active > 0u { v = min(select(slope[o] * v, v, v > 0.0), p.most); }
+    return v;
 }

@@ -8,22 +8,24 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use mtcmcn::eval::matching::iou;
+use mtcmcn::nets::onnx;
 use mtcmcn::picture::decode::Reading;
+use mtcmcn::recognize::{self, ColourOrder, FaceInput};
 use mtcmcn::weights::import::{ORDERS, import_in_order};
 use mtcmcn::weights::names::{CascadeNet, LAYERS};
-use mtcmcn::{Config, Detector, Engine, Face, Weights};
+use mtcmcn::{Config, Detector, Engine, Face, Recognizer, Weights, files};
 use sha2::{Digest as _, Sha256};
 
 use super::{decode, fetch};
 
-/// Convert published weights to the safetensors file that `--weights` takes, or make one to pass on of what
-/// was trained
+/// Convert published weights to the safetensors file that `--weights` or `--recognizer` takes, or make one to
+/// pass on of what was trained
 #[derive(Debug, Args)]
 pub struct ImportArgs {
     /// Torch, Caffe or numpy files of the three nets, a wheel that holds them, or a directory of them; or
     /// `published`: the weights of the Python package facenet-pytorch 2.6.0 (MIT), downloaded from PyPI once
     /// and checked; or a `weights.safetensors` of ours, of which the detector's tensors are kept, without the
-    /// settings and paths of its training
+    /// settings and paths of its training; or an ONNX model of a face recogniser
     #[arg(required = true, value_name = "SOURCE")]
     pub sources: Vec<PathBuf>,
     /// File to write; an old one is replaced
@@ -40,9 +42,25 @@ pub struct ImportArgs {
     /// Write weights of others also if they find no face in the portrait that mtcmcn has with it
     #[arg(long)]
     pub unchecked: bool,
+    #[command(flatten)]
+    pub shown: ShownArgs,
     /// Print the summary as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// How an ONNX model is shown a face, where its file is not known.
+#[derive(Debug, Args)]
+pub struct ShownArgs {
+    /// Order of a recogniser's colours, rgb or bgr
+    #[arg(long, value_name = "ORDER", value_parser = colours, help_heading = "Recognisers")]
+    colours: Option<ColourOrder>,
+    /// What is subtracted from a recogniser's colours, which go from 0 to 1; one number, or one for each
+    #[arg(long, value_name = "R,G,B", allow_hyphen_values = true, value_parser = three, help_heading = "Recognisers")]
+    mean: Option<[f32; 3]>,
+    /// What they are divided by then
+    #[arg(long, value_name = "R,G,B", value_parser = deviations, help_heading = "Recognisers")]
+    deviation: Option<[f32; 3]>,
 }
 
 /// What stands for the weights that [`fetch::published`] gets.
@@ -58,6 +76,7 @@ pub fn run(args: &ImportArgs) -> anyhow::Result<ExitCode> {
     let weights = match &args.sources[..] {
         [source] if source.as_os_str() == PUBLISHED && !source.exists() => fetch::published()?,
         [source] if is_ours(source) => bare(&Weights::load(source)?)?,
+        [source] if is_onnx(source)? => recognizer(source, &args.shown)?.with_metadata("source", &names.join(", ")),
         sources => checked(sources, args.unchecked)?.with_metadata("source", &names.join(", ")),
     };
     let weights = args.face_bias.map_or_else(|| Ok(weights.clone()), |biases| biased(&weights, biases))?;
@@ -68,7 +87,7 @@ pub fn run(args: &ImportArgs) -> anyhow::Result<ExitCode> {
     );
     weights.save(&args.out)?;
     let bytes = fs::read(&args.out).with_context(|| format!("cannot read back {:?}", args.out))?;
-    let sha256 = mtcmcn::files::hex(&Sha256::digest(&bytes));
+    let sha256 = files::hex(&Sha256::digest(&bytes));
     let text = if args.json {
         format!("{}\n", summary(&weights, &args.out, bytes.len(), &sha256))
     } else {
@@ -77,6 +96,44 @@ pub fn run(args: &ImportArgs) -> anyhow::Result<ExitCode> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).context("writing to standard output")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Most bytes of an ONNX model: what one message of its format can hold.
+const MAX_ONNX: u64 = 2 << 30;
+
+/// Whether `source` is an ONNX model: by its extension, so that a damaged one is told as such, or by content.
+fn is_onnx(source: &Path) -> anyhow::Result<bool> {
+    let named = source.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"));
+    Ok(named || source.is_file() && onnx::is(&files::read(source, MAX_ONNX)?))
+}
+
+/// The recogniser in the ONNX model `source`, which is shown a face as `shown` says, or as is known of the
+/// file.
+fn recognizer(source: &Path, shown: &ShownArgs) -> anyhow::Result<Weights> {
+    let bytes = files::read(source, MAX_ONNX)?;
+    let sha256 = files::hex(&Sha256::digest(&bytes));
+    let known = recognize::known(&sha256);
+    let input = match (known, shown) {
+        (_, &ShownArgs { colours: Some(colours), mean: Some(mean), deviation: Some(deviation) }) => {
+            FaceInput { colours, mean, deviation, threshold: None }
+        }
+        (Some(known), ShownArgs { colours: None, mean: None, deviation: None }) => known.input,
+        _ => bail!(
+            "{}: how this recogniser is shown a face is not known: give --colours, --mean and --deviation, which for most are              `--colours rgb --mean 0.5 --deviation 0.5`",
+            source.display()
+        ),
+    };
+    let model = onnx::read(&bytes, source.parent()).with_context(|| source.display().to_string())?;
+    let mut weights = model.write()?.with_metadata("format", "onnx").with_metadata("source_sha256", &sha256);
+    weights = weights.with_metadata(FaceInput::KEY, &serde_json::to_string(&input)?);
+    if let Some(known) = known {
+        weights = weights.with_metadata("origin", known.source).with_metadata("license", known.license);
+    }
+    let frame = decode::picture(PORTRAIT, &Reading::first(1 << 20))?.frames.swap_remove(0);
+    let face = portrait(&Weights::builtin())?.context("our own weights find a face in the portrait")?;
+    let mut recognizer = Recognizer::new(Engine::cpu(), weights.clone())?;
+    recognizer.embed(&frame, &[face]).context("with these weights the portrait that mtcmcn has with it gives no embedding")?;
+    Ok(weights)
 }
 
 /// The head of `assets/astronaut.png`: one face.
@@ -142,6 +199,27 @@ fn note(text: &str) -> Result<(String, String), &'static str> {
 /// contents.
 fn is_ours(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("safetensors"))
+}
+
+fn colours(text: &str) -> Result<ColourOrder, &'static str> {
+    match text.to_ascii_lowercase().as_str() {
+        "rgb" => Ok(ColourOrder::Rgb),
+        "bgr" => Ok(ColourOrder::Bgr),
+        _ => Err("rgb or bgr is needed"),
+    }
+}
+
+/// Three finite numbers, or one for all.
+fn three(text: &str) -> Result<[f32; 3], &'static str> {
+    match text.trim().parse() {
+        Ok(number) if f32::is_finite(number) => Ok([number; 3]),
+        _ => biases(text).map_err(|_| "one number or three are needed, as in 0.5 or 0.485,0.456,0.406"),
+    }
+}
+
+/// Three numbers that can be divided by, or one for all.
+fn deviations(text: &str) -> Result<[f32; 3], &'static str> {
+    three(text).and_then(|numbers| if numbers.iter().all(|number| *number > 0.0) { Ok(numbers) } else { Err("must be over 0") })
 }
 
 /// Three finite numbers.

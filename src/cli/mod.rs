@@ -7,14 +7,17 @@ mod bench;
 mod detect;
 mod doctor;
 mod draw;
+mod embed;
 mod eval;
 mod fetch;
 mod import;
 mod input;
 mod prefetch;
+mod recognizer;
 mod settings;
 pub mod signals;
 mod train;
+mod verify;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
@@ -49,6 +52,8 @@ const EXIT_CODES: &str = "Exit codes: 0 found, 1 nothing found, 2 bad usage or s
 #[derive(Debug, Subcommand)]
 enum Command {
     Detect(detect::DetectArgs),
+    Embed(embed::EmbedArgs),
+    Verify(verify::VerifyPhotosArgs),
     Bench(bench::BenchArgs),
     /// Check every GPU and driver on this machine, kernel by kernel
     Doctor(doctor::DoctorArgs),
@@ -103,6 +108,8 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
     }
     match &cli.command {
         Command::Detect(args) => detect::run(args, cli.quiet).map(Into::into),
+        Command::Embed(args) => embed::run(args, cli.quiet).map(Into::into),
+        Command::Verify(args) => verify::run(args).map(Into::into),
         Command::Bench(args) => bench::run(args).map(Into::into),
         Command::Doctor(args) => doctor::run(args),
         Command::Eval(args) => eval::run(args, cli.quiet).map(Into::into),

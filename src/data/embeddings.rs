@@ -5,12 +5,14 @@
 //! an image is called by its number, from 0. A file without a matrix may have a vector for each name instead.
 
 use std::collections::HashMap;
-use std::io::{Cursor, Read as _};
+use std::io::{Cursor, Read as _, Write as _};
 use std::path::Path;
 
 use super::fault::{MAX_FILE, read_file};
 use super::{DataError, Faults, FileFaults, image_key, image_path};
+use crate::files::{self, FileError};
 use crate::formats::npy::{self, NumpyArray, Values};
+use crate::geometry::BoundingBox;
 use crate::weights::Weights;
 
 /// Vectors of one length, each of length 1.
@@ -54,6 +56,62 @@ fn last(key: &str) -> &str {
     key.rsplit('/').next().unwrap_or(key)
 }
 
+/// Embeddings of faces to be written, each with its name, box and score.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EmbeddedFaces {
+    dimension: usize,
+    names: Vec<String>,
+    values: Vec<f32>,
+    boxes: Vec<f32>,
+    scores: Vec<f32>,
+}
+
+impl EmbeddedFaces {
+    /// None yet, of vectors of `dimension` elements.
+    pub fn new(dimension: usize) -> Self {
+        Self { dimension, names: vec![], values: vec![], boxes: vec![], scores: vec![] }
+    }
+
+    /// Adds a face.
+    ///
+    /// # Panics
+    ///
+    /// If the vector has another number of elements: an error of the caller.
+    pub fn add(&mut self, name: String, vector: &[f32], b: BoundingBox, score: f32) {
+        assert_eq!(vector.len(), self.dimension, "a vector of another length");
+        self.names.push(name);
+        self.values.extend_from_slice(vector);
+        self.boxes.extend([b.x1, b.y1, b.x2, b.y2]);
+        self.scores.push(score);
+    }
+
+    /// Writes a numpy archive of `names` and `embeddings`, which [`read`] reads, `boxes` and `scores`, whole
+    /// or not at all.
+    ///
+    /// # Errors
+    ///
+    /// [`FileError::Write`] if the system refuses.
+    pub fn write(&self, path: &Path) -> Result<(), FileError> {
+        let failed = |source| FileError::Write { path: path.into(), source };
+        let rows = self.names.len();
+        let numbers = |shape: &[usize], values: &[f32]| npy::write(shape, &Values::Numbers(values.to_vec()));
+        let arrays = [
+            ("names", npy::write(&[rows], &Values::Text(self.names.clone()))),
+            ("embeddings", numbers(&[rows, self.dimension], &self.values)),
+            ("boxes", numbers(&[rows, 4], &self.boxes)),
+            ("scores", numbers(&[rows], &self.scores)),
+        ];
+        let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored).large_file(true);
+        for (name, bytes) in arrays {
+            archive.start_file(format!("{name}.npy"), options).map_err(|error| failed(error.into()))?;
+            archive.write_all(&bytes).map_err(failed)?;
+        }
+        let bytes = archive.finish().map_err(|error| failed(error.into()))?.into_inner();
+        files::write_whole(path, &bytes)
+    }
+}
+
 /// The embeddings in the file at `path`, each scaled to length 1.
 ///
 /// # Errors
@@ -78,6 +136,15 @@ pub fn parse(bytes: &[u8], faults: &mut FileFaults) -> Result<Embeddings, DataEr
     };
     let (rows, dimension, values, names) = found.map_err(|what| faults.unusable(format!("holds no embeddings: {what}")))?;
     new(rows, dimension, values, names, faults)
+}
+
+/// The embeddings of the images `names`, row by row in `values`, each scaled to length 1.
+///
+/// # Errors
+///
+/// [`DataError`] if there are not as many vectors as names, or one is zero or not finite.
+pub fn of_names(dimension: usize, values: Vec<f32>, names: Vec<String>, faults: &mut FileFaults) -> Result<Embeddings, DataError> {
+    new(values.len() / dimension.max(1), dimension, values, Some(names), faults)
 }
 
 fn new(

@@ -79,6 +79,14 @@ struct DetectedFace {
     landmarks: Option<[[f32; 2]; 5]>,
 }
 
+/// The same with its embedding.
+#[derive(Serialize)]
+struct EmbeddedFace<'a> {
+    #[serde(flatten)]
+    face: DetectedFace,
+    embedding: Option<&'a [f32]>,
+}
+
 /// The annotations in the file at `path`.
 ///
 /// # Errors
@@ -235,15 +243,35 @@ pub fn detection_line_with(image: &ImageDetections, more: &serde_json::Map<Strin
     line(&Extended { record: detected_record(image), more })
 }
 
+/// The same with an embedding for each face, if it has one.
+pub fn embedded_line(image: &ImageDetections, embeddings: &[Option<&[f32]>]) -> String {
+    #[derive(Serialize)]
+    struct EmbeddedRecord<'a> {
+        path: &'a str,
+        width: Option<u32>,
+        height: Option<u32>,
+        faces: Vec<EmbeddedFace<'a>>,
+        truncated: bool,
+    }
+    let faces =
+        image.faces.iter().zip(embeddings).map(|(face, embedding)| EmbeddedFace { face: detected_face(face), embedding: *embedding });
+    let [width, height] = image.size.map_or([None; 2], |size| size.map(Some));
+    line(&EmbeddedRecord { path: &image.path, width, height, faces: faces.collect(), truncated: image.truncated })
+}
+
 fn detected_record(image: &ImageDetections) -> DetectedRecord<'_> {
-    let faces = image.faces.iter().map(|face| DetectedFace {
-        r#box: edges(face.bounding_box),
-        score: face.score,
-        landmarks: face.landmarks.map(|points| points.map(|point| point.to_array())),
-    });
+    let faces = image.faces.iter().map(detected_face);
     let [width, height] = image.size.map_or([None; 2], |size| size.map(Some));
     let path = Cow::Borrowed(&*image.path);
     DetectedRecord { path, width, height, faces: faces.collect(), truncated: image.truncated, error: None }
+}
+
+fn detected_face(face: &Detection) -> DetectedFace {
+    DetectedFace {
+        r#box: edges(face.bounding_box),
+        score: face.score,
+        landmarks: face.landmarks.map(|points| points.map(|point| point.to_array())),
+    }
 }
 
 /// One line, with its end, about the image `path`, which could not be searched because of `error`; `more` are

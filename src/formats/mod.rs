@@ -7,6 +7,8 @@ pub(crate) mod matlab;
 #[cfg(feature = "toolkit")]
 pub(crate) mod npy;
 #[cfg(feature = "toolkit")]
+pub(crate) mod onnx;
+#[cfg(feature = "toolkit")]
 pub(crate) mod pickle;
 #[cfg(feature = "toolkit")]
 pub(crate) mod protobuf;

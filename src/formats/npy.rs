@@ -94,8 +94,45 @@ pub(crate) fn read(bytes: &[u8]) -> Result<NumpyArray, String> {
     Ok(NumpyArray { shape, values })
 }
 
+/// The bytes of a `.npy` file with `values` in C order: `f4`, or text of as many characters as the longest
+/// has.
+pub(crate) fn write(shape: &[usize], values: &Values) -> Vec<u8> {
+    let (kind, data): (String, Vec<u8>) = match values {
+        Values::Numbers(numbers) => ("<f4".into(), numbers.iter().flat_map(|number| number.to_le_bytes()).collect()),
+        Values::Text(texts) => {
+            let longest = texts.iter().map(|text| text.chars().count()).max().unwrap_or(0).max(1);
+            let padded = |text: &String| text.chars().map(u32::from).chain(std::iter::repeat(0)).take(longest).collect::<Vec<_>>();
+            (format!("<U{longest}"), texts.iter().flat_map(padded).flat_map(u32::to_le_bytes).collect())
+        }
+    };
+    let sizes: String = shape.iter().map(|size| format!("{size},")).collect();
+    let mut header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({sizes}), }}");
+    // Data begins at a multiple of 64 bytes; a newline ends the header.
+    let length = (MAGIC.len() + 4 + header.len() + 1).next_multiple_of(64) - MAGIC.len() - 4;
+    header += &" ".repeat(length - header.len() - 1);
+    let length = (length as u16).to_le_bytes();
+    [MAGIC, &[1, 0], &length, header.as_bytes(), b"\n", &data].concat()
+}
+
 /// Text of four bytes a character, filled up with zeros.
 fn text(bytes: &[u8]) -> String {
     let characters = bytes.as_chunks().0.iter().map(|bytes| char::from_u32(u32::from_le_bytes(*bytes)).unwrap_or('\u{fffd}'));
     characters.collect::<String>().trim_end_matches('\0').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let bytes = write(&[2, 3], &Values::Numbers(vec![1.0, -2.5, 0.0, 4.0, 5.0, 6.0]));
+        let array = read(&bytes).unwrap();
+        assert!(array.shape == [2, 3] && matches!(array.values, Values::Numbers(values) if values == [1.0, -2.5, 0.0, 4.0, 5.0, 6.0]));
+        assert_eq!((bytes.len() - 24) % 64, 0);
+        for texts in [vec![], vec!["a/b.png".to_owned(), "Jürgen 😀".to_owned()]] {
+            let array = read(&write(&[texts.len()], &Values::Text(texts.clone()))).unwrap();
+            assert!(array.shape == [texts.len()] && matches!(array.values, Values::Text(values) if values == texts));
+        }
+    }
 }

@@ -95,12 +95,32 @@ impl Graph {
     ///
     /// # Errors
     ///
-    /// [`ShapeError`] if the shapes of the inputs do not fit the layer.
+    /// [`ShapeError`] if the number or the shapes of the inputs do not fit the layer.
     pub fn add(&mut self, layer: impl Into<Layer>, inputs: &[NodeId]) -> Result<NodeId, ShapeError> {
         let layer = layer.into();
+        if !layer.op().inputs().contains(&inputs.len()) {
+            return Err(ShapeError::Inputs { layer: layer.op().name(), got: inputs.len() });
+        }
         let shapes: Vec<&Shape> = inputs.iter().map(|id| &self.nodes[id.0].shape).collect();
         let shape = layer.op().output(&shapes)?;
         Ok(self.push(format!("{}.{}", layer.op().name(), self.nodes.len()), layer, inputs, shape))
+    }
+
+    /// Returns the same net, with the same handles, for `n` items in each input.
+    ///
+    /// # Errors
+    ///
+    /// [`ShapeError`] if a result becomes too large to index.
+    pub fn with_items(&self, n: u32) -> Result<Self, ShapeError> {
+        let mut graph = Self::new();
+        for Node { label, layer, inputs, shape } in &self.nodes {
+            match layer {
+                Layer::Input => graph.input(label.clone(), shape.with(n, shape.c())?),
+                Layer::Tensor(Parameter { state, start }) => graph.tensor(state.clone(), *start)?,
+                layer => graph.add(layer.clone(), inputs)?,
+            };
+        }
+        Ok(graph)
     }
 
     /// Yields every tensor node with its parameter.

@@ -72,6 +72,20 @@ impl Parameters {
         Self { values, arenas: (!learned.is_empty()).then_some(arenas), learned }
     }
 
+    /// Creates constants in `recording` for every tensor of `graph`, from `weights`: nothing learns.
+    ///
+    /// # Errors
+    ///
+    /// [`WeightsError`] if a tensor is missing, misshapen or not finite.
+    pub fn constants(recording: &mut Recording, graph: &Graph, weights: &Weights) -> Result<Self, WeightsError> {
+        let mut values = BTreeMap::new();
+        for (_, parameter) in graph.parameters() {
+            let name = first_name(&parameter.state);
+            values.insert(name.to_owned(), recording.constant(name, packed(&parameter.state, weights)?));
+        }
+        Ok(Self { values, learned: Vec::new(), arenas: None })
+    }
+
     /// Returns the slot of the tensor node `id` of one of the graphs.
     pub fn value(&self, graph: &Graph, id: NodeId) -> Slot {
         self.values[&graph.node(id).label]

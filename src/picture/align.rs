@@ -3,7 +3,7 @@
 use glam::{Affine2, Vec2};
 use image::{Rgb, RgbImage};
 
-use crate::cascade::Frame;
+use crate::cascade::{Face, Frame};
 use crate::geometry::{ALIGNED_112, BoundingBox, Landmarks, similarity};
 
 /// Side of the crop that face recognition wants, px.
@@ -48,6 +48,27 @@ pub fn square(frame: &Frame, bounding_box: &BoundingBox, side: Option<u32>, marg
         Some(side) if side != own.width() => image::imageops::resize(&own, side, side, image::imageops::FilterType::Triangle),
         _ => own,
     })
+}
+
+/// The square in the middle of `frame`, scaled to `side` pixels, for pictures in which no face is found: all
+/// of a square that has `side` pixels already, and so may be an aligned crop, or else half of the shorter
+/// side. `None` if that is less than a pixel.
+pub fn middle(frame: &Frame, side: u32) -> Option<RgbImage> {
+    let (w, h) = (frame.width() as f32, frame.height() as f32);
+    let length = if (frame.width(), frame.height()) == (side, side) { w } else { w.min(h) / 2.0 };
+    let [x1, y1] = [(w - length) / 2.0, (h - length) / 2.0];
+    square(frame, &BoundingBox { x1, y1, x2: x1 + length, y2: y1 + length }, Some(side), 0.0)
+}
+
+/// The face that a photo of one person is about: the one with the largest `area - 2 distance²`, where the
+/// distance is that of its middle from the frame's (section 12 of the recognition reference).
+pub fn main_face(faces: &[Face], frame: &Frame) -> Option<Face> {
+    let middle = Vec2::new(frame.width() as f32, frame.height() as f32) / 2.0;
+    let worth = |face: &Face| {
+        let b = face.bounding_box;
+        b.area() - 2.0 * (Vec2::new(b.x1 + b.x2, b.y1 + b.y2) / 2.0).distance_squared(middle)
+    };
+    faces.iter().copied().max_by(|a, b| worth(a).total_cmp(&worth(b)))
 }
 
 /// Samples `frame` at `image_from_crop` of every pixel centre of a `width x height` crop, centres counted
@@ -139,6 +160,28 @@ mod tests {
         assert_eq!(square(&frame, &b, None, 0.25).map(|own| own.dimensions()), Some((60, 60)));
         assert_eq!(square(&frame, &b, Some(20), 0.0).map(|small| small.dimensions()), Some((20, 20)));
         assert_eq!(square(&frame, &BoundingBox { x2: f32::NAN, y2: f32::NAN, ..b }, None, 0.0), None);
+    }
+
+    #[test]
+    fn the_main_face_is_large_and_near_the_middle() {
+        let face = |x1: f32, y1: f32, size: f32| Face {
+            bounding_box: BoundingBox { x1, y1, x2: x1 + size, y2: y1 + size },
+            score: 0.9,
+            landmarks: ALIGNED_112,
+        };
+        let frame = ramp(100, 100);
+        let faces = [face(0.0, 0.0, 30.0), face(35.0, 35.0, 30.0), face(60.0, 40.0, 32.0)];
+        assert_eq!(main_face(&faces, &frame), Some(faces[1]));
+        assert_eq!(main_face(&faces[..1], &frame), Some(faces[0]));
+        assert_eq!(main_face(&[], &frame), None);
+    }
+
+    #[test]
+    fn the_middle_is_half_of_a_photo_and_all_of_a_crop() {
+        let half = middle(&ramp(100, 60), 30).expect("has pixels");
+        assert_eq!((half.dimensions(), half.get_pixel(0, 0), half.get_pixel(29, 29)), ((30, 30), &Rgb([35, 15, 200]), &Rgb([64, 44, 200])));
+        assert_eq!(middle(&ramp(40, 40), 40).map(|crop| *crop.get_pixel(0, 39)), Some(Rgb([0, 39, 200])));
+        assert_eq!(middle(&ramp(1, 1), 8), None);
     }
 
     #[test]

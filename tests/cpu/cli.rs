@@ -38,7 +38,13 @@ impl Scratch {
 
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mtcmcn"));
-        command.args(args).current_dir(&self.0).env_remove("MTCMCN_LOG").env_remove("MTCMCN_WEIGHTS").stdin(Stdio::null());
+        command
+            .args(args)
+            .current_dir(&self.0)
+            .env_remove("MTCMCN_LOG")
+            .env_remove("MTCMCN_WEIGHTS")
+            .env_remove("MTCMCN_RECOGNIZER")
+            .stdin(Stdio::null());
         command
     }
 

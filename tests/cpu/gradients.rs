@@ -164,7 +164,7 @@ fn convolution_of_any_sizes() {
         let [x, weight, bias, r] =
             [(sizes.x_len(), 1), (sizes.weight_len(), 2), (out as usize, 3), (sizes.y_len(), 4)].map(|(len, seed)| noise(len, seed));
         let forward = Convolution::new(&sizes, true, Tiling::Registers);
-        let y = |x: &[f32], weight: &[f32], bias: &[f32]| twin(&forward, &[x, weight, bias], 0.0).remove(0);
+        let y = |x: &[f32], weight: &[f32], bias: &[f32]| twin(&forward, &[x, weight, bias, &[f32::NAN]], 0.0).remove(0);
         let tolerance = rounding(&y(&x, &weight, &bias), &r, 0.5);
 
         let dx = twin(&ConvolutionBackwardInput::new(&sizes, Tiling::Registers), &[&r, &weight], 0.0).remove(0);

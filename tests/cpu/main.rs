@@ -28,6 +28,11 @@ mod fuzz;
 #[cfg(feature = "toolkit")]
 #[path = "../../fuzz/src/lib.rs"]
 mod fuzz_targets;
+#[cfg(feature = "toolkit")]
+mod onnx;
+#[cfg(feature = "toolkit")]
+#[path = "../support/onnx.rs"]
+mod onnx_models;
 mod weights;
 #[cfg(feature = "toolkit")]
 mod weights_cases;
@@ -47,12 +52,16 @@ mod golden;
 mod gradients;
 #[path = "../support/graphs.rs"]
 mod graphs;
+#[path = "../support/heads.rs"]
+mod heads;
 mod instructions;
 mod layers;
 mod limits;
 mod names;
 mod nets;
 mod prose;
+#[cfg(feature = "toolkit")]
+mod recognize_cli;
 #[path = "../support/rivals.rs"]
 mod rivals;
 mod rooms;

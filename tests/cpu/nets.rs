@@ -5,7 +5,7 @@ use mtcmcn::kernels::nn::{Conv, MaxPool};
 use mtcmcn::record::{Recording, Slot};
 use mtcmcn::tensor::{Shape, Tensor, noise};
 
-use crate::{golden, rivals};
+use crate::{golden, heads, rivals};
 
 #[test]
 fn twin_gives_the_golden_outputs() {
@@ -69,4 +69,10 @@ fn a_few_items_at_a_time_give_the_same_bits_as_step_by_step() {
 fn a_fused_graph_gives_what_its_pass_gives() {
     crate::graphs::check_fused(&Engine::twin());
     crate::graphs::check_fused(&Engine::cpu());
+}
+
+#[test]
+fn decomposition_and_heads_give_the_golden_numbers() {
+    heads::check(&Engine::twin());
+    heads::check(&Engine::cpu());
 }

@@ -8,9 +8,14 @@ mod flight;
 mod golden;
 #[path = "../support/graphs.rs"]
 mod graphs;
+#[path = "../support/heads.rs"]
+mod heads;
 mod kernels;
 mod lent;
 mod nets;
+#[cfg(feature = "toolkit")]
+#[path = "../support/onnx.rs"]
+mod onnx_models;
 mod profile;
 mod program;
 mod proposals;

@@ -2,6 +2,7 @@
 
 mod aflw;
 mod boxes;
+mod embedded;
 mod fddb;
 mod figures;
 mod html;

@@ -9,23 +9,23 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;
 
 crate::uniform! {
-    /// `y = x > 0 ? x : slope x`, or the sigmoid of `x`. The backward pass is
+    /// `y = x > 0 ? min(x, most) : slope x`, or the sigmoid of `x`. The backward pass is
     /// [`ActivationBackward`](super::ActivationBackward).
     ///
     /// Reads `x: [len]`; writes `y: [len]`.
-    pub struct Activation { len: u32, sigmoid: u32, slope: f32 }
+    pub struct Activation { len: u32, sigmoid: u32, slope: f32, most: f32 }
 }
 
 impl Activation {
     /// Creates the sigmoid `1 / (1 + e^-x)` of `len` elements.
     pub fn sigmoid(len: u32) -> Self {
-        Self { len, sigmoid: 1, slope: 0.0 }
+        Self { len, sigmoid: 1, slope: 0.0, most: f32::MAX }
     }
 
-    /// Creates ReLU, or leaky ReLU with `slope`. The slope must not be negative; the magnitude of a negative
-    /// one is used.
-    pub fn relu(len: u32, slope: f32) -> Self {
-        Self { len, sigmoid: 0, slope: slope.abs() }
+    /// Creates ReLU, or leaky ReLU with `slope`, with results of at most `most`, which must be positive. The
+    /// slope must not be negative; the magnitude of a negative one is used.
+    pub fn relu(len: u32, slope: f32, most: f32) -> Self {
+        Self { len, sigmoid: 0, slope: slope.abs(), most }
     }
 }
 
@@ -47,7 +47,8 @@ impl Kernel for Activation {
     fn reference(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
         for (y, x) in write[0].iter_mut().zip(read[0]).take(self.len as usize) {
             let x = f64::from(*x);
-            *y = if self.sigmoid == 1 { 1.0 / (1.0 + (-x).exp()) } else { prelu(x, f64::from(self.slope)) } as f32;
+            *y =
+                if self.sigmoid == 1 { 1.0 / (1.0 + (-x).exp()) } else { prelu(x, f64::from(self.slope)).min(f64::from(self.most)) } as f32;
         }
     }
 
@@ -60,7 +61,7 @@ impl Kernel for Activation {
                     *y = if *x > 0.0 { 1.0 } else { e } / (1.0 + e);
                 });
             } else {
-                pairs.for_each(|(y, x)| *y = prelu(*x, self.slope));
+                pairs.for_each(|(y, x)| *y = prelu(*x, self.slope).min(self.most));
             }
         });
     }
@@ -74,12 +75,18 @@ impl Kernel for Activation {
 
 impl Samples for Activation {
     fn samples() -> Vec<Sample<Self>> {
-        [Self::sigmoid(1), Self::relu(65, 0.0), Self::relu(40_001, 0.2), Self::sigmoid(20_001), Self::relu(65_535 * 64 + 9, 0.2)]
-            .map(|kernel| {
-                let x = noise(kernel.len as usize, 1).iter().map(|x| 30.0 * x).collect();
-                Sample { kernel, read: vec![x] }
-            })
-            .to_vec()
+        [
+            Self::sigmoid(1),
+            Self::relu(65, 0.0, f32::MAX),
+            Self::relu(40_001, 0.2, 6.0),
+            Self::sigmoid(20_001),
+            Self::relu(65_535 * 64 + 9, 0.2, f32::MAX),
+        ]
+        .map(|kernel| {
+            let x = noise(kernel.len as usize, 1).iter().map(|x| 30.0 * x).collect();
+            Sample { kernel, read: vec![x] }
+        })
+        .to_vec()
     }
 }
 

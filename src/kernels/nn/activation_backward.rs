@@ -9,22 +9,31 @@ use crate::record::{Binding, Kernel, Work};
 use crate::tensor::noise;
 
 crate::uniform! {
-    /// `dx += dy (y > 0 ? 1 : slope)`, or `dy y (1 - y)` for the sigmoid, where `y` is the output of
-    /// [`Activation`].
+    /// `dx += dy (y >= most ? 0 : y > 0 ? 1 : slope)`, or `dy y (1 - y)` for the sigmoid, where `y` is the
+    /// output of [`Activation`].
     ///
     /// Reads `y` and `dy: [len]`; adds to `dx: [len]`.
-    pub struct ActivationBackward { len: u32, sigmoid: u32, slope: f32 }
+    pub struct ActivationBackward { len: u32, sigmoid: u32, slope: f32, most: f32 }
 }
 
 impl ActivationBackward {
     /// Creates the gradient of the sigmoid for `len` elements.
     pub fn sigmoid(len: u32) -> Self {
-        Self { len, sigmoid: 1, slope: 0.0 }
+        Self { len, sigmoid: 1, slope: 0.0, most: f32::MAX }
     }
 
     /// Creates the gradient of ReLU or leaky ReLU, with the arguments of [`Activation::relu`].
-    pub fn relu(len: u32, slope: f32) -> Self {
-        Self { len, sigmoid: 0, slope: slope.abs() }
+    pub fn relu(len: u32, slope: f32, most: f32) -> Self {
+        Self { len, sigmoid: 0, slope: slope.abs(), most }
+    }
+}
+
+impl ActivationBackward {
+    /// Returns the derivative of a ReLU whose result is `y`.
+    #[inline(always)]
+    fn slope_at(&self, y: f32) -> f32 {
+        let rising = if y > 0.0 { 1.0 } else { self.slope };
+        if y >= self.most { 0.0 } else { rising }
     }
 }
 
@@ -46,7 +55,7 @@ impl Kernel for ActivationBackward {
     fn reference(&self, _: u32, read: &[&[f32]], write: &mut [&mut [f32]]) {
         for (i, dx) in write[0][..self.len as usize].iter_mut().enumerate() {
             let (y, dy) = (f64::from(read[0][i]), f64::from(read[1][i]));
-            let slope = if y > 0.0 { 1.0 } else { f64::from(self.slope) };
+            let slope = f64::from(self.slope_at(read[0][i]));
             *dx = (f64::from(*dx) + dy * if self.sigmoid == 1 { y * (1.0 - y) } else { slope }) as f32;
         }
     }
@@ -58,7 +67,7 @@ impl Kernel for ActivationBackward {
             if self.sigmoid == 1 {
                 all.for_each(|((dx, y), dy)| *dx += dy * y * (1.0 - y));
             } else {
-                all.for_each(|((dx, y), dy)| *dx += if *y > 0.0 { *dy } else { self.slope * dy });
+                all.for_each(|((dx, y), dy)| *dx += self.slope_at(*y) * dy);
             }
         });
     }
@@ -72,8 +81,13 @@ impl Kernel for ActivationBackward {
 impl Samples for ActivationBackward {
     fn samples() -> Vec<Sample<Self>> {
         let forward = Activation::samples().into_iter();
-        let kernels =
-            [Self::sigmoid(1), Self::relu(65, 0.0), Self::relu(40_001, 0.2), Self::sigmoid(20_001), Self::relu(65_535 * 64 + 9, 0.2)];
+        let kernels = [
+            Self::sigmoid(1),
+            Self::relu(65, 0.0, f32::MAX),
+            Self::relu(40_001, 0.2, 6.0),
+            Self::sigmoid(20_001),
+            Self::relu(65_535 * 64 + 9, 0.2, f32::MAX),
+        ];
         forward
             .zip(kernels)
             .map(|(forward, kernel)| {

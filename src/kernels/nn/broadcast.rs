@@ -1,12 +1,14 @@
 //! Factors that several elements of an activation share.
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::kernels::together::Together;
 use crate::tensor::Shape;
 
 /// The dimensions of a factor (`shared/broadcast.wgsl`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Broadcast {
     /// One factor per element: `[n, c, plane]`.
     Elements,

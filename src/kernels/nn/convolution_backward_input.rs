@@ -54,7 +54,7 @@ impl ConvolutionBackwardInput {
         let image = Image { data: dy, items: n, item: outputs, channels: outputs, plane: 1, size: [1, 1], grid: [1, 1], step: 1 };
         let left = Factor { data: weight, rows: inputs, row: 1, channel: inputs };
         let target = Target { data: dx, item: inputs, row: 1, down: 1, right: 1, start: Start::Add };
-        Product { left, image, taps: &[Tap { weight: 0, at: [0, 0] }], target }.run();
+        Product { left, image, taps: &[Tap { weight: 0, at: [0, 0] }], target, finish: None }.run();
     }
 }
 
@@ -129,7 +129,7 @@ impl Kernel for ConvolutionBackwardInput {
             let data = &mut write[0][group * channels * sizes.x_plane() + (class[0] * self.w + class[1]) as usize..];
             let (down, right) = ((self.stride * self.w) as usize, self.stride as usize);
             let target = Target { data, item: sizes.x_item(), row: sizes.x_plane(), down, right, start: Start::Add };
-            Product { left, image, taps: &self.taps(class), target }.run();
+            Product { left, image, taps: &self.taps(class), target, finish: None }.run();
         }
     }
 

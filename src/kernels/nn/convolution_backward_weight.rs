@@ -62,7 +62,7 @@ impl ConvolutionBackwardWeight {
         let image = Image { data: x, items: 1, item: 0, channels: n, plane: inputs, size, grid: size, step: 1 };
         let left = Factor { data: dy, rows: outputs, row: 1, channel: outputs };
         let target = Target { data: dweight, item: 0, row: inputs, down: 0, right: 1, start: Start::Add };
-        Product { left, image, taps: &[Tap { weight: 0, at: [0, 0] }], target }.run();
+        Product { left, image, taps: &[Tap { weight: 0, at: [0, 0] }], target, finish: None }.run();
     }
 }
 

@@ -1,5 +1,7 @@
 //! The cascade's convolution.
 
+use std::ops::RangeInclusive;
+
 use super::{Op, Site, Taped, Value};
 use crate::kernels::nn::{Conv, ConvBackwardInput, ConvBackwardWeight, ConvFlip};
 use crate::kernels::train::Reduce;
@@ -26,6 +28,10 @@ fn sizes(weight: &Shape) -> (u32, u32) {
 impl Op for ConvLayer {
     fn name(&self) -> &'static str {
         "conv"
+    }
+
+    fn inputs(&self) -> RangeInclusive<usize> {
+        3..=3
     }
 
     fn output(&self, x: &[&Shape]) -> Result<Shape, ShapeError> {

@@ -1,5 +1,7 @@
 //! The cascade's fully connected layer.
 
+use std::ops::RangeInclusive;
+
 use super::{Op, Site, Taped, Value};
 use crate::kernels::nn::{Dense, DenseBackwardInput, DenseBackwardWeight, Dropout};
 use crate::record::{Packing, Slot};
@@ -28,6 +30,10 @@ impl DenseLayer {
 impl Op for DenseLayer {
     fn name(&self) -> &'static str {
         "dense"
+    }
+
+    fn inputs(&self) -> RangeInclusive<usize> {
+        3..=3
     }
 
     fn output(&self, x: &[&Shape]) -> Result<Shape, ShapeError> {

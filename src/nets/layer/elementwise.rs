@@ -1,5 +1,9 @@
 //! Element-wise sums, products and activations.
 
+use std::ops::RangeInclusive;
+
+use serde::{Deserialize, Serialize};
+
 use super::{Op, Site, Taped, Value};
 use crate::kernels::nn::{Activation, ActivationBackward, Add, Axpy, Broadcast, Multiply, MultiplyAdd, MultiplySum};
 use crate::kernels::train::Clear;
@@ -7,12 +11,12 @@ use crate::record::Slot;
 use crate::tensor::{Shape, ShapeError};
 
 /// Sum `a + b` of equal shapes. Inputs: `a`, `b`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AddLayer;
 
 /// Product `forward x` with a gradient scaled independently: `dx = backward dy`. With 1 and -1 it reverses
 /// gradients. Input: `x`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ScaleLayer {
     /// Factor applied to values.
     pub forward: f32,
@@ -26,27 +30,39 @@ impl ScaleLayer {
 }
 
 /// Product `x factor`, the factor being broadcast over channels, positions or nothing. Inputs: `x`, `factor`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MultiplyLayer {
     /// Broadcast of the factor.
     pub over: Broadcast,
 }
 
 /// An activation without tensors. Input: `x`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ActivationLayer {
     /// `1 / (1 + exp(-x))`.
     Sigmoid,
-    /// Leaky ReLU `x > 0 ? x : slope x` with a slope of at least 0; 0 for ReLU.
+    /// Leaky ReLU `x > 0 ? min(x, most) : slope x`.
     Relu {
-        /// Factor for values that are not positive.
+        /// Factor for values that are not positive, at least 0; 0 for ReLU.
         slope: f32,
+        /// Largest result, over 0: 6 for ReLU6, [`f32::MAX`] without a limit.
+        most: f32,
     },
+}
+
+impl ActivationLayer {
+    /// ReLU, `max(0, x)`.
+    pub const RELU: Self = Self::Relu { slope: 0.0, most: f32::MAX };
 }
 
 impl Op for AddLayer {
     fn name(&self) -> &'static str {
         "add"
+    }
+
+    fn inputs(&self) -> RangeInclusive<usize> {
+        2..=2
     }
 
     fn output(&self, x: &[&Shape]) -> Result<Shape, ShapeError> {
@@ -92,6 +108,10 @@ impl Op for MultiplyLayer {
         "multiply"
     }
 
+    fn inputs(&self) -> RangeInclusive<usize> {
+        2..=2
+    }
+
     fn output(&self, x: &[&Shape]) -> Result<Shape, ShapeError> {
         MultiplySum::new(x[0], self.over, 1.0)?;
         let want = self.over.len(x[0]);
@@ -128,7 +148,7 @@ impl Op for ActivationLayer {
         let len = y.shape.elements();
         let kernel = match *self {
             Self::Sigmoid => Activation::sigmoid(len),
-            Self::Relu { slope } => Activation::relu(len, slope),
+            Self::Relu { slope, most } => Activation::relu(len, slope, most),
         };
         site.recording.push(kernel, &[x[0].slot, y.slot]);
         Vec::new()
@@ -139,7 +159,7 @@ impl Op for ActivationLayer {
         let len = pass.y.shape.elements();
         let kernel = match *self {
             Self::Sigmoid => ActivationBackward::sigmoid(len),
-            Self::Relu { slope } => ActivationBackward::relu(len, slope),
+            Self::Relu { slope, most } => ActivationBackward::relu(len, slope, most),
         };
         site.recording.push(kernel, &[pass.y.slot, dy, dx]);
     }

@@ -1,5 +1,9 @@
 //! Concatenation.
 
+use std::ops::RangeInclusive;
+
+use serde::{Deserialize, Serialize};
+
 use super::{Op, Site, Taped, Value};
 use crate::kernels::nn::{Join, JoinBackward};
 use crate::record::Slot;
@@ -7,12 +11,16 @@ use crate::tensor::{Shape, ShapeError};
 
 /// Concatenation of two inputs, item by item: along channels if their planes have the same size, otherwise as
 /// vectors. Inputs: `left`, `right`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JoinLayer;
 
 impl Op for JoinLayer {
     fn name(&self) -> &'static str {
         "join"
+    }
+
+    fn inputs(&self) -> RangeInclusive<usize> {
+        2..=2
     }
 
     fn output(&self, x: &[&Shape]) -> Result<Shape, ShapeError> {

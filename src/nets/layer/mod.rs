@@ -14,12 +14,16 @@ mod pool;
 mod prelu;
 mod prelu_pool;
 
+use std::ops::RangeInclusive;
+
+use serde::{Deserialize, Serialize};
+
 use super::parameter::Parameter;
 use crate::record::{DeviceFacts, Recording, Slot};
 use crate::tensor::{Shape, ShapeError};
 
 pub use conv::ConvLayer;
-pub use convolution::{ConvolutionLayer, LinearLayer};
+pub use convolution::{ConvolutionLayer, ConvolutionPreluLayer, LinearLayer};
 pub use dense::DenseLayer;
 pub use elementwise::{ActivationLayer, AddLayer, MultiplyLayer, ScaleLayer};
 pub use halve::HalveLayer;
@@ -31,18 +35,21 @@ pub use pool::{ArgMaxPoolLayer, ChannelPoolLayer, MeanPoolLayer, PoolWindows, Un
 pub use prelu::PreluLayer;
 pub use prelu_pool::PreluPoolLayer;
 
-/// The enum of all layers, from the one list of them.
+/// The enum of all layers, from the one list of them. Those that a file may hold are not skipped.
 macro_rules! layers {
-    ($($variant:ident($layer:ident)),* $(,)?) => {
+    ($($(#[$meta:meta])* $variant:ident($layer:ident)),* $(,)?) => {
         /// Computation of a node.
-        #[derive(Debug, Clone)]
+        #[derive(Debug, Clone, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
         #[allow(missing_docs, reason = "each variant is documented at its type")]
         pub enum Layer {
             /// An input of the graph.
+            #[serde(skip)]
             Input,
             /// A learned tensor.
+            #[serde(skip)]
             Tensor(Parameter),
-            $($variant($layer)),*
+            $($(#[$meta])* $variant($layer)),*
         }
 
         impl Layer {
@@ -63,15 +70,23 @@ macro_rules! layers {
     };
 }
 layers!(
+    #[serde(skip)]
     Conv(ConvLayer),
+    #[serde(skip)]
     Dense(DenseLayer),
     Prelu(PreluLayer),
+    #[serde(skip)]
     PreluPool(PreluPoolLayer),
+    #[serde(skip)]
     MaxPool(MaxPoolLayer),
+    #[serde(skip)]
     Lrn(LrnLayer),
+    #[serde(skip)]
     Halve(HalveLayer),
     Join(JoinLayer),
     Convolution(ConvolutionLayer),
+    #[serde(skip)]
+    ConvolutionPrelu(ConvolutionPreluLayer),
     Linear(LinearLayer),
     Norm(NormLayer),
     Add(AddLayer),
@@ -139,7 +154,13 @@ pub trait Op {
     /// Returns the name of the layer, for messages and profiles.
     fn name(&self) -> &'static str;
 
-    /// Returns the shape of the result for inputs of shapes `x`.
+    /// Returns the possible numbers of inputs.
+    fn inputs(&self) -> RangeInclusive<usize> {
+        1..=1
+    }
+
+    /// Returns the shape of the result for inputs of shapes `x`, of which there are as many as
+    /// [`Op::inputs`] allows.
     ///
     /// # Errors
     ///

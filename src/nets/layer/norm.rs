@@ -1,5 +1,9 @@
 //! Batch norm, with an optional PReLU after it.
 
+use std::ops::RangeInclusive;
+
+use serde::{Deserialize, Serialize};
+
 use super::{Op, Site, Taped, Value};
 use crate::kernels::nn::{
     Affine, BatchMoments, BatchNorm, BatchNormBackward, BatchNormGradients, BatchNormSums, BatchStatistics, ChannelAffine,
@@ -9,7 +13,8 @@ use crate::record::Slot;
 use crate::tensor::{Shape, ShapeError};
 
 /// Choice of the mean and variance that a batch norm uses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Statistics {
     /// Statistics of the batch (of the micro-batch, if the batch is divided); running statistics follow them.
     Batch,
@@ -20,7 +25,7 @@ pub enum Statistics {
 /// Batch norm with PReLU: `prelu(scale (x - mean) / √(variance + ε) + shift)` for each channel. Inputs: `x`,
 /// running mean, running variance, scale, shift, and the slope of the PReLU if there is one; all except `x`
 /// are `[c]`. The two are fused because separately they cost as much as the convolutions.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct NormLayer {
     /// Choice of mean and variance.
     pub statistics: Statistics,
@@ -40,6 +45,10 @@ impl NormLayer {
 impl Op for NormLayer {
     fn name(&self) -> &'static str {
         "norm"
+    }
+
+    fn inputs(&self) -> RangeInclusive<usize> {
+        5..=6
     }
 
     fn output(&self, x: &[&Shape]) -> Result<Shape, ShapeError> {

@@ -1,5 +1,7 @@
 //! Pooling over windows and over channels, upsampling, and normalization to unit length.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Op, Site, Taped, Value};
 use crate::kernels::nn::{
     ArgMaxPool, ArgMaxPoolBackward, ChannelPool, ChannelPoolBackward, MeanPool, MeanPoolBackward, UnitRows, UnitRowsBackward, Upsample,
@@ -9,7 +11,8 @@ use crate::record::Slot;
 use crate::tensor::{Shape, ShapeError};
 
 /// Windows of a pool.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PoolWindows {
     /// A fixed number of bins per side over the whole plane, which may overlap; 1 for global pooling.
     Adaptive {
@@ -41,23 +44,23 @@ impl PoolWindows {
 }
 
 /// Mean of each window. Input: `x`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MeanPoolLayer(pub PoolWindows);
 
 /// Maximum of each window; its gradient goes to the first of equal elements. Input: `x`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArgMaxPoolLayer(pub PoolWindows);
 
 /// Maximum and mean over channels, as two channels. Input: `x`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChannelPoolLayer;
 
 /// Bilinear upsampling to twice the rows and columns, with half-pixel centres. Input: `x`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpsampleLayer;
 
 /// Division of each item by its norm. Input: `x`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct UnitRowsLayer {
     /// Lower limit of the norm.
     pub epsilon: f64,

@@ -1,5 +1,9 @@
 //! PReLU and ReLU.
 
+use std::ops::RangeInclusive;
+
+use serde::{Deserialize, Serialize};
+
 use super::{Op, Site, Taped, Value};
 use crate::kernels::nn::{Prelu, PreluBackward};
 use crate::kernels::train::Reduce;
@@ -7,12 +11,16 @@ use crate::record::Slot;
 use crate::tensor::{Shape, ShapeError};
 
 /// Activation `x > 0 ? x : slope[c] x`. Inputs: `x`, and the slopes `[c]`; a ReLU without them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PreluLayer;
 
 impl Op for PreluLayer {
     fn name(&self) -> &'static str {
         "prelu"
+    }
+
+    fn inputs(&self) -> RangeInclusive<usize> {
+        1..=2
     }
 
     fn output(&self, x: &[&Shape]) -> Result<Shape, ShapeError> {

@@ -1,5 +1,7 @@
 //! PReLU with max pooling behind it.
 
+use std::ops::RangeInclusive;
+
 use super::prelu::slope;
 use super::{Op, Site, Taped, Value};
 use crate::kernels::nn::{PreluPool, PreluPoolBackward};
@@ -20,6 +22,10 @@ pub struct PreluPoolLayer {
 impl Op for PreluPoolLayer {
     fn name(&self) -> &'static str {
         "prelu_pool"
+    }
+
+    fn inputs(&self) -> RangeInclusive<usize> {
+        1..=2
     }
 
     fn output(&self, x: &[&Shape]) -> Result<Shape, ShapeError> {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::super::scratch::Scratch;
 use super::super::{Task, Vector};
 use super::image::PlaceRun;
-use super::plan::{Factor, ProductPlan, Start};
+use super::plan::{Factor, Finish, ProductPlan, Start, activated};
 use super::tile::{Base, Left, Sums, columns, next_rows, prefetch, rows, tile};
 use super::{Image, Shared, Tap};
 
@@ -24,6 +24,7 @@ pub(super) struct Block<'a> {
     /// From one item, row, row of places and place of the target to the next.
     pub strides: [usize; 4],
     pub start: Start<'a>,
+    pub finish: Option<Finish<'a>>,
 }
 
 /// Panels whose part of the target is asked for before it is needed.
@@ -56,6 +57,9 @@ impl Task for Block<'_> {
                         self.ask_target(row, count, next);
                     }
                     self.tile::<V>(row, count, depth.clone(), right, &targets[i], sums);
+                    if let Some(finish) = self.finish.filter(|_| depth.end == plan.all) {
+                        self.activate::<V>(row, count, finish, &targets[i]);
+                    }
                 }
                 row += count;
             }
@@ -84,6 +88,30 @@ impl Block<'_> {
         if targets.len() <= count {
             for (run, r) in targets.iter().flat_map(|run| (0..count).map(move |r| (run, r))) {
                 prefetch(self.to.first().wrapping_add(run.from + (row + r) * self.strides[1]), run.len);
+            }
+        }
+    }
+
+    /// Puts the whole sums of a tile through their activation.
+    #[inline(always)]
+    fn activate<V: Vector>(&self, row: usize, count: usize, finish: Finish<'_>, targets: &[PlaceRun]) {
+        let most = V::splat(finish.most);
+        for (r, slope) in finish.slopes[row..row + count].iter().enumerate() {
+            let slope = V::splat(*slope);
+            for run in targets {
+                for at in (0..run.len).step_by(V::LANES) {
+                    let n = (run.len - at).min(V::LANES);
+                    // SAFETY: `Product::check` checked the target, whose elements of these rows and places are
+                    // this task's alone.
+                    unsafe {
+                        let to = self.to.first().add(run.from + at + (row + r) * self.strides[1]);
+                        if n == V::LANES {
+                            activated(V::load(to), slope, most).store(to);
+                        } else {
+                            activated(V::load_first(to, n), slope, most).store_first(to, n);
+                        }
+                    }
+                }
             }
         }
     }

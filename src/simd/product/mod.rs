@@ -15,7 +15,8 @@ mod tile;
 pub(crate) use gradient::Gradient;
 pub(crate) use image::{Image, Tap};
 pub(crate) use multiply::{Product, Target};
-pub(crate) use plan::{Factor, Start};
+pub(super) use plan::activated;
+pub(crate) use plan::{Factor, Finish, Start};
 
 /// Elements that all tasks of a product may write, each element by one task alone.
 #[derive(Clone, Copy)]

@@ -8,7 +8,7 @@ use super::super::scratch::Scratch;
 use super::super::{Simd, Task, Vector};
 use super::block::Block;
 use super::image::panel;
-use super::plan::{Factor, ProductPlan, Start};
+use super::plan::{Factor, Finish, ProductPlan, Start};
 use super::tile::{columns, rows};
 use super::{BLOCK, Image, Shared, Tap, even};
 
@@ -39,6 +39,8 @@ pub(crate) struct Product<'a> {
     pub taps: &'a [Tap],
     /// The result.
     pub target: Target<'a>,
+    /// What follows.
+    pub finish: Option<Finish<'a>>,
 }
 
 /// Depth of a block, at most: a panel's rows of the left factor stay in the first cache.
@@ -72,7 +74,7 @@ impl Product<'_> {
             self.pack_right(&plan, simd, right);
         }
         let (left, right) = (&*left, &right[..lengths[1]]);
-        let Self { left: factor, image, taps, target } = self;
+        let Self { left: factor, image, taps, target, finish } = self;
         let to = Shared(target.data.as_mut_ptr());
         let strides = [target.item, target.row, target.down, target.right];
         let start = target.start;
@@ -81,12 +83,12 @@ impl Product<'_> {
             let panels = part(task / plan.row_blocks, plan.column_blocks, plan.panels);
             let row_tiles = part(task % plan.row_blocks, plan.row_blocks, factor.rows.div_ceil(plan.rows));
             let rows = row_tiles.start * plan.rows..(row_tiles.end * plan.rows).min(factor.rows);
-            simd.run(Block { plan: &plan, factor, left, right, image, taps, panels, rows, to, strides, start });
+            simd.run(Block { plan: &plan, factor, left, right, image, taps, panels, rows, to, strides, start, finish });
         });
     }
 
     fn check(&self) {
-        let Self { left, image, taps, target } = self;
+        let Self { left, image, taps, target, finish } = self;
         let last = taps.iter().map(|tap| tap.weight).max().unwrap_or(0);
         assert!((left.rows - 1) * left.row + (image.channels - 1) * left.channel + last < left.data.len(), "the left factor is whole");
         let [down, across] = image.grid;
@@ -101,6 +103,7 @@ impl Product<'_> {
         if let Start::Rows(values) = target.start {
             assert!(values.len() >= left.rows, "a value for each row");
         }
+        assert!(finish.is_none_or(|finish| finish.slopes.len() >= left.rows), "a slope for each row");
     }
 
     /// The left factor as tiles read it: `[blocks, tiles of rows, depth, rows]`, zero beyond the last row.

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use super::super::Vector;
+
 /// The left factor: element of row `r`, channel `c` and tap `t` is `r * row + c * channel + t.weight`.
 #[derive(Clone, Copy)]
 pub(crate) struct Factor<'a> {
@@ -24,6 +26,22 @@ pub(crate) enum Start<'a> {
     Rows(&'a [f32]),
     /// Overwrites them.
     Zero,
+}
+
+/// What follows when a product is whole: a PReLU with one slope a row, whose results are at most `most`.
+#[derive(Clone, Copy)]
+pub(crate) struct Finish<'a> {
+    /// Slopes, from the first row on.
+    pub slopes: &'a [f32],
+    /// Largest result.
+    pub most: f32,
+}
+
+/// PReLU of every lane, at most `most`.
+#[inline(always)]
+pub(in super::super) fn activated<V: Vector>(value: V, slope: V, most: V) -> V {
+    let value = value.prelu(slope);
+    value.where_above(most, most, value)
 }
 
 /// How a product is divided.
