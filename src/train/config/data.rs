@@ -37,6 +37,8 @@ pub struct Source {
     pub negatives_per_image: Option<u32>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub complete: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unseen: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub except: Vec<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -199,6 +201,7 @@ mod tests {
             convention,
             negatives_per_image: None,
             complete: false,
+            unseen: false,
             except: Vec::new(),
             most_images: None,
             min_face_px: None,

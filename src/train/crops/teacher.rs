@@ -59,17 +59,22 @@ pub fn label(
                 if job.stop.load(Ordering::Relaxed) {
                     return Ok(None);
                 }
-                let frames: Vec<Loaded> = group.par_iter().map(|photo| (job.read)(&photo.path)).collect();
-                let seen = observer.look(group, &frames).map_err(|(at, source)| CropsError::teacher(&group[at].path, source))?;
-                for (at, (photo, (frame, seen))) in (first..).zip(group.iter().zip(frames.iter().zip(seen))) {
-                    let seen = match &others {
+                let seen = if source.unseen {
+                    vec![Some(Vec::new()); group.len()]
+                } else {
+                    let frames: Vec<Loaded> = group.par_iter().map(|photo| (job.read)(&photo.path)).collect();
+                    let seen = observer.look(group, &frames).map_err(|(at, source)| CropsError::teacher(&group[at].path, source))?;
+                    frames.iter().zip(seen).map(|(frame, seen)| frame.is_ok().then_some(seen)).collect()
+                };
+                for ((at, photo), seen) in (first..).zip(group).zip(seen) {
+                    let seen = seen.map(|seen| match &others {
                         Some(others) => agree(&seen, &others[at], &config.teacher),
                         None => seen,
-                    };
+                    });
                     // Images that cannot be read keep their labels; they are reported when their crops are
                     // cut.
                     let faces =
-                        if frame.is_ok() { merge(&photo.faces, &seen, source.complete, &config.teacher) } else { photo.faces.clone() };
+                        seen.map_or_else(|| photo.faces.clone(), |seen| merge(&photo.faces, &seen, source.complete, &config.teacher));
                     lines += &json::annotation_line(&AnnotatedImage { path: names[at].clone(), faces, line: 0 });
                 }
                 done += group.len();
@@ -114,6 +119,7 @@ fn labelled(source: &Source, path: PathBuf, images: PathBuf) -> Source {
         convention: None,
         negatives_per_image: source.negatives_per_image,
         complete: source.complete,
+        unseen: source.unseen,
         // The file has the images that were chosen, and what the other detector saw in them.
         except: Vec::new(),
         most_images: None,
