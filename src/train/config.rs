@@ -185,7 +185,8 @@ impl TrainConfig {
     /// of TOML such as `onet.batch = 256`.
     ///
     /// Paths in the file are relative to its folder, except that paths of sources are relative to `data` if
-    /// it is given. All paths are absolute in the result.
+    /// it is given; those in `settings` are relative to the current folder. All paths are absolute in the
+    /// result.
     ///
     /// # Errors
     ///
@@ -201,9 +202,12 @@ impl TrainConfig {
             resolve_paths(&mut file, folder, data.as_deref().unwrap_or(folder));
             layers.add(&file, &path.display().to_string())?;
         }
+        let here = std::env::current_dir().unwrap_or_default();
         for setting in settings {
             let origin = format!("--set {setting}");
-            layers.add(&parse_setting(setting, &origin)?, &origin)?;
+            let mut table = parse_setting(setting, &origin)?;
+            resolve_paths(&mut table, &here, &here);
+            layers.add(&table, &origin)?;
         }
         layers.finish()
     }

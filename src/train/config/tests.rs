@@ -92,6 +92,8 @@ fn paths_are_relative_to_the_file() {
     assert_eq!((&config.data.sources[0].except[0], &elsewhere.data.sources[0].except[0]), (&folder.join("c.txt"), &"/data/c.txt".into()));
     assert_eq!(config.data.sources[0].annotations, folder.join("a.txt"));
     assert_eq!(config.data.sources[0].landmarks.as_deref(), Some(Path::new("/b.txt")));
+    let set = TrainConfig::load(None, &["rnet.start=e.safetensors".to_owned()], None).unwrap();
+    assert_eq!(set.rnet.start, Some(std::env::current_dir().unwrap().join("e.safetensors")));
     let missing = TrainConfig::load(Some(&path), &[], None).unwrap_err().to_string();
     assert!(missing.contains("x.toml"), "{missing}");
 }

@@ -87,7 +87,8 @@ pub fn prepare(job: &CropJob<'_>, out: &Path, watch: &mut dyn FnMut(CropProgress
     let mut faults = if job.config.data.strict { Faults::strict() } else { Faults::lenient() };
     let photos = photos(&job.config.data, job.config.seed, &mut faults)?;
     let searcher = searcher(net, job)?;
-    let judge = job.teacher.map(|teacher| TeacherNet::new(teacher.engine, net, teacher.weights)).transpose();
+    let soft = job.config.net(net.name).is_some_and(|net| net.soft_targets > 0.0);
+    let judge = job.teacher.filter(|_| soft).map(|teacher| TeacherNet::new(teacher.engine, net, teacher.weights)).transpose();
     let judge = judge.map_err(|error| CropsError::NoTeacher { source: error.into() })?;
     let mut cutter = Cutter { job, net, searcher, judge, faults, report: CropReport::default() };
     files::remove_leftovers(out).map_err(failed)?;
