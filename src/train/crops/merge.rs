@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn what_two_teachers_see_is_certain_and_what_one_sees_is_not() {
-        let other = |x, score| Seen { exact: false, landmarks: Some([Vec2::splat(-x); 5]), ..seen(x, 50.0, score) };
+        let other = |x: f32, score| Seen { exact: false, landmarks: Some([Vec2::splat(-x); 5]), ..seen(x, 50.0, score) };
         let own = [seen(0.0, 50.0, 0.99), seen(100.0, 50.0, 0.99), seen(200.0, 50.0, 0.6), seen(300.0, 50.0, 0.2)];
         let both = agree(&own, &[other(202.0, 0.9), other(3.0, 0.5), other(400.0, 0.9)], &teacher());
         let faces = merge(&[], &both, false, &teacher());
