@@ -416,7 +416,8 @@ fn another_detector_is_a_second_teacher() {
     let faces_of = |at: usize| -> Vec<_> {
         photos[at].faces.iter().map(|face| (face.bounding_box.x1, face.landmarks.is_some(), face.ignore)).collect()
     };
-    // The label keeps its box and takes the points of a sure detection; what is seen beside labels is of no use.
+    // The label keeps its box and takes the points of a sure detection; what is seen beside labels is of no
+    // use.
     assert_eq!(faces_of(0), [(10.0, true, false), (120.0, false, true)]);
     assert_eq!(faces_of(1), [(15.0, false, false)]);
     assert_eq!(faces_of(2), [(20.0, false, false)]);

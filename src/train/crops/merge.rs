@@ -17,8 +17,8 @@ pub struct Seen {
     pub score: f32,
 }
 
-/// Merges the faces `own` of the teacher with those that an `other` detector sees in the same image, both best
-/// first.
+/// Merges the faces `own` of the teacher with those that an `other` detector sees in the same image, both
+/// best first.
 ///
 /// A face that both see has the box of the teacher and a score of 1; where the teacher's landmarks are not
 /// sure it has the other's. A face that only one of them sees has a score for which [`merge`] ignores it

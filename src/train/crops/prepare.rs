@@ -34,8 +34,8 @@ pub struct CropJob<'a> {
     pub net: &'a str,
     /// All settings.
     pub config: &'a TrainConfig,
-    /// Previous nets of the cascade. P-Net needs none; of a P-Net that is given, what it finds is cut beside the
-    /// random crops, so that the next learns from its mistakes.
+    /// Previous nets of the cascade. P-Net needs none; of a P-Net that is given, what it finds is cut beside
+    /// the random crops, so that the next learns from its mistakes.
     pub earlier: Option<Earlier<'a>>,
     /// Cascade that labels images and crops, if any.
     pub teacher: Option<Earlier<'a>>,
