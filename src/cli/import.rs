@@ -24,8 +24,9 @@ use super::{decode, fetch};
 pub struct ImportArgs {
     /// Torch, Caffe or numpy files of the three nets, a wheel that holds them, or a directory of them; or
     /// `published`: the weights of the Python package facenet-pytorch 2.6.0 (MIT), downloaded from PyPI once
-    /// and checked; or a `weights.safetensors` of ours, of which the detector's tensors are kept, without the
-    /// settings and paths of its training; or an ONNX model of a face recogniser
+    /// and checked; or `weights.safetensors` files of ours, of which the detector's tensors are kept, without
+    /// the settings and paths of its training: of a net that several have, those of the last; or an ONNX
+    /// model of a face recogniser
     #[arg(required = true, value_name = "SOURCE")]
     pub sources: Vec<PathBuf>,
     /// File to write; an old one is replaced
@@ -75,7 +76,7 @@ pub fn run(args: &ImportArgs) -> anyhow::Result<ExitCode> {
     let names: Vec<_> = args.sources.iter().filter_map(|path| path.file_name()).map(|name| name.to_string_lossy()).collect();
     let weights = match &args.sources[..] {
         [source] if source.as_os_str() == PUBLISHED && !source.exists() => fetch::published()?,
-        [source] if is_ours(source) => bare(&Weights::load(source)?)?,
+        sources if sources.iter().all(|source| is_ours(source)) => bare(&joined(sources)?)?,
         [source] if is_onnx(source)? => recognizer(source, &args.shown)?.with_metadata("source", &names.join(", ")),
         sources => checked(sources, args.unchecked)?.with_metadata("source", &names.join(", ")),
     };
@@ -240,6 +241,11 @@ fn biased(weights: &Weights, biases: [f32; 3]) -> anyhow::Result<Weights> {
     let [p, r, o] = biases;
     metadata.insert("face_bias".to_owned(), format!("{p},{r},{o}"));
     Ok(Weights::new(tensors, metadata)?)
+}
+
+/// The tensors of all the files at `paths`, a later one's in place of an earlier one's.
+fn joined(paths: &[PathBuf]) -> anyhow::Result<Weights> {
+    paths.iter().try_fold(Weights::default(), |sum, path| Ok(sum.joined(Weights::load(path)?)))
 }
 
 /// What a detector needs of `weights`, without anything that is known about them.

@@ -45,6 +45,8 @@ pub struct NetConfig {
     pub micro_batch: u32,
     pub ratio: [u32; 4],
     pub initialization: Initialization,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start: Option<PathBuf>,
     pub dropout: f64,
     pub soft_targets: f64,
     pub landmarks_on_all: bool,
@@ -104,6 +106,7 @@ pub struct AugmentConfig {
     pub hue: f64,
     pub grey: f64,
     pub blur: f64,
+    pub motion: f64,
     pub noise: f64,
     pub jpeg: f64,
     pub downscale: f64,
@@ -182,7 +185,8 @@ impl TrainConfig {
     /// of TOML such as `onet.batch = 256`.
     ///
     /// Paths in the file are relative to its folder, except that paths of sources are relative to `data` if
-    /// it is given. All paths are absolute in the result.
+    /// it is given; those in `settings` are relative to the current folder. All paths are absolute in the
+    /// result.
     ///
     /// # Errors
     ///
@@ -198,9 +202,12 @@ impl TrainConfig {
             resolve_paths(&mut file, folder, data.as_deref().unwrap_or(folder));
             layers.add(&file, &path.display().to_string())?;
         }
+        let here = std::env::current_dir().unwrap_or_default();
         for setting in settings {
             let origin = format!("--set {setting}");
-            layers.add(&parse_setting(setting, &origin)?, &origin)?;
+            let mut table = parse_setting(setting, &origin)?;
+            resolve_paths(&mut table, &here, &here);
+            layers.add(&table, &origin)?;
         }
         layers.finish()
     }
@@ -340,18 +347,26 @@ fn parse_setting(setting: &str, origin: &str) -> Result<Table, TrainConfigError>
     })
 }
 
-/// Makes paths absolute: those of sources relative to `data`, that of the teacher relative to `folder`.
+/// Makes paths absolute: those of sources relative to `data`, those of weights relative to `folder`.
 fn resolve_paths(table: &mut Table, folder: &Path, data: &Path) {
-    if let Some(Value::String(path)) = table.get_mut("teacher").and_then(|teacher| teacher.get_mut("weights")) {
-        *path = folder.join(&*path).to_string_lossy().into_owned();
+    let resolve = |value: &mut Value, folder: &Path| {
+        if let Value::String(path) = value {
+            *path = folder.join(&*path).to_string_lossy().into_owned();
+        }
+    };
+    for (of, key) in [("teacher", "weights")].into_iter().chain(["net"].into_iter().chain(NETS).map(|net| (net, "start"))) {
+        if let Some(path) = table.get_mut(of).and_then(|settings| settings.get_mut(key)) {
+            resolve(path, folder);
+        }
     }
     let sources = table.get_mut("data").and_then(|data| data.get_mut("sources")).and_then(Value::as_array_mut);
     for source in sources.into_iter().flatten() {
-        for key in ["annotations", "images", "landmarks"] {
-            if let Some(Value::String(path)) = source.get_mut(key) {
-                *path = data.join(&*path).to_string_lossy().into_owned();
+        for key in ["annotations", "images", "landmarks", "detections"] {
+            if let Some(path) = source.get_mut(key) {
+                resolve(path, data);
             }
         }
+        source.get_mut("except").and_then(Value::as_array_mut).into_iter().flatten().for_each(|path| resolve(path, data));
     }
 }
 

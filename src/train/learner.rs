@@ -1,6 +1,7 @@
 //! Adapter of a [`Trainer`] of one net to the interface of the training loop.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::config::{NetConfig, OptimizerKind, TrainConfig};
 use super::run::{Cause, Kept, Learner, RunError};
@@ -9,6 +10,7 @@ use crate::engine::Engine;
 use crate::nets::rivals::{NET12, NET24, NET24_WITH_12, NET48, NET48_WITH_24};
 use crate::nets::{Net, ONET, PNET_WITH_LANDMARKS, RNET_WITH_LANDMARKS};
 use crate::tensor::Tensor;
+use crate::weights::Weights;
 
 /// Number of steps after which losses are read: the device holds them for a limited number of steps.
 const UNREAD: u64 = 200;
@@ -40,14 +42,17 @@ impl NetLearner {
         let own = config.net(name).ok_or_else(unknown)?;
         let (seed, rules) = (u64::from(config.seed), own.initialization);
         let weights = if OURS.contains(&net) { rules.weights(seed) } else { rules.weights_of(net, seed) };
-        let weights = weights.map_err(|error| failed(net, error))?;
+        let mut tensors = weights.map_err(|error| failed(net, error))?.tensors().clone();
+        if let Some(path) = &own.start {
+            start(&mut tensors, net, path).map_err(|error| failed(net, error))?;
+        }
         let recipe = NetRecipe::new(net, batch, objective(own), optimizer(own));
         let recipe = match own.micro_batch {
             0 => recipe.fitted(engine.facts()).map_err(|error| failed(net, error))?,
             micro_batch if batch.is_multiple_of(micro_batch) => recipe.in_micro_batches(micro_batch),
             micro_batch => return Err(failed(net, format!("micro-batches of {micro_batch} do not divide a batch of {batch}"))),
         };
-        let trainer = Trainer::new(engine, recipe, weights.tensors(), config.seed).map_err(|error| named(net, error))?;
+        let trainer = Trainer::new(engine, recipe, &tensors, config.seed).map_err(|error| named(net, error))?;
         Ok(Self { net, trainer, unread: 0, meters: Meters::default() })
     }
 
@@ -96,6 +101,18 @@ impl Learner for NetLearner {
     }
 }
 
+/// Replaces `tensors` by those of `net` in the file of weights at `path`. A detector's weights lack the heads
+/// that are for training alone; those stay as they are.
+fn start(tensors: &mut BTreeMap<String, Tensor>, net: Net, path: &Path) -> Result<(), Cause> {
+    let (weights, prefix) = (Weights::load(path)?, format!("{}.", net.name));
+    let mut own = weights.tensors().iter().filter(|(name, _)| name.starts_with(&prefix)).peekable();
+    if own.peek().is_none() {
+        return Err(format!("{path:?}, from which it is to start, holds no tensor of it").into());
+    }
+    tensors.extend(own.map(|(name, tensor)| (name.clone(), tensor.clone())));
+    Ok(())
+}
+
 fn objective(config: &NetConfig) -> Objective {
     let (loss, mining) = (config.loss, config.mining);
     Objective {
@@ -128,5 +145,31 @@ fn named(net: Net, error: TrainError) -> RunError {
             RunError::NotFinite { net: net.into(), step: u64::from(step) + 1, what, kept: Kept::default() }
         }
         other => failed(net, other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::Initialization;
+
+    #[test]
+    fn a_net_starts_from_the_weights_that_are_named() {
+        let path = std::env::temp_dir().join(format!("mtcmcn-start-{}.safetensors", std::process::id()));
+        let mut given = Initialization::He.weights_of(ONET, 7).unwrap().tensors().clone();
+        given.remove("onet.landmarks.bias");
+        Weights::new(given.clone(), BTreeMap::new()).unwrap().save(&path).unwrap();
+        let mut config = TrainConfig::default();
+        for net in ["onet", "rnet"] {
+            config.net_mut(net).unwrap().start = Some(path.clone());
+        }
+        let engine = Engine::cpu();
+        let states = NetLearner::new(&engine, "onet", &config, 4).unwrap().export().unwrap();
+        assert!(given.iter().all(|(name, tensor)| states[name] == *tensor));
+        assert!(states["onet.landmarks.bias"].data.iter().all(|value| *value == 0.0), "what it lacks is drawn");
+        let error = NetLearner::new(&engine, "rnet", &config, 4).err().unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let RunError::Learner { net, source } = error else { panic!("{error}") };
+        assert!(net == "rnet" && source.to_string().contains("holds no tensor of it"), "{source}");
     }
 }

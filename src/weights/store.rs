@@ -158,4 +158,12 @@ impl Weights {
         self.metadata.insert(key.into(), value.into());
         self
     }
+
+    /// The same weights, with the tensors and metadata of `other` beside or in place of their own.
+    #[must_use]
+    pub fn joined(mut self, other: Self) -> Self {
+        self.tensors.extend(other.tensors);
+        self.metadata.extend(other.metadata);
+        self
+    }
 }

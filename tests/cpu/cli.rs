@@ -366,6 +366,14 @@ fn trained_weights_are_made_ready_to_pass_on_and_detect_takes_their_thresholds()
         assert_eq!(is, [was[0], was[1] + bias], "{net}");
     }
     assert!(weights.names().count() > ready.names().count(), "P- and R-Net's landmarks are for training alone");
+    let other = mtcmcn::train::initial_weights(2).unwrap();
+    let onet = other.tensors().clone().into_iter().filter(|(name, _)| name.starts_with("onet.")).collect();
+    mtcmcn::Weights::new(onet, [].into()).unwrap().save(scratch.path("onet.safetensors")).unwrap();
+    assert_eq!(scratch.run(&[&["import", "run.safetensors", "onet.safetensors"][..], &out].concat()).code, Some(0));
+    let ready = mtcmcn::Weights::load(scratch.path("out.safetensors")).unwrap();
+    for (name, from) in [("rnet.fc4.weight", &weights), ("onet.fc5.weight", &other)] {
+        assert_eq!(ready.tensors()[name], from.tensors()[name], "of a net that both have, that of the last");
+    }
     fs::remove_file(scratch.path("out.safetensors")).unwrap();
     scratch.run(&[&["import", "run.safetensors", "--note", "thresholds=0.1,0.2"][..], &out].concat()).refused(&["thresholds="]);
     for biases in ["1,2", "1,2,3,4", "a,b,c", "nan,0,0"] {

@@ -291,6 +291,58 @@ fn a_kind_that_the_data_lacks_is_named_when_batches_are_made() {
     assert_eq!((used.len(), used.iter().filter(|kind| **kind == 0).count()), (32, 0));
 }
 
+#[test]
+fn a_source_leaves_images_out_by_list_and_is_drawn_from() {
+    let scratch = Scratch::with_list(30);
+    fs::write(scratch.path("held.txt"), (10..30).map(|number| format!("{number}.png\n")).collect::<String>()).unwrap();
+    let mut config = scratch.config("");
+    let names = |config: &TrainConfig| -> Vec<String> {
+        pool(config).iter().map(|photo| photo.path.file_name().unwrap().to_str().unwrap().to_owned()).collect()
+    };
+    config.data.sources[0].except = vec![scratch.path("held.txt")];
+    let kept: Vec<String> = (0..10).map(|number| format!("{number}.png")).collect();
+    assert_eq!(names(&config), kept);
+    config.data.sources[0].most_images = Some(4);
+    let drawn = names(&config);
+    assert!(drawn.len() == 4 && drawn.is_sorted() && drawn.iter().all(|name| kept.contains(name)), "{drawn:?}");
+    assert_ne!(names(&TrainConfig { seed: 2, ..config.clone() }), drawn);
+    config.data.sources[0].except = vec![scratch.path("gone.txt")];
+    let error = photos(&config.data, 1, &mut Faults::strict()).unwrap_err().to_string();
+    assert!(error.contains("gone.txt"), "{error}");
+}
+
+#[test]
+fn faces_of_an_image_are_capped_and_small_ones_are_left_out_by_source() {
+    let scratch = Scratch::with_list(12);
+    let counts = |config: &TrainConfig| {
+        scratch.prepare(config, "pnet", None, "p.shard").unwrap().unwrap();
+        let mut counts: HashMap<(u32, SampleKind), usize> = HashMap::new();
+        let shard = Shard::open(&scratch.path("p.shard")).unwrap();
+        shard.records().iter().for_each(|record| *counts.entry((record.image, record.sample)).or_default() += 1);
+        counts
+    };
+    let all = counts(&scratch.config(""));
+    let capped = counts(&scratch.config_with("", "faces_per_image = 2\n"));
+    for (key, count) in &all {
+        let most = if key.1 == SampleKind::Negative { usize::MAX } else { 2 };
+        assert_eq!(capped[key], (*count).min(most), "{key:?}");
+    }
+    assert!(all.iter().any(|((_, sample), count)| *sample == SampleKind::Positive && *count > 2));
+    // The second face of every third image is of 44 px, all others of 40 px.
+    let mut config = scratch.config("");
+    config.data.sources[0].min_face_px = Some(42.0);
+    assert!(counts(&config).keys().all(|(image, sample)| *sample == SampleKind::Negative || image % 3 == 0));
+}
+
+#[test]
+fn what_an_earlier_pnet_finds_is_cut_beside_the_random_crops() {
+    let (scratch, weights) = (Scratch::with_list(12), initial_weights(4).unwrap());
+    let config = scratch.config_with("", "thresholds = [0.4, 0.4]\n");
+    let crops = |weights| scratch.prepare(&config, "pnet", weights, "p.shard").unwrap().unwrap().crops[0];
+    let ([negatives, ..], [more, ..]) = (crops(None), crops(Some(&weights)));
+    assert!(more > negatives, "{more} negatives, {negatives} without");
+}
+
 /// Labels the images of `scratch` with a teacher that has random weights.
 fn labelled(scratch: &Scratch, settings: &str, engine: &Engine) -> Result<Option<TrainConfig>, CropsError> {
     let weights = initial_weights(4).unwrap();
@@ -333,6 +385,42 @@ fn labels_complete_the_list_and_are_made_once() {
     fs::write(path, format!("{text}\n")).unwrap();
     labelled(&scratch, settings, &Engine::cpu()).unwrap().unwrap();
     assert!(fs::read_to_string(path).unwrap() == format!("{text}\n"), "made once");
+}
+
+#[test]
+fn another_detector_is_a_second_teacher() {
+    let settings = "[teacher]\nother_landmarks = 0.8";
+    let scratch = Scratch::with_list(3);
+    let list = fs::read_to_string(scratch.path("list.ndjson")).unwrap();
+    let without = list.lines().map(|line| format!("{}}}]}}\n", &line[..line.find(", \"landmarks").unwrap()]));
+    fs::write(scratch.path("list.ndjson"), without.collect::<String>()).unwrap();
+    let points = "[[1, 1], [2, 1], [1.5, 2], [1, 3], [2, 3]]";
+    let face = |x: f64, y: f64, side: f64, score: f64| {
+        format!("{{\"box\": [{x}, {y}, {}, {}], \"score\": {score}, \"landmarks\": {points}}}", x + side, y + side)
+    };
+    // On the face of 0.png and beside it, a doubtful one on the face of 1.png, nothing of 2.png.
+    let [x, y, side] = faces(0)[0];
+    let first = format!("{}, {}", face(x + 1.0, y, side, 0.9), face(120.0, 5.0, 30.0, 0.9));
+    let [x, y, side] = faces(1)[0];
+    let second = face(x, y, side, 0.5);
+    let lines = format!("{{\"path\": \"a/0.png\", \"faces\": [{first}]}}\n{{\"path\": \"a/1.png\", \"faces\": [{second}]}}\n");
+    fs::write(scratch.path("theirs.ndjson"), lines).unwrap();
+    let (mut config, weights, engine) = (scratch.config(settings), initial_weights(4).unwrap(), Engine::cpu());
+    config.data.sources[0].unseen = true;
+    config.data.sources[0].detections = Some(scratch.path("theirs.ndjson"));
+    let teacher = Some(Earlier { engine: &engine, weights: &weights });
+    let job =
+        CropJob { net: "", config: &config, earlier: None, teacher, read: &|_| panic!("nobody looks"), stop: &AtomicBool::new(false) };
+    let told = label(&job, &scratch.path(""), &mut Faults::lenient(), &mut |_| {}).unwrap().unwrap();
+    let photos = pool(&told);
+    let faces_of = |at: usize| -> Vec<_> {
+        photos[at].faces.iter().map(|face| (face.bounding_box.x1, face.landmarks.is_some(), face.ignore)).collect()
+    };
+    // The label keeps its box and takes the points of a sure detection; what is seen beside labels is of no
+    // use.
+    assert_eq!(faces_of(0), [(10.0, true, false), (120.0, false, true)]);
+    assert_eq!(faces_of(1), [(15.0, false, false)]);
+    assert_eq!(faces_of(2), [(20.0, false, false)]);
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! The whole cascade, each net on what those before it find.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -48,12 +47,7 @@ fn done(sum: &Path, net: NetName) -> Result<bool> {
 
 /// Puts the weights of `before` and `trained` into one file at `sum`.
 fn join(before: Option<&Path>, trained: &Path, sum: &Path) -> Result<()> {
-    let (mut tensors, mut metadata) = (BTreeMap::new(), BTreeMap::new());
-    for path in before.into_iter().chain([trained]) {
-        let weights = Weights::load(path)?;
-        tensors.extend(weights.tensors().clone());
-        metadata.extend(weights.metadata().clone());
-    }
-    Weights::new(tensors, metadata)?.save(sum)?;
+    let before = before.map_or_else(|| Ok(Weights::default()), Weights::load)?;
+    before.joined(Weights::load(trained)?).save(sum)?;
     Ok(())
 }

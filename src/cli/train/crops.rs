@@ -37,10 +37,11 @@ pub fn check(net: NetName, config: &TrainConfig, weights: Option<&Path>) -> Resu
 /// Cuts crops for `net` into `out`, whole or not at all.
 pub fn prepare(net: NetName, config: &TrainConfig, weights: Option<&Weights>, out: &Path, session: &TrainSession) -> Result<End> {
     let (engine, teacher) = (&session.engine, teacher(config)?);
+    let start = config.pnet.start.as_deref().map(Weights::load).transpose()?;
     let job = CropJob {
         net: net.name(),
         config,
-        earlier: weights.map(|weights| Earlier { engine, weights }),
+        earlier: if net == NetName::Pnet { start.as_ref() } else { weights }.map(|weights| Earlier { engine, weights }),
         teacher: teacher.as_ref().map(|weights| Earlier { engine, weights }),
         read: &|path| decode::read(path, MAX_PIXELS).map_err(Into::into),
         stop: session.stop,

@@ -25,6 +25,9 @@ impl TrainConfig {
         let parts: u32 = self.data.split.iter().fold(0, |sum, part| sum.saturating_add(*part));
         require(self.data.split[0] > 0 && parts <= 1_000_000, "data.split", self.data.split, "three parts, the first of them over 0")?;
         for (at, source) in self.data.sources.iter().enumerate() {
+            if let Some(px) = source.min_face_px {
+                require((1.0..=10_000.0).contains(&px), format!("data.sources[{at}].min_face_px"), px, "between 1 and 10000")?;
+            }
             let Some(offsets) = source.convention else { continue };
             let key = format!("data.sources[{at}].convention");
             require(offsets.iter().all(|offset| offset.abs() <= 0.4), key, offsets, "four numbers between -0.4 and 0.4")?;
@@ -43,7 +46,13 @@ impl TrainConfig {
 
 impl TeacherConfig {
     fn check(&self) -> Checked {
-        for (name, value) in [("overlap", self.overlap), ("accept", self.accept), ("ignore", self.ignore), ("landmarks", self.landmarks)] {
+        for (name, value) in [
+            ("overlap", self.overlap),
+            ("accept", self.accept),
+            ("ignore", self.ignore),
+            ("landmarks", self.landmarks),
+            ("other_landmarks", self.other_landmarks),
+        ] {
             chance(format!("teacher.{name}"), f64::from(value))?;
         }
         require(self.ignore <= self.accept, "teacher.ignore", self.ignore, "at most teacher.accept")?;
@@ -77,6 +86,7 @@ impl CropConfig {
             ("tries_per_face", self.tries_per_face),
             ("landmark_crops", self.landmark_crops),
             ("detected_negatives_per_image", self.detected_negatives_per_image),
+            ("faces_per_image", self.faces_per_image),
         ] {
             require(value <= 10_000, format!("data.crops.{key}"), value, "at most 10000")?;
         }
@@ -141,6 +151,7 @@ impl AugmentConfig {
             ("hue", self.hue),
             ("grey", self.grey),
             ("blur", self.blur),
+            ("motion", self.motion),
             ("noise", self.noise),
             ("jpeg", self.jpeg),
             ("downscale", self.downscale),

@@ -37,6 +37,16 @@ pub struct Source {
     pub negatives_per_image: Option<u32>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub complete: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unseen: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub except: Vec<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub most_images: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_face_px: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detections: Option<PathBuf>,
 }
 
 /// Labels and soft targets by a cascade that is trained already.
@@ -54,6 +64,7 @@ pub struct TeacherConfig {
     pub accept: f32,
     pub ignore: f32,
     pub landmarks: f32,
+    pub other_landmarks: f32,
     pub min_label_px: f64,
 }
 
@@ -167,6 +178,7 @@ pub struct CropConfig {
     pub detect_min_face_px: f64,
     pub detect_factor: f64,
     pub detected_negatives_per_image: u32,
+    pub faces_per_image: u32,
 }
 
 /// The folder that a file is in; a folder itself.
@@ -189,6 +201,11 @@ mod tests {
             convention,
             negatives_per_image: None,
             complete: false,
+            unseen: false,
+            except: Vec::new(),
+            most_images: None,
+            min_face_px: None,
+            detections: None,
         };
         let label = BoundingBox { x1: 10.0, y1: 20.0, x2: 50.0, y2: 80.0 };
         assert_eq!(source(None).converted(label), label);

@@ -69,6 +69,7 @@ fn a_number_out_of_range_is_named_with_its_range() {
         ("[rnet.optimizer]\nbeta1 = 1", ["rnet.optimizer.beta1", "1", "under 1"]),
         ("[net.augment]\ncontrast = [1.5, 0.5]", ["pnet.augment.contrast", "[1.5, 0.5]", "in order"]),
         ("[net]\nratio = [0, 0, 0, 0]", ["pnet.ratio", "[0, 0, 0, 0]", "over 0"]),
+        ("[[data.sources]]\nformat = 'wider'\nannotations = 'a'\nmin_face_px = 0", ["data.sources[0].min_face_px", "0", "between 1"]),
         ("[run]\nkeep = 0", ["run.keep", "0", "between 1"]),
         ("[data.crops]\noverlaps = [0.4, 0.3, 0.65]", ["data.crops.overlaps", "0.4", "in order"]),
         ("[data]\nsplit = [0, 1, 1]", ["data.split", "[0, 1, 1]", "over 0"]),
@@ -83,11 +84,16 @@ fn paths_are_relative_to_the_file() {
     let folder = std::env::temp_dir().join(format!("mtcmcn-config-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
     let path = folder.join("x.toml");
-    fs::write(&path, "[[data.sources]]\nformat = 'celeba'\nannotations = 'a.txt'\nlandmarks = '/b.txt'").unwrap();
+    fs::write(&path, "[[data.sources]]\nformat = 'celeba'\nannotations = 'a.txt'\nlandmarks = '/b.txt'\nexcept = ['c.txt']\n[onet]\nstart = 'd.safetensors'").unwrap();
     let config = TrainConfig::load(Some(&path), &[], None).unwrap();
+    let elsewhere = TrainConfig::load(Some(&path), &[], Some(Path::new("/data"))).unwrap();
     fs::remove_dir_all(&folder).unwrap();
+    assert_eq!((&config.onet.start, &config.pnet.start), (&Some(folder.join("d.safetensors")), &None));
+    assert_eq!((&config.data.sources[0].except[0], &elsewhere.data.sources[0].except[0]), (&folder.join("c.txt"), &"/data/c.txt".into()));
     assert_eq!(config.data.sources[0].annotations, folder.join("a.txt"));
     assert_eq!(config.data.sources[0].landmarks.as_deref(), Some(Path::new("/b.txt")));
+    let set = TrainConfig::load(None, &["rnet.start=e.safetensors".to_owned()], None).unwrap();
+    assert_eq!(set.rnet.start, Some(std::env::current_dir().unwrap().join("e.safetensors")));
     let missing = TrainConfig::load(Some(&path), &[], None).unwrap_err().to_string();
     assert!(missing.contains("x.toml"), "{missing}");
 }

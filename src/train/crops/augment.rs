@@ -17,6 +17,8 @@ const QUALITY: [i64; 2] = [25, 90];
 const SHRINK: [f64; 2] = [0.3, 0.9];
 const BLUR: [f64; 2] = [0.4, 1.4];
 const NOISE: [f64; 2] = [2.0, 14.0];
+/// Range of the length of a motion blur, relative to the side of the crop.
+const MOTION: [f64; 2] = [0.05, 0.2];
 /// Range of the side of a patch, relative to the side of the crop.
 const PATCH: [f64; 2] = [0.15, 0.5];
 
@@ -49,6 +51,10 @@ pub fn augment(rgb: &mut Vec<u8>, side: u32, targets: &mut Targets, config: &Aug
     if draw.chance(config.blur) {
         let deviation = draw.between(BLUR[0], BLUR[1]) as f32;
         with_image(rgb, side, |image| imageops::blur(&image, deviation));
+    }
+    if draw.chance(config.motion) {
+        let length = f64::from(side) * draw.between(MOTION[0], MOTION[1]);
+        motion(rgb, side, Vec2::from_angle(draw.between(0.0, std::f64::consts::PI) as f32) * length as f32);
     }
     if draw.chance(config.noise) {
         let deviation = draw.between(NOISE[0], NOISE[1]) as f32;
@@ -96,6 +102,23 @@ fn rotate(rgb: &mut Vec<u8>, side: u32, turn: f32) {
         }
     }
     *rgb = turned;
+}
+
+/// Averages along a line of the length and direction of `path`, px, as a moving camera does; nearest pixels,
+/// with the edge replicated.
+fn motion(rgb: &mut Vec<u8>, side: u32, path: Vec2) {
+    let (last, count) = (side as i32 - 1, path.length().ceil() as i32 + 1);
+    let steps: Vec<[i32; 2]> =
+        (0..count).map(|i| (path * (i as f32 / (count - 1).max(1) as f32 - 0.5)).round().as_ivec2().to_array()).collect();
+    let texel = |x: i32, y: i32| 3 * (y.clamp(0, last) * side as i32 + x.clamp(0, last)) as usize;
+    let mut moved = Vec::with_capacity(rgb.len());
+    for (y, x) in (0..side as i32).flat_map(|y| (0..side as i32).map(move |x| (y, x))) {
+        for c in 0..3 {
+            let sum: u32 = steps.iter().map(|[dx, dy]| u32::from(rgb[texel(x + dx, y + dy) + c])).sum();
+            moved.push(to_byte(sum as f32 / count as f32));
+        }
+    }
+    *rgb = moved;
 }
 
 /// Covers a rectangle with one colour, as a hand or a scarf may cover a face.
@@ -210,6 +233,7 @@ mod tests {
         hue: 0.0,
         grey: 0.0,
         blur: 0.0,
+        motion: 0.0,
         noise: 0.0,
         jpeg: 0.0,
         downscale: 0.0,
@@ -292,6 +316,19 @@ mod tests {
     }
 
     #[test]
+    fn a_motion_smears_along_its_path_alone() {
+        let mut rgb = vec![0; 24 * 24 * 3];
+        rgb[3 * (10 * 24 + 12)..][..3].fill(250);
+        motion(&mut rgb, 24, Vec2::new(4.0, 0.0));
+        let lit = |x: usize| rgb[3 * (10 * 24 + x)];
+        assert_eq!((9..16).map(lit).collect::<Vec<_>>(), [0, 50, 50, 50, 50, 50, 0]);
+        assert_eq!(rgb.iter().map(|byte| u32::from(*byte)).sum::<u32>(), 3 * 250);
+        let mut one = vec![9, 8, 7];
+        motion(&mut one, 1, Vec2::ZERO);
+        assert_eq!(one, [9, 8, 7]);
+    }
+
+    #[test]
     fn colours_turn_as_the_circle_does() {
         let turned = |hue: f32, rgb: [f32; 3]| Colour { hue, ..SAME }.turn(rgb);
         let near = |got: [f32; 3], want: [f32; 3]| got.iter().zip(want).all(|(got, want)| (got - want).abs() < 1e-6);
@@ -311,6 +348,7 @@ mod tests {
         let was = crop(24);
         for (name, config) in [
             ("blur", AugmentConfig { blur: 1.0, ..OFF }),
+            ("motion", AugmentConfig { motion: 1.0, ..OFF }),
             ("noise", AugmentConfig { noise: 1.0, ..OFF }),
             ("jpeg", AugmentConfig { jpeg: 1.0, ..OFF }),
             ("downscale", AugmentConfig { downscale: 1.0, ..OFF }),

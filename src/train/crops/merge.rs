@@ -7,19 +7,46 @@ use crate::train::config::TeacherConfig;
 /// A face detected by a teacher.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Seen {
-    /// Box in the teacher's own convention.
+    /// Box of the face.
     pub bounding_box: BoundingBox,
-    /// Landmarks of the face.
-    pub landmarks: Landmarks,
+    /// Whether the box follows the convention that the nets are to learn, so that a label takes it.
+    pub exact: bool,
+    /// Landmarks of the face, if they are sure enough to learn from.
+    pub landmarks: Option<Landmarks>,
     /// Face probability.
     pub score: f32,
+}
+
+/// Merges the faces `own` of the teacher with those that an `other` detector sees in the same image, both
+/// best first.
+///
+/// A face that both see has the box of the teacher and a score of 1; where the teacher's landmarks are not
+/// sure it has the other's. A face that only one of them sees has a score for which [`merge`] ignores it
+/// beside the labels: of the teacher's, those that it would accept.
+pub fn agree(own: &[Seen], other: &[Seen], config: &TeacherConfig) -> Vec<Seen> {
+    let doubtful = (config.accept - f32::EPSILON).max(config.ignore);
+    let mut taken = vec![false; other.len()];
+    let mut seen: Vec<Seen> = Vec::with_capacity(own.len() + other.len());
+    for face in own {
+        let same = (0..other.len()).find(|&at| !taken[at] && other[at].bounding_box.iou(&face.bounding_box) >= config.overlap);
+        seen.push(match same {
+            Some(at) => {
+                taken[at] = true;
+                Seen { score: 1.0, landmarks: face.landmarks.or(other[at].landmarks), ..*face }
+            }
+            None => Seen { score: face.score.min(doubtful), ..*face },
+        });
+    }
+    seen.extend(other.iter().zip(taken).filter(|(_, taken)| !taken).map(|(face, _)| Seen { score: doubtful, ..*face }));
+    seen.sort_by(|a, b| b.score.total_cmp(&a.score));
+    seen
 }
 
 /// Merges the `labels` of an image, whose boxes follow the teacher's convention, with the faces `seen` by the
 /// teacher, best first.
 ///
-/// A label that the teacher detects takes over its box and, if the label has no landmarks and the teacher is
-/// confident, its landmarks. A label that it does not detect is kept, but is ignored if it is too small to be
+/// A label that the teacher detects takes over its box, if that is exact, and its landmarks, if the label has
+/// none. A label that it does not detect is kept, but is ignored if it is too small to be
 /// detected. A detection without a label is added as a face if the teacher is confident, as an ignored face
 /// if it is less so, and dropped otherwise; if labels are `complete`, it is added as an ignored face if the
 /// teacher is confident, and dropped otherwise.
@@ -28,7 +55,6 @@ pub fn merge(labels: &[Annotation], seen: &[Seen], complete: bool, config: &Teac
     let mut faces = labels.to_vec();
     let mut matched = vec![false; labels.len()];
     for seen in seen {
-        let landmarks = (seen.score >= config.landmarks).then_some(seen.landmarks);
         let overlap = |face: &Annotation| face.bounding_box.iou(&seen.bounding_box);
         let best = (0..labels.len()).max_by(|&a, &b| overlap(&labels[a]).total_cmp(&overlap(&labels[b])));
         match best.filter(|&best| overlap(&labels[best]) >= config.overlap) {
@@ -36,12 +62,14 @@ pub fn merge(labels: &[Annotation], seen: &[Seen], complete: bool, config: &Teac
             Some(best) if matched[best] => {}
             Some(best) => {
                 matched[best] = true;
-                faces[best].bounding_box = seen.bounding_box;
-                faces[best].landmarks = faces[best].landmarks.or(landmarks);
+                if seen.exact {
+                    faces[best].bounding_box = seen.bounding_box;
+                }
+                faces[best].landmarks = faces[best].landmarks.or(seen.landmarks);
             }
             None if seen.score >= of_no_use => {
                 let ignore = seen.score < face;
-                faces.push(Annotation { landmarks: landmarks.filter(|_| !ignore), ignore, ..Annotation::new(seen.bounding_box) });
+                faces.push(Annotation { landmarks: seen.landmarks.filter(|_| !ignore), ignore, ..Annotation::new(seen.bounding_box) });
             }
             None => {}
         }
@@ -82,7 +110,7 @@ mod tests {
     }
 
     fn seen(x: f32, side: f32, score: f32) -> Seen {
-        Seen { bounding_box: square(x, side), landmarks: [Vec2::splat(x); 5], score }
+        Seen { bounding_box: square(x, side), exact: true, landmarks: (score >= 0.98).then_some([Vec2::splat(x); 5]), score }
     }
 
     fn teacher() -> TeacherConfig {
@@ -116,6 +144,20 @@ mod tests {
         let labels = [Annotation::new(square(0.0, 50.0)), Annotation::new(square(100.0, 10.0))];
         assert_eq!(merge(&labels, &[], false, &teacher()).iter().map(|face| face.ignore).collect::<Vec<_>>(), [false, true]);
         assert!(!merge(&labels, &[seen(100.0, 11.0, 0.9)], false, &teacher())[1].ignore, "a tiny one that is seen is a face");
+    }
+
+    #[test]
+    fn what_two_teachers_see_is_certain_and_what_one_sees_is_not() {
+        let other = |x: f32, score| Seen { exact: false, landmarks: Some([Vec2::splat(-x); 5]), ..seen(x, 50.0, score) };
+        let own = [seen(0.0, 50.0, 0.99), seen(100.0, 50.0, 0.99), seen(200.0, 50.0, 0.6), seen(300.0, 50.0, 0.2)];
+        let both = agree(&own, &[other(202.0, 0.9), other(3.0, 0.5), other(400.0, 0.9)], &teacher());
+        let faces = merge(&[], &both, false, &teacher());
+        let told: Vec<_> = faces.iter().map(|face| (face.bounding_box.x1, face.ignore, face.landmarks.map(|points| points[0].x))).collect();
+        assert_eq!(told, [(0.0, false, Some(0.0)), (200.0, false, Some(-202.0)), (100.0, true, None), (400.0, true, None)]);
+        assert_eq!(merge(&[], &both, true, &teacher()).len(), 2, "beside complete labels the certain ones are of no use");
+        let label = Annotation::new(square(404.0, 50.0));
+        let faces = merge(&[label], &both, false, &teacher());
+        assert_eq!((faces[0].bounding_box, faces[0].landmarks), (label.bounding_box, Some([Vec2::splat(-400.0); 5])));
     }
 
     #[test]

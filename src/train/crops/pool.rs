@@ -1,7 +1,7 @@
 //! The images used for training: read from their sources, and split into training, validation and test set by
 //! seed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use walkdir::WalkDir;
 
 use super::CropsError;
 use crate::data::any::{self, AnyForm};
-use crate::data::{AnnotatedImage, Annotation, DataError, Faults, celeba, facepoint, json, wider, wider_mat};
+use crate::data::{AnnotatedImage, Annotation, DataError, Faults, celeba, facepoint, image_path, json, wider, wider_mat};
 use crate::files::{self, FileError};
 use crate::picture::decode::is_picture_name;
 use crate::train::config::{DataConfig, Source, SourceFormat, Uses, folder_of};
@@ -56,11 +56,14 @@ pub struct Photo {
     pub uses: Uses,
     /// Number of negatives to cut; `None` for the number in the settings.
     pub negatives: Option<u32>,
+    /// Smallest face to look for and to learn from, px; `None` for the numbers in the settings.
+    pub min_face_px: Option<f64>,
     /// Subset that the image belongs to.
     pub part: DataPart,
 }
 
-/// Returns all images of all sources in order, each once, with the part that `seed` assigns to it.
+/// Returns all images of all sources in order, each once, with the part that `seed` assigns to it; without
+/// those that a source leaves out by list, and at most as many as it says.
 ///
 /// The split is by image: each source's images are put in an order determined by seed and path, and that
 /// order is divided. A part with a share above 0 receives at least one image of every source that has at
@@ -79,7 +82,8 @@ pub fn photos(config: &DataConfig, seed: u32, faults: &mut Faults) -> Result<Vec
     for (number, source) in config.sources.iter().enumerate() {
         let first = photos.len();
         let folder = source.images_folder();
-        for image in read(source, faults)? {
+        let left_out = left_out(source)?;
+        for image in read(source, faults)?.into_iter().filter(|image| !left_out.contains(&image.path)) {
             let path = folder.join(&image.path);
             let mut file = faults.of(&source.annotations);
             if let Some(other) = seen.insert(path.clone(), number).filter(|other| *other != number) {
@@ -90,12 +94,16 @@ pub fn photos(config: &DataConfig, seed: u32, faults: &mut Faults) -> Result<Vec
             let converted = |face: Annotation| Annotation { bounding_box: source.converted(face.bounding_box), ..face };
             let faces = image.faces.into_iter().filter(|face| face.bounding_box.area() > 0.0).map(converted).collect();
             let named_by = (source.annotations.clone(), image.line);
-            let (uses, negatives) = (source.uses(), source.negatives_per_image);
-            photos.push(Photo { path, source: number, named_by, faces, uses, negatives, part: DataPart::Training });
+            let (uses, negatives, min_face_px) = (source.uses(), source.negatives_per_image, source.min_face_px);
+            photos.push(Photo { path, source: number, named_by, faces, uses, negatives, min_face_px, part: DataPart::Training });
         }
         if photos.len() == first {
             let reasons = faults.list().iter().filter(|fault| fault.path.starts_with(&source.annotations)).map(ToString::to_string);
             return Err(CropsError::NoImage { annotations: source.annotations.clone(), reasons: reasons.collect() });
+        }
+        if let Some(most) = source.most_images {
+            let own = photos.split_off(first);
+            photos.extend(drawn(own, &folder, most, seed));
         }
         split(&mut photos[first..], &folder, config.split, seed);
     }
@@ -159,13 +167,36 @@ fn bytes(path: &Path) -> Result<Vec<u8>, DataError> {
     Ok(files::read(path, LIMIT)?)
 }
 
-/// Assigns a part to each photo of one source, according to `shares` of their number.
-fn split(photos: &mut [Photo], folder: &Path, shares: [u32; 3], seed: u32) {
+/// The images that the lists of `source` leave out.
+fn left_out(source: &Source) -> Result<HashSet<String>, DataError> {
+    let mut paths = HashSet::new();
+    for list in &source.except {
+        paths.extend(String::from_utf8_lossy(&bytes(list)?).lines().map(image_path));
+    }
+    Ok(paths)
+}
+
+/// At most `most` of the photos of one source, in the same order.
+fn drawn(photos: Vec<Photo>, folder: &Path, most: usize, seed: u32) -> impl Iterator<Item = Photo> {
+    let mut order = ranked(&photos, folder, seed);
+    order.truncate(most);
+    let kept: HashSet<usize> = order.into_iter().collect();
+    photos.into_iter().enumerate().filter(move |(index, _)| kept.contains(index)).map(|(_, photo)| photo)
+}
+
+/// The indices of `photos`, of one source, in the order that `seed` gives them.
+fn ranked(photos: &[Photo], folder: &Path, seed: u32) -> Vec<usize> {
     let mut order: Vec<([u8; 32], usize)> = photos.iter().map(|photo| rank(&photo.path, folder, seed)).zip(0..).collect();
     order.sort_unstable();
+    order.into_iter().map(|(_, index)| index).collect()
+}
+
+/// Assigns a part to each photo of one source, according to `shares` of their number.
+fn split(photos: &mut [Photo], folder: &Path, shares: [u32; 3], seed: u32) {
+    let order = ranked(photos, folder, seed);
     let counts = counts(photos.len(), shares);
     let parts = DataPart::ALL.into_iter().zip(counts).flat_map(|(part, count)| std::iter::repeat_n(part, count));
-    for ((_, index), part) in order.into_iter().zip(parts) {
+    for (index, part) in order.into_iter().zip(parts) {
         photos[index].part = part;
     }
 }
@@ -209,7 +240,8 @@ mod tests {
         let uses = Uses { negatives: true, faces: true, landmarks: true };
         let photo = |i| {
             let path = Path::new("there").join(format!("{i}.jpg"));
-            Photo { path, source: 0, named_by: ("list".into(), 1), faces: Vec::new(), uses, negatives: None, part: DataPart::Training }
+            let (named_by, faces, part) = (("list".into(), 1), Vec::new(), DataPart::Training);
+            Photo { path, source: 0, named_by, faces, uses, negatives: None, min_face_px: None, part }
         };
         let mut photos: Vec<Photo> = names.map(photo).collect();
         split(&mut photos, Path::new("there"), [80, 10, 10], seed);

@@ -13,7 +13,7 @@ use super::judge::{TeacherNet, logit};
 use super::law::{Cut, Scene};
 use super::pixels::cut;
 use super::pool::{DataPart, Photo, photos};
-use super::random::Draw;
+use super::random::{Draw, place};
 use super::search::{Earlier, Loaded, SearchResult, Searcher};
 use super::shard::{CropRecord, ShardError, ShardWriter};
 use super::window::SampleKind;
@@ -34,7 +34,8 @@ pub struct CropJob<'a> {
     pub net: &'a str,
     /// All settings.
     pub config: &'a TrainConfig,
-    /// Previous nets of the cascade; P-Net needs none.
+    /// Previous nets of the cascade. P-Net needs none; of a P-Net that is given, what it finds is cut beside
+    /// the random crops, so that the next learns from its mistakes.
     pub earlier: Option<Earlier<'a>>,
     /// Cascade that labels images and crops, if any.
     pub teacher: Option<Earlier<'a>>,
@@ -86,7 +87,8 @@ pub fn prepare(job: &CropJob<'_>, out: &Path, watch: &mut dyn FnMut(CropProgress
     let mut faults = if job.config.data.strict { Faults::strict() } else { Faults::lenient() };
     let photos = photos(&job.config.data, job.config.seed, &mut faults)?;
     let searcher = searcher(net, job)?;
-    let judge = job.teacher.map(|teacher| TeacherNet::new(teacher.engine, net, teacher.weights)).transpose();
+    let soft = job.config.net(net.name).is_some_and(|net| net.soft_targets > 0.0);
+    let judge = job.teacher.filter(|_| soft).map(|teacher| TeacherNet::new(teacher.engine, net, teacher.weights)).transpose();
     let judge = judge.map_err(|error| CropsError::NoTeacher { source: error.into() })?;
     let mut cutter = Cutter { job, net, searcher, judge, faults, report: CropReport::default() };
     files::remove_leftovers(out).map_err(failed)?;
@@ -106,11 +108,11 @@ pub fn prepare(job: &CropJob<'_>, out: &Path, watch: &mut dyn FnMut(CropProgress
     Ok(Some(CropReport { faults: cutter.faults, ..cutter.report }))
 }
 
-/// Creates the nets before `net`; `None` for P-Net, which has none.
+/// Creates the nets before `net`; `None` for P-Net without an earlier one.
 fn searcher(net: Net, job: &CropJob<'_>) -> Result<Option<Searcher>, CropsError> {
     let depth = match net.name {
-        "pnet" => return Ok(None),
-        "rnet" => Depth::Pnet,
+        "pnet" if job.earlier.is_none() => return Ok(None),
+        "pnet" | "rnet" => Depth::Pnet,
         _ => Depth::Rnet,
     };
     let Some(earlier) = job.earlier else { return Err(CropsError::NoWeights { net: net.name.into() }) };
@@ -234,7 +236,7 @@ impl Cutter<'_> {
     /// be read.
     fn cut(&self, group: &[Photo], first: usize, frames: &[Loaded]) -> Vec<Result<Option<Done>, CropsError>> {
         let found: Vec<Option<SearchResult>> = match &self.searcher {
-            Some(searcher) => searcher.search(frames).into_iter().map(Some).collect(),
+            Some(searcher) => searcher.search(group, frames, |min_face_px| min_face_px).into_iter().map(Some).collect(),
             None => frames.iter().map(|_| None).collect(),
         };
         let images = group.par_iter().zip(frames).zip(found).enumerate();
@@ -253,13 +255,15 @@ impl Cutter<'_> {
         if let Some(negatives) = photo.negatives {
             (law.negatives_per_image, law.detected_negatives_per_image) = (negatives, negatives);
         }
+        law.min_face_px = photo.min_face_px.unwrap_or(law.min_face_px);
         let scene =
             Scene { size: [frame.width(), frame.height()], faces: &photo.faces, uses: photo.uses, law: &law, least: i64::from(PNET.side) };
-        let mut cuts = match found {
-            None => scene.random(&mut draw),
-            Some(found) => scene.detected(found.boxes.iter().map(|(found, _)| found)),
-        };
+        let mut cuts = if self.net == PNET { scene.random(&mut draw) } else { Vec::new() };
+        cuts.extend(found.into_iter().flat_map(|found| scene.detected(found.boxes.iter().map(|(found, _)| found))));
         cuts.extend(scene.landmark_faces(&mut draw));
+        if law.faces_per_image > 0 {
+            cap(&mut cuts, law.faces_per_image, &mut draw);
+        }
         let rgb = cut(frame, &cuts, self.net.side);
         let record =
             |cut: Cut| CropRecord { targets: cut.targets, image: number as u32, sample: cut.sample, teacher: None, part: photo.part };
@@ -293,6 +297,15 @@ impl Cutter<'_> {
             "teacher": self.job.config.teacher,
         });
         notes.to_string()
+    }
+}
+
+/// Keeps at most `most` of the positives, parts and landmark faces among `cuts`, drawn at random, in order.
+fn cap(cuts: &mut Vec<Cut>, most: u32, draw: &mut Draw) {
+    for sample in [SampleKind::Positive, SampleKind::Part, SampleKind::Landmarks] {
+        let (count, key) = (cuts.iter().filter(|cut| cut.sample == sample).count() as u64, draw.bits());
+        let mut at = 0..;
+        cuts.retain(|cut| cut.sample != sample || at.next().is_some_and(|at| place(at, count, key) < u64::from(most)));
     }
 }
 

@@ -25,7 +25,8 @@ impl Draw {
         Self(key(parts))
     }
 
-    fn bits(&mut self) -> u64 {
+    /// Draws 64 bits.
+    pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         mix(self.0)
     }

@@ -1,9 +1,11 @@
 //! Search of many images at once with the shortened cascade.
 
+use std::borrow::Borrow;
 use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
+use super::Photo;
 use crate::cascade::{Capacity, Config, Depth, DetectError, Frame, Proposals, Proposer};
 use crate::engine::Engine;
 use crate::train::config::CropConfig;
@@ -34,8 +36,8 @@ pub struct Searcher {
     weights: Weights,
     config: Config,
     depth: Depth,
-    /// Proposers that are not in use.
-    idle: Mutex<Vec<Proposer>>,
+    /// Proposers that are not in use, each with its smallest face.
+    idle: Mutex<Vec<(f64, Proposer)>>,
 }
 
 impl Searcher {
@@ -48,37 +50,47 @@ impl Searcher {
         let (engine, weights) = (nets.engine.clone(), nets.weights.clone());
         let searcher = Self { engine, weights, config, depth, idle: Mutex::new(Vec::new()) };
         // Creating the first proposer now reports weights that do not fit.
-        let first = searcher.made()?;
-        searcher.rest(first);
+        let first = searcher.made(law.detect_min_face_px)?;
+        searcher.rest(law.detect_min_face_px, first);
         Ok(searcher)
     }
 
-    fn made(&self) -> Result<Proposer, DetectError> {
-        Proposer::new(self.engine.clone(), &self.weights, self.config.clone(), self.depth)
+    fn made(&self, min_face_px: f64) -> Result<Proposer, DetectError> {
+        Proposer::new(self.engine.clone(), &self.weights, Config { min_face_px, ..self.config.clone() }, self.depth)
     }
 
-    /// Searches each frame: on the CPU several in parallel, on a GPU one after the other.
-    pub fn search(&self, frames: &[Loaded]) -> Vec<SearchResult> {
-        let one = |frame: &Loaded| frame.as_ref().map_or_else(|_| Ok(Proposals::default()), |frame| self.search_one(frame));
-        if self.engine.gpu().is_some() { frames.iter().map(one).collect() } else { frames.par_iter().map(one).collect() }
+    /// Searches each frame, the image of the photo at the same place: on the CPU several in parallel, on a
+    /// GPU one after the other. `least` gives the smallest face of a photo that says one.
+    pub fn search(&self, photos: &[impl Borrow<Photo> + Sync], frames: &[Loaded], least: impl Fn(f64) -> f64 + Sync) -> Vec<SearchResult> {
+        let one = |(photo, frame): (&_, &Loaded)| {
+            let min_face_px = Borrow::<Photo>::borrow(photo).min_face_px.map_or(self.config.min_face_px, &least);
+            frame.as_ref().map_or_else(|_| Ok(Proposals::default()), |frame| self.search_one(frame, min_face_px))
+        };
+        if self.engine.gpu().is_some() {
+            photos.iter().zip(frames).map(one).collect()
+        } else {
+            photos.par_iter().zip(frames).map(one).collect()
+        }
     }
 
     /// No lock is held during the search, because this thread may take up another image while it waits.
-    fn search_one(&self, frame: &Frame) -> SearchResult {
-        let mut proposer = self.idle_for(frame).map_or_else(|| self.made(), Ok)?;
+    fn search_one(&self, frame: &Frame, min_face_px: f64) -> SearchResult {
+        let mut proposer = self.idle_for(frame, min_face_px).map_or_else(|| self.made(min_face_px), Ok)?;
         let found = proposer.propose(frame);
-        self.rest(proposer);
+        self.rest(min_face_px, proposer);
         found
     }
 
-    /// Takes an idle proposer, preferably one whose last frame had the size of `frame`.
-    fn idle_for(&self, frame: &Frame) -> Option<Proposer> {
+    /// Takes an idle proposer for faces from `min_face_px` on, preferably one whose last frame had the size
+    /// of `frame`.
+    fn idle_for(&self, frame: &Frame, min_face_px: f64) -> Option<Proposer> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let fitting = idle.iter().position(|proposer| proposer.size() == Some([frame.width(), frame.height()]));
-        fitting.map(|at| idle.swap_remove(at)).or_else(|| idle.pop())
+        let of_size = |(_, proposer): &(f64, Proposer)| proposer.size() == Some([frame.width(), frame.height()]);
+        let at = (0..idle.len()).filter(|&at| idle[at].0 == min_face_px).max_by_key(|&at| of_size(&idle[at]))?;
+        Some(idle.swap_remove(at).1)
     }
 
-    fn rest(&self, proposer: Proposer) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(proposer);
+    fn rest(&self, min_face_px: f64, proposer: Proposer) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push((min_face_px, proposer));
     }
 }

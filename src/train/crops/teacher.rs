@@ -8,13 +8,13 @@ use rayon::prelude::*;
 
 use super::judge::{TeacherNet, logit};
 use super::law::Cut;
-use super::merge::{Seen, merge, suppress};
+use super::merge::{Seen, agree, merge, suppress};
 use super::prepare::{CropJob, CropProgress};
 use super::search::{Earlier, Loaded, SearchResult, Searcher};
 use super::window::{CropWindow, SampleKind, Targets};
 use super::{CropsError, Photo, photos, pixels};
 use crate::cascade::{Depth, Frame};
-use crate::data::{AnnotatedImage, DataError, Faults, json};
+use crate::data::{AnnotatedImage, DataError, Detection, Faults, json, match_images};
 use crate::files;
 use crate::geometry::{BoundingBox, Landmarks};
 use crate::nets::ONET;
@@ -52,20 +52,30 @@ pub fn label(
         let own: Vec<&Photo> = photos.iter().filter(|photo| photo.source == number).collect();
         let images = source.images_folder();
         if !path.exists() {
+            let names: Vec<String> = own.iter().map(|photo| below(&images, &photo.path)).collect();
+            let others = detections(source, &names, &config.teacher, faults)?;
             let mut lines = String::new();
-            for group in own.chunks(TOGETHER) {
+            for (group, first) in own.chunks(TOGETHER).zip((0..).step_by(TOGETHER)) {
                 if job.stop.load(Ordering::Relaxed) {
                     return Ok(None);
                 }
-                let frames: Vec<Loaded> = group.par_iter().map(|photo| (job.read)(&photo.path)).collect();
-                let seen = observer.look(&frames).map_err(|(at, source)| CropsError::teacher(&group[at].path, source))?;
-                for (photo, (frame, seen)) in group.iter().zip(frames.iter().zip(seen)) {
+                let seen = if source.unseen {
+                    vec![Some(Vec::new()); group.len()]
+                } else {
+                    let frames: Vec<Loaded> = group.par_iter().map(|photo| (job.read)(&photo.path)).collect();
+                    let seen = observer.look(group, &frames).map_err(|(at, source)| CropsError::teacher(&group[at].path, source))?;
+                    frames.iter().zip(seen).map(|(frame, seen)| frame.is_ok().then_some(seen)).collect()
+                };
+                for ((at, photo), seen) in (first..).zip(group).zip(seen) {
+                    let seen = seen.map(|seen| match &others {
+                        Some(others) => agree(&seen, &others[at], &config.teacher),
+                        None => seen,
+                    });
                     // Images that cannot be read keep their labels; they are reported when their crops are
                     // cut.
                     let faces =
-                        if frame.is_ok() { merge(&photo.faces, &seen, source.complete, &job.config.teacher) } else { photo.faces.clone() };
-                    let path = photo.path.strip_prefix(&images).unwrap_or(&photo.path).to_string_lossy().into_owned();
-                    lines += &json::annotation_line(&AnnotatedImage { path, faces, line: 0 });
+                        seen.map_or_else(|| photo.faces.clone(), |seen| merge(&photo.faces, &seen, source.complete, &config.teacher));
+                    lines += &json::annotation_line(&AnnotatedImage { path: names[at].clone(), faces, line: 0 });
                 }
                 done += group.len();
                 watch(CropProgress { images: done, of: photos.len(), crops: 0 });
@@ -76,6 +86,23 @@ pub fn label(
     }
     config.teacher.labels = false;
     Ok(Some(config))
+}
+
+/// The path of an image below the folder of `images`.
+fn below(images: &Path, path: &Path) -> String {
+    path.strip_prefix(images).unwrap_or(path).to_string_lossy().into_owned()
+}
+
+/// What the other detector of `source`, if it has one, saw in each of the images `names`.
+fn detections(source: &Source, names: &[String], config: &TeacherConfig, faults: &mut Faults) -> Result<Option<Vec<Vec<Seen>>>, DataError> {
+    let Some(path) = &source.detections else { return Ok(None) };
+    let seen = |face: &Detection| {
+        let score = face.score as f32;
+        Seen { bounding_box: face.bounding_box, exact: false, landmarks: face.landmarks.filter(|_| score >= config.other_landmarks), score }
+    };
+    let all = json::read_detections(path, faults)?;
+    let found = match_images(names, &all, &mut faults.of(path))?;
+    Ok(Some(found.into_iter().map(|image| image.map_or_else(Vec::new, |image| image.faces.iter().map(seen).collect())).collect()))
 }
 
 /// Returns `source` with the labels by a teacher in the file at `path`.
@@ -92,6 +119,12 @@ fn labelled(source: &Source, path: PathBuf, images: PathBuf) -> Source {
         convention: None,
         negatives_per_image: source.negatives_per_image,
         complete: source.complete,
+        unseen: source.unseen,
+        // The file has the images that were chosen, and what the other detector saw in them.
+        except: Vec::new(),
+        most_images: None,
+        min_face_px: source.min_face_px,
+        detections: None,
     }
 }
 
@@ -100,6 +133,8 @@ struct Observer<'a> {
     searcher: Searcher,
     onet: TeacherNet,
     config: &'a TeacherConfig,
+    /// Smallest face of the settings, px.
+    least: f64,
 }
 
 /// Index of the image that failed, and the error.
@@ -111,12 +146,14 @@ impl<'a> Observer<'a> {
         let unfit = |source: Box<dyn std::error::Error + Send + Sync>| CropsError::NoTeacher { source };
         let searcher = Searcher::new(teacher, &config.data.crops, [pnet, rnet], Depth::Rnet).map_err(|error| unfit(error.into()))?;
         let onet = TeacherNet::new(teacher.engine, ONET, teacher.weights).map_err(|error| unfit(error.into()))?;
-        Ok(Self { searcher, onet, config: &config.teacher })
+        Ok(Self { searcher, onet, config: &config.teacher, least: config.data.crops.detect_min_face_px })
     }
 
-    /// Returns the faces in each of `frames`, best first; empty for an image that cannot be read.
-    fn look(&mut self, frames: &[Loaded]) -> Result<Vec<Vec<Seen>>, Failed> {
-        let found = self.searcher.search(frames);
+    /// Returns the faces in each of `frames`, the images of `photos`, best first; empty for an image that
+    /// cannot be read. It looks for no faces smaller than those of the settings, whatever the source says.
+    fn look(&mut self, photos: &[&Photo], frames: &[Loaded]) -> Result<Vec<Vec<Seen>>, Failed> {
+        let usual = self.least;
+        let found = self.searcher.search(photos, frames, |min_face_px| min_face_px.max(usual));
         let views: Vec<Views> = frames
             .par_iter()
             .zip(&found)
@@ -172,7 +209,7 @@ impl Views {
             let plain = windows.iter().zip(&outputs[first..]).map(|(window, outputs)| (window, outputs, false));
             let mirrored = outputs.get(count + first..).unwrap_or_default();
             let mirrored = windows.iter().zip(mirrored).map(|(window, outputs)| (window, outputs, true));
-            average(plain.chain(mirrored))
+            average(plain.chain(mirrored), config)
         });
         suppress(proposals.filter(|seen| seen.score >= config.thresholds[2]).collect(), COVERED)
     }
@@ -180,7 +217,7 @@ impl Views {
 
 /// Averages O-Net's outputs for one proposal: box and landmarks in pixels of the image, score from the mean
 /// logit.
-fn average<'v>(views: impl Iterator<Item = (&'v CropWindow, &'v Vec<f32>, bool)>) -> Seen {
+fn average<'v>(views: impl Iterator<Item = (&'v CropWindow, &'v Vec<f32>, bool)>, config: &TeacherConfig) -> Seen {
     let (mut count, mut sum, mut corners, mut points) = (0.0_f32, 0.0, [0.0_f32; 4], [Vec2::ZERO; 5]);
     for (window, outputs, mirrored) in views {
         let mut targets = Targets::default();
@@ -197,6 +234,7 @@ fn average<'v>(views: impl Iterator<Item = (&'v CropWindow, &'v Vec<f32>, bool)>
         count += 1.0;
     }
     let [x1, y1, x2, y2] = corners.map(|corner| corner / count);
-    let landmarks: Landmarks = points.map(|point| point / count);
-    Seen { bounding_box: BoundingBox { x1, y1, x2, y2 }, landmarks, score: 1.0 / (1.0 + (-sum / count).exp()) }
+    let (landmarks, score): (Landmarks, f32) = (points.map(|point| point / count), 1.0 / (1.0 + (-sum / count).exp()));
+    let landmarks = (score >= config.landmarks).then_some(landmarks);
+    Seen { bounding_box: BoundingBox { x1, y1, x2, y2 }, exact: true, landmarks, score }
 }
