@@ -28,7 +28,7 @@ struct Convolution {
     y_w: u32,
     bias: u32,   // whether there is one
     tiled: u32,  // TILED
-    active: u32, // whether there is an activation
+    sloped: u32, // whether there is an activation
     most: f32,   // its largest result
 }
 
@@ -105,6 +105,6 @@ fn store(o: u32, place: u32, v: vec4f) {
 fn finished(sum: f32, o: u32) -> f32 {
     var v = sum;
     if p.bias > 0u { v += bias[o]; }
-    if p.active > 0u { v = min(select(slope[o] * v, v, v > 0.0), p.most); }
+    if p.sloped > 0u { v = min(select(slope[o] * v, v, v > 0.0), p.most); }
     return v;
 }

@@ -25,10 +25,10 @@ type Follower<'a> = fn(&Folding<'a>, NodeId) -> Option<NodeId>;
 type Joining<'a> = fn(&mut Folding<'a>, NodeId, NodeId) -> Result<NodeId, ModelError>;
 
 impl Model {
-    /// Returns a model with the same results and fewer layers, for inference. Running batch norms that follow a
-    /// convolution or a dense layer become part of it: `weight' = weight s` and
-    /// `bias' = shift + (bias - mean) s` with `s = scale / √(variance + ε)`, output by output. Then a PReLU or
-    /// ReLU that follows a convolution is joined to it.
+    /// Returns a model with the same results and fewer layers, for inference. Running batch norms that follow
+    /// a convolution or a dense layer become part of it: `weight' = weight s` and
+    /// `bias' = shift + (bias - mean) s` with `s = scale / √(variance + ε)`, output by output. Then a PReLU
+    /// or ReLU that follows a convolution is joined to it.
     ///
     /// # Errors
     ///
@@ -74,8 +74,8 @@ impl Folding<'_> {
         activates.then_some(reader)
     }
 
-    /// Returns the one layer that reads the result of `id` if nothing else needs it, and if all else that both
-    /// read are tensors.
+    /// Returns the one layer that reads the result of `id` if nothing else needs it, and if all else that
+    /// both read are tensors.
     fn only_reader(&self, id: NodeId) -> Option<NodeId> {
         let graph = &self.from.graph;
         let mut readers = graph.readers(id);

@@ -18,7 +18,7 @@ crate::uniform! {
     /// `y: [n, out, y_h, y_w]`. Without a bias or an activation, one element stands for it that is not read.
     pub struct Convolution {
         n: u32, c: u32, h: u32, w: u32, out: u32, k: u32, stride: u32, padding: u32, groups: u32, y_h: u32, y_w: u32, bias: u32, tiled: u32,
-        active: u32, most: f32,
+        sloped: u32, most: f32,
     }
 }
 
@@ -27,13 +27,13 @@ impl Convolution {
     pub fn new(sizes: &Sizes, bias: bool, tiling: Tiling) -> Self {
         let &Sizes { n, c, h, w, out, k, stride, padding, groups, y_h, y_w } = sizes;
         let (bias, tiled) = (u32::from(bias), tiling.tiled());
-        Self { n, c, h, w, out, k, stride, padding, groups, y_h, y_w, bias, tiled, active: 0, most: f32::MAX }
+        Self { n, c, h, w, out, k, stride, padding, groups, y_h, y_w, bias, tiled, sloped: 0, most: f32::MAX }
     }
 
     /// With a PReLU behind it, whose results are at most `most`.
     #[must_use]
     pub fn activated(self, most: f32) -> Self {
-        Self { active: 1, most, ..self }
+        Self { sloped: 1, most, ..self }
     }
 
     /// A convolution of every channel by itself, plane by plane.
@@ -46,7 +46,7 @@ impl Convolution {
             let bias = if self.bias > 0 { bias[c] } else { 0.0 };
             let [size, grid] = [[self.h, self.w], [self.y_h, self.y_w]].map(|sides| sides.map(|side| side as usize));
             let (stride, padding) = (self.stride as usize, self.padding as usize);
-            let finish = (self.active > 0).then(|| (slope[c], self.most));
+            let finish = (self.sloped > 0).then(|| (slope[c], self.most));
             simd.run(DepthwisePlane { x, weight: &weight[c * taps..][..taps], bias, finish, y, size, grid, k, stride, padding });
         });
     }
@@ -56,7 +56,7 @@ impl Convolution {
     }
 
     fn slope_len(&self) -> usize {
-        if self.active > 0 { self.out as usize } else { 1 }
+        if self.sloped > 0 { self.out as usize } else { 1 }
     }
 }
 
@@ -92,7 +92,7 @@ impl Kernel for Convolution {
                     sum += f64::from(weight[((o * channels + c) * k + u) * k + v]) * f64::from(x[at]);
                 }
             }
-            if self.active > 0 {
+            if self.sloped > 0 {
                 sum = prelu(sum, f64::from(slope[o])).min(f64::from(self.most));
             }
             *y = sum as f32;
@@ -113,7 +113,7 @@ impl Kernel for Convolution {
             let start = if self.bias > 0 { Start::Rows(&bias[first..]) } else { Start::Zero };
             let data = &mut write[0][first * sizes.y_plane()..];
             let target = Target { data, item: sizes.y_item(), row: sizes.y_plane(), down: self.y_w as usize, right: 1, start };
-            let finish = (self.active > 0).then(|| Finish { slopes: &slope[first..], most: self.most });
+            let finish = (self.sloped > 0).then(|| Finish { slopes: &slope[first..], most: self.most });
             Product { left, image, taps: &taps, target, finish }.run();
         }
     }
@@ -124,7 +124,7 @@ impl Kernel for Convolution {
 
     fn tolerance(&self, read: &[&[f32]]) -> f32 {
         let bias = if self.bias > 0 { largest(read[2]) } else { 0.0 };
-        let slope = if self.active > 0 { largest(read[3]).max(1.0) } else { 1.0 };
+        let slope = if self.sloped > 0 { largest(read[3]).max(1.0) } else { 1.0 };
         (sizes!(self).columns() + 2) as f32 * (largest(read[0]) * largest(read[1])).max(bias) * slope * f32::EPSILON
     }
 }
@@ -135,7 +135,7 @@ impl Samples for Convolution {
             let kernel = Self::new(&sizes, i % 4 < 2, tiling);
             let kernel = if i % 3 == 1 { kernel.activated(0.5) } else { kernel };
             let bias = if kernel.bias > 0 { noise(kernel.bias_len(), 3) } else { vec![f32::NAN] };
-            let slope = if kernel.active > 0 { noise(kernel.slope_len(), 4) } else { vec![f32::NAN] };
+            let slope = if kernel.sloped > 0 { noise(kernel.slope_len(), 4) } else { vec![f32::NAN] };
             Sample { kernel, read: vec![noise(sizes.x_len(), 1), noise(sizes.weight_len(), 2), bias, slope] }
         };
         samples().into_iter().enumerate().map(each).collect()

@@ -22,8 +22,8 @@ pub struct ConvolutionLayer {
     pub groups: u32,
 }
 
-/// Convolution with bias and PReLU, whose results are at most `most`: joined for inference, without a backward
-/// pass. Inputs: `x`, weight, bias, and slope `[out]`.
+/// Convolution with bias and PReLU, whose results are at most `most`: joined for inference, without a
+/// backward pass. Inputs: `x`, weight, bias, and slope `[out]`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ConvolutionPreluLayer {
     /// The convolution.

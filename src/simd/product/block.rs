@@ -101,8 +101,8 @@ impl Block<'_> {
             for run in targets {
                 for at in (0..run.len).step_by(V::LANES) {
                     let n = (run.len - at).min(V::LANES);
-                    // SAFETY: `Product::check` checked the target, whose elements of these rows and places are
-                    // this task's alone.
+                    // SAFETY: `Product::check` checked the target, whose elements of these rows and places
+                    // are this task's alone.
                     unsafe {
                         let to = self.to.first().add(run.from + at + (row + r) * self.strides[1]);
                         if n == V::LANES {
