@@ -1,9 +1,9 @@
 //! Transformations of Winograd's minimal filtering F(m, k): `m` outputs of a filter of `k` taps along a line
 //! from `m + k - 1` products instead of `m k` (Lavin and Gray 2015, section 4).
 //!
-//! `y = Aᵀ [(G g) ⊙ (Bᵀ d)]` for a filter `g` and inputs `d`, by interpolation at `m + k - 1` points. They are
-//! chosen so that the largest row sum of `|Aᵀ| (|G| 1 ⊙ |Bᵀ| 1)`, by which rounding errors grow, is small; the
-//! shortest tiles use 0, ±1 and infinity. For a square, columns are transformed first, then rows.
+//! `y = Aᵀ [(G g) ⊙ (Bᵀ d)]` for a filter `g` and inputs `d`, by interpolation at `m + k - 1` points. They
+//! are chosen so that the largest row sum of `|Aᵀ| (|G| 1 ⊙ |Bᵀ| 1)`, by which rounding errors grow, is
+//! small; the shortest tiles use 0, ±1 and infinity. For a square, columns are transformed first, then rows.
 
 use super::Vector;
 

@@ -50,7 +50,7 @@ impl PoolPlane<'_> {
             for k in 0..PARTS {
                 starts[k] = (2 * column + k / 2 * 2 + k % 2 * V::LANES).min(width);
                 counts[k] = (width - starts[k]).min(V::LANES);
-                // SAFETY: a vector that starts `counts[k]` elements before the middle of the table ends in it.
+                // SAFETY: a vector that starts `counts[k]` elements before the table's middle ends in it.
                 edges[k] = unsafe { V::load(EDGE.as_ptr().add(EDGE.len() / 2 - counts[k])) };
             }
             for (i, y) in y.chunks_exact_mut(y_w).enumerate() {

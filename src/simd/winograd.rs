@@ -41,8 +41,8 @@ impl FilterSizes {
         pays.then_some(Self { k, m })
     }
 
-    /// Returns how many times as large rounding errors may become as those of the sum over all taps: the largest
-    /// row sum of `|Aᵀ| (|G| 1 ⊙ |Bᵀ| 1)` in both directions, over the number of taps.
+    /// Returns how many times as large rounding errors may become as those of the sum over all taps: the
+    /// largest row sum of `|Aᵀ| (|G| 1 ⊙ |Bᵀ| 1)` in both directions, over the number of taps.
     pub fn growth(self) -> f32 {
         let line: f32 = match (self.k, self.m) {
             (2, _) => 6.0,
@@ -164,8 +164,8 @@ where
     }
 }
 
-/// Computes `Bᵀ d B` of the tile at `from`, with pixels `right` and `down` apart, into places `step` apart. Only
-/// its first `inside` rows and columns exist; the others are zero.
+/// Computes `Bᵀ d B` of the tile at `from`, with pixels `right` and `down` apart, into places `step` apart.
+/// Only its first `inside` rows and columns exist; the others are zero.
 ///
 /// # Safety
 ///
@@ -320,7 +320,7 @@ impl<'a> Winograd<'a> {
             for lane in (0..step).step_by(V::LANES) {
                 macro_rules! call {
                     ($k:literal, $m:literal, $t:literal) => {
-                        // SAFETY: `turned` holds every pixel inside the map, `tiles` every place of this tile.
+                        // SAFETY: `turned` holds every pixel of the map, `tiles` every place of this tile.
                         unsafe {
                             let (from, to) = (turned.as_ptr().add(from + lane), tiles.data.as_mut_ptr().add(to + lane));
                             input::<V, $k, $m, $t>(from, [step, width * step], inside, to, tiles.gap);
