@@ -10,6 +10,7 @@ use std::path::Path;
 
 use mtcmcn::for_each_kernel;
 use mtcmcn::kernels::Samples;
+use mtcmcn::record::AnyKernel;
 use naga::back::{glsl, hlsl, msl, pipeline_constants::process_overrides, spv};
 use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
 use naga::valid::ModuleInfo;
