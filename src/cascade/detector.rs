@@ -2,7 +2,6 @@
 
 use std::borrow::Borrow;
 use std::collections::VecDeque;
-use std::sync::mpsc::{Receiver, TryRecvError};
 use std::sync::{Arc, Weak};
 
 use super::Config;
@@ -10,7 +9,6 @@ use super::found::{DetectError, Detections, Frame, Ticket};
 use super::plan::{Frames, Plan};
 use super::pyramid::{self, PyramidLevel};
 use super::ready::{Prepared, Ready};
-use super::stream::{Arrival, FrameStream};
 use crate::engine::gpu::GpuFrame;
 use crate::engine::{Engine, EngineError, Flight, Session};
 use crate::record::{DeviceFacts, Recording};
@@ -154,40 +152,6 @@ impl Detector {
     /// Returns [`Detector::together`] of a detector on `engine`.
     pub fn together_on(engine: &Engine) -> usize {
         if engine.gpu().is_some() { Self::TOGETHER } else { 1 }
-    }
-
-    /// Searches `frames`, all of which are at hand, as [`Detector::detect_arriving`] does; yields the
-    /// detections in order.
-    pub fn detect_stream<I>(&mut self, frames: I) -> impl Iterator<Item = Result<Detections, DetectError>>
-    where
-        I: IntoIterator<Item: Borrow<Frame>>,
-    {
-        let mut frames = frames.into_iter();
-        FrameStream::new(self, move |_| frames.next().map_or(Arrival::End, Arrival::Frame)).map(|(_, found)| found)
-    }
-
-    /// Searches frames as they arrive, until the sender is dropped; yields each with its detections, in
-    /// order, equal to those of [`Detector::detect`].
-    ///
-    /// Of the frames that have arrived, [`Detector::together`] of one size are searched as one recording,
-    /// fewer one by one: otherwise every number of frames would need a recording of its own. Up to
-    /// [`Detector::IN_FLIGHT`] recordings are in flight. While results are due, no frame is waited for.
-    pub fn detect_arriving<F: Borrow<Frame>>(&mut self, frames: Receiver<F>) -> impl Iterator<Item = (F, Result<Detections, DetectError>)> {
-        FrameStream::new(self, move |idle| match frames.try_recv() {
-            Ok(frame) => Arrival::Frame(frame),
-            Err(TryRecvError::Empty) if idle => frames.recv().map_or(Arrival::End, Arrival::Frame),
-            Err(TryRecvError::Empty) => Arrival::NotYet,
-            Err(TryRecvError::Disconnected) => Arrival::End,
-        })
-    }
-
-    /// Searches `frames` as [`Detector::detect_stream`] does and returns their detections in order.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Detector::detect`], for the first frame that cannot be searched.
-    pub fn detect_batch(&mut self, frames: &[Frame]) -> Result<Vec<Detections>, DetectError> {
-        self.detect_stream(frames).collect()
     }
 
     fn start(

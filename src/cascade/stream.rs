@@ -2,12 +2,49 @@
 
 use std::borrow::Borrow;
 use std::collections::VecDeque;
+use std::sync::mpsc::{Receiver, TryRecvError};
 
 use super::detector::Detector;
 use super::found::{DetectError, Detections, Frame, Ticket};
 
+impl Detector {
+    /// Searches `frames`, all of which are at hand, as [`Detector::detect_arriving`] does; yields the
+    /// detections in order.
+    pub fn detect_stream<I>(&mut self, frames: I) -> impl Iterator<Item = Result<Detections, DetectError>>
+    where
+        I: IntoIterator<Item: Borrow<Frame>>,
+    {
+        let mut frames = frames.into_iter();
+        FrameStream::new(self, move |_| frames.next().map_or(Arrival::End, Arrival::Frame)).map(|(_, found)| found)
+    }
+
+    /// Searches frames as they arrive, until the sender is dropped; yields each with its detections, in
+    /// order, equal to those of [`Detector::detect`].
+    ///
+    /// Of the frames that have arrived, [`Detector::together`] of one size are searched as one recording,
+    /// fewer one by one: otherwise every number of frames would need a recording of its own. Up to
+    /// [`Detector::IN_FLIGHT`] recordings are in flight. While results are due, no frame is waited for.
+    pub fn detect_arriving<F: Borrow<Frame>>(&mut self, frames: Receiver<F>) -> impl Iterator<Item = (F, Result<Detections, DetectError>)> {
+        FrameStream::new(self, move |idle| match frames.try_recv() {
+            Ok(frame) => Arrival::Frame(frame),
+            Err(TryRecvError::Empty) if idle => frames.recv().map_or(Arrival::End, Arrival::Frame),
+            Err(TryRecvError::Empty) => Arrival::NotYet,
+            Err(TryRecvError::Disconnected) => Arrival::End,
+        })
+    }
+
+    /// Searches `frames` as [`Detector::detect_stream`] does and returns their detections in order.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Detector::detect`], for the first frame that cannot be searched.
+    pub fn detect_batch(&mut self, frames: &[Frame]) -> Result<Vec<Detections>, DetectError> {
+        self.detect_stream(frames).collect()
+    }
+}
+
 /// What a source of frames has to give.
-pub enum Arrival<F> {
+enum Arrival<F> {
     /// The next frame.
     Frame(F),
     /// Nothing for now.
@@ -23,7 +60,7 @@ struct FrameGroup<F> {
 }
 
 /// An iterator over frames and their detections.
-pub struct FrameStream<'a, F, S> {
+struct FrameStream<'a, F, S> {
     detector: &'a mut Detector,
     /// Gives the next frame; waits for it if it is passed `true`.
     source: S,
@@ -36,7 +73,7 @@ pub struct FrameStream<'a, F, S> {
 
 impl<'a, F: Borrow<Frame>, S: FnMut(bool) -> Arrival<F>> FrameStream<'a, F, S> {
     /// Creates a stream over the frames of `source`.
-    pub fn new(detector: &'a mut Detector, source: S) -> Self {
+    fn new(detector: &'a mut Detector, source: S) -> Self {
         Self { detector, source, ended: false, waiting: VecDeque::new(), in_flight: VecDeque::new(), done: VecDeque::new() }
     }
 
