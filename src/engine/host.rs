@@ -25,6 +25,8 @@ const BINDINGS: usize = 8;
 /// Largest number of items that pass through a run of steps together, so that intermediate results stay in a
 /// core's cache.
 const TOGETHER: usize = 8;
+/// Number of elements that a thread may need for what passes through a run, unless one item needs more.
+const SPARE: usize = 1 << 18;
 
 /// Elements of a buffer, aligned to a cache line. They start as zeroed pages, which take no memory until they
 /// are accessed.
@@ -263,11 +265,12 @@ impl HostSession {
     /// Passes a few items at a time through all steps, the first of which is step `first`, on all threads.
     fn play_run(&mut self, steps: &[Step], first: usize, run: &StepRun, items: usize) {
         let threads = rayon::current_num_threads();
-        // Equal shares, the same number for each thread.
-        let rounds = items.div_ceil(threads * TOGETHER).max(1);
-        let together = items.div_ceil(threads * rounds).max(1);
         // What passes through the run needs memory only for the items of a batch, if no step is left out.
         let passing = if steps.len() == run.steps.len() { &run.passing[..] } else { &[] };
+        let each: usize = passing.iter().map(|k| run.written[*k].1).sum();
+        // Equal shares, the same number for each thread.
+        let rounds = items.div_ceil(threads * (SPARE / each.max(1)).clamp(1, TOGETHER)).max(1);
+        let together = items.div_ceil(threads * rounds).max(1);
         let passes = |k: usize| passing.contains(&k);
         let room = |k: usize| (run.written[k].1 * together).next_multiple_of(LINE);
         let all: usize = passing.iter().map(|k| room(*k)).sum();
