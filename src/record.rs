@@ -236,6 +236,14 @@ impl Recording {
         slot
     }
 
+    /// Makes the contents of a scratch slot persist.
+    pub fn keep(&mut self, slot: Slot) {
+        let role = &mut self.slots[slot.0].role;
+        if matches!(role, Role::Scratch) {
+            *role = Role::Result;
+        }
+    }
+
     /// Lets the host read `slot` after every play.
     pub fn output(&mut self, slot: Slot) {
         if !self.outputs.contains(&slot) {

@@ -187,13 +187,16 @@ impl Fused {
         Ok((y, shape))
     }
 
-    /// Appends the net over `x` as [`Fused::record_in`] does, with activation slots of its own.
+    /// Appends the net over `x` as [`Fused::record_in`] does, with activation slots of its own. The result
+    /// persists.
     ///
     /// # Errors
     ///
     /// As for [`Fused::record_in`].
     pub fn record(&self, recording: &mut Recording, x: Slot, shape: &Shape) -> Result<(Slot, Shape), ShapeError> {
-        self.record_in(recording, &mut Activations::default(), x, shape)
+        let (y, shape) = self.record_in(recording, &mut Activations::default(), x, shape)?;
+        recording.keep(y);
+        Ok((y, shape))
     }
 }
 
