@@ -18,7 +18,7 @@ const TIMES: f64 = 30.0;
 /// Smallest difference in float32 that is taken for typical: some results happen to be nearly exact.
 const LEAST: f64 = 3e-7;
 
-/// Returns numbers from `low` to `high` that follow from `name`: SplitMix64, seeded with its FNV-1a hash.
+/// Returns numbers from `low` to `high` that follow from `name`: `SplitMix64`, seeded with its FNV-1a hash.
 pub fn fill(name: &str, len: usize, low: f64, high: f64) -> Vec<f32> {
     let seed = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
     let number = |k: u64| {

@@ -46,7 +46,7 @@ pub enum ActivationLayer {
     Relu {
         /// Factor for values that are not positive, at least 0; 0 for ReLU.
         slope: f32,
-        /// Largest result, over 0: 6 for ReLU6, [`f32::MAX`] without a limit.
+        /// Largest result, over 0: 6 for `ReLU6`, [`f32::MAX`] without a limit.
         most: f32,
     },
 }

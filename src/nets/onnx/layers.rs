@@ -2,7 +2,7 @@
 //! cannot.
 
 use super::constants::{constant, ints, sizes_after, turned};
-use super::{Importer, NodeId, OnnxNode, OnnxValue, Refusal, shape_error};
+use super::{Importer, NodeId, OnnxNode, OnnxValue, Refusal};
 use crate::kernels::nn::Broadcast;
 use crate::nets::layer::{
     ActivationLayer, AddLayer, ArgMaxPoolLayer, ConvolutionLayer, JoinLayer, Layer, LinearLayer, MeanPoolLayer, MultiplyLayer, NormLayer,
@@ -83,7 +83,7 @@ impl Importer {
     }
 
     fn add(&mut self, layer: impl Into<Layer>, inputs: &[NodeId]) -> Result<NodeId, Refusal> {
-        self.graph.add(layer, inputs).map_err(shape_error)
+        self.graph.add(layer, inputs).map_err(|error| error.to_string())
     }
 
     /// A new result, of the sizes that its node has.

@@ -15,7 +15,7 @@ use crate::files;
 use crate::formats::bytes::FormatError;
 use crate::formats::onnx::{self, OnnxAttribute, OnnxExternal, OnnxInput, OnnxModel, OnnxNode, OnnxTensor, OnnxValues};
 use crate::record::State;
-use crate::tensor::{Shape, ShapeError, Tensor};
+use crate::tensor::{Shape, Tensor};
 use crate::weights::{Weights, WeightsError};
 
 /// Error for an ONNX model that cannot be taken.
@@ -220,8 +220,4 @@ impl OnnxTensor {
     fn ints(&self) -> Result<&[i64], Refusal> {
         if let OnnxValues::Ints(values) = &self.values { Ok(values) } else { Err("fractions where integers are needed".to_owned()) }
     }
-}
-
-fn shape_error(error: ShapeError) -> Refusal {
-    error.to_string()
 }
