@@ -7,8 +7,7 @@
 //
 // Candidates are counted over all images in sequence. One invocation per item and pixel, three channels each.
 // A box without area yields zero pixels.
-// Twin: src/kernels/image/crop.rs. Snippets: taps, images, boxes, counter,
-// walk.
+// Twin: src/kernels/image/crop.rs. Snippets: taps, images, boxes, counter, walk.
 
 struct Crop {
     n: u32,

@@ -9,8 +9,8 @@
 //   y       f32[n, out, y_plane]            write  every element written once
 //
 // One invocation per item, tile of 4 x 2 pixels and group of 16 output channels: a 4x4 matrix of channels per
-// pixel stays in registers. Twin: src/kernels/nn/conv.rs. Snippets: levels, channels, tile,
-// walk.
+// pixel stays in registers.
+// Twin: src/kernels/nn/conv.rs. Snippets: levels, channels, tile, walk.
 
 override K: u32;
 

@@ -52,7 +52,7 @@ pub fn square(frame: &Frame, bounding_box: &BoundingBox, side: Option<u32>, marg
 
 /// The square in the middle of `frame`, scaled to `side` pixels, for pictures in which no face is found: all
 /// of a square that has `side` pixels already, and so may be an aligned crop, or else half of the shorter
-/// side. `None` if that is less than a pixel.
+/// side, at least a pixel.
 pub fn middle(frame: &Frame, side: u32) -> Option<RgbImage> {
     let (w, h) = (frame.width() as f32, frame.height() as f32);
     let length = if (frame.width(), frame.height()) == (side, side) { w } else { w.min(h) / 2.0 };
@@ -181,7 +181,7 @@ mod tests {
         let half = middle(&ramp(100, 60), 30).expect("has pixels");
         assert_eq!((half.dimensions(), half.get_pixel(0, 0), half.get_pixel(29, 29)), ((30, 30), &Rgb([35, 15, 200]), &Rgb([64, 44, 200])));
         assert_eq!(middle(&ramp(40, 40), 40).map(|crop| *crop.get_pixel(0, 39)), Some(Rgb([0, 39, 200])));
-        assert_eq!(middle(&ramp(1, 1), 8), None);
+        assert_eq!(middle(&ramp(1, 1), 8).map(|crop| crop.dimensions()), Some((8, 8)));
     }
 
     #[test]
