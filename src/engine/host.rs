@@ -265,8 +265,8 @@ impl HostSession {
     /// Passes a few items at a time through all steps, the first of which is step `first`, on all threads.
     fn play_run(&mut self, steps: &[Step], first: usize, run: &StepRun, items: usize) {
         let threads = rayon::current_num_threads();
-        // What passes through the run needs memory only for the items of a batch, if no step is left out. A step
-        // that is played alone leaves all it writes, for who compares it with its twin.
+        // What passes through the run needs memory only for the items of a batch, if no step is left out. A
+        // step that is played alone leaves all it writes, so that it can be compared with its twin.
         let passing = if steps.len() > 1 && steps.len() == run.steps.len() { &run.passing[..] } else { &[] };
         let each: usize = passing.iter().map(|k| run.written[*k].1).sum();
         // Equal shares, the same number for each thread.

@@ -19,8 +19,8 @@ impl Video {
     ///
     /// # Errors
     ///
-    /// [`SourceError::Video`] if ffmpeg is missing or does not start. Whether it can read the input shows with
-    /// the first frame.
+    /// [`SourceError::Video`] if ffmpeg is missing or does not start. Whether it can read the input shows
+    /// with the first frame.
     pub fn open(input: VideoSource) -> Result<Self, SourceError> {
         let playing = Playing { every: 1, real_time: true, max_pixels: MOST_PIXELS };
         let reader = VideoReader::open(&input, playing).map_err(|error| trouble(&input, error))?;
