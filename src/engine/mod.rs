@@ -227,7 +227,7 @@ impl Session {
     pub fn submit(&mut self) -> Result<Flight, EngineError> {
         match &mut self.player {
             Player::Gpu(session) => session.submit_whole(&self.recording).map(Flight::Gpu),
-            Player::Host(_) => self.submit_steps(&[0..self.recording.steps().len()]),
+            Player::Host(_) => self.submit_steps(std::slice::from_ref(&(0..self.recording.steps().len()))),
         }
     }
 
@@ -315,7 +315,9 @@ impl Session {
     ///
     /// [`EngineError`] if the device fails.
     pub fn collect(&mut self, flight: Flight) -> Result<Outputs, EngineError> {
-        self.collect_with(flight, |outputs| outputs.all())
+        #[allow(clippy::redundant_closure_for_method_calls, reason = "the method alone is of one lifetime, the closure of any")]
+        let all = |outputs: &OutputView<'_>| outputs.all();
+        self.collect_with(flight, all)
     }
 
     /// Waits for a play of this session and passes its outputs to `look`, where they lie.
