@@ -103,7 +103,7 @@ impl Encoder {
     }
 
     /// Adds the encoder over the picture `x`; returns the results of the stem and of the four blocks. Tensors
-    /// are called `stem.{conv, bn, prelu}` and `block<1 to 4>.<unit>`, as [`unit`] says.
+    /// are called `stem.{conv, bn, prelu}` and `block<1 to 4>.<unit>`, as [`unit()`] says.
     ///
     /// # Errors
     ///
