@@ -60,7 +60,7 @@ class Machine:
 
     def bench(self, frame, min_face, device="cpu", threads=2, frames=30, size=None, warm_up=5, kind="setting"):
         command = [self.args.bin, "--quiet", "bench", "--json", "--device", device, "--threads", threads, "--min-face", min_face,
-                   "--frames", frames, "--warm-up", warm_up, "--batch", 1, "--starts", 0, frame]
+                   "--frames", frames, "--warm-up", warm_up, "--starts", 0, frame]
         said = run(command + (["--size", size] if size else []))
         self.log += said
         return [one for one in said if one["kind"] == kind]

@@ -42,7 +42,7 @@ pub struct Detector {
 const READY: usize = 2;
 
 impl Detector {
-    /// Largest number of frames in flight.
+    /// Largest number of recordings in flight.
     pub const IN_FLIGHT: usize = 3;
     /// Number of frames that a GPU searches together.
     pub const TOGETHER: usize = 8;

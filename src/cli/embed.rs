@@ -2,15 +2,15 @@
 
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::thread;
 
 use anyhow::{Context as _, Result};
 use indicatif::ProgressBar;
 use mtcmcn::data::{Detection, ImageDetections, embeddings, json};
+use mtcmcn::picture::decode::Reading;
 use mtcmcn::{Detections, Embedding, Frame};
 
 use super::input::{self, Input};
-use super::recognizer::{FaceReader, RecognizerArgs, picture};
+use super::recognizer::{FaceReader, RecognizerArgs};
 use super::{Outcome, explain, prefetch, progress};
 
 /// Turn faces into embeddings, vectors of which those of one person are alike
@@ -63,10 +63,9 @@ pub fn run(args: &EmbedArgs, quiet: bool) -> Result<Outcome> {
         progress: progress(inputs.len(), quiet),
         outcome: Outcome::Nothing,
     };
-    let threads = thread::available_parallelism().map_or(1, |cores| cores.get() / 2).clamp(1, 4);
-    let max_pixels = args.recognizer.detector.max_pixels();
-    let read = |input: &Input| input.as_ref().ok().map(|image| picture(image, max_pixels));
-    prefetch::in_order(&inputs, threads, read, |index, picture| {
+    let reading = Reading::first(args.recognizer.detector.max_pixels());
+    let read = |input: &Input| input.as_ref().ok().map(|image| image.picture(&reading));
+    prefetch::in_order(&inputs, prefetch::decoders(), read, |index, picture| {
         match (&inputs[index], picture) {
             (Ok(image), Some(Ok(mut picture))) => {
                 picture.warnings.iter().for_each(|warning| tracing::warn!("{}: {warning}", image.path.display()));

@@ -120,7 +120,8 @@ fn recognizer(source: &Path, shown: &ShownArgs) -> anyhow::Result<Weights> {
         }
         (Some(known), ShownArgs { colours: None, mean: None, deviation: None }) => known.input,
         _ => bail!(
-            "{}: how this recogniser is shown a face is not known: give --colours, --mean and --deviation, which for most are              `--colours rgb --mean 0.5 --deviation 0.5`",
+            "{}: how this recogniser is shown a face is not known: give --colours, --mean and --deviation, which for most are \
+             `--colours rgb --mean 0.5 --deviation 0.5`",
             source.display()
         ),
     };

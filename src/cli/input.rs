@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use mtcmcn::picture::decode::{Picture, PictureError, Reading};
 use mtcmcn::video::VideoSource;
 use walkdir::{DirEntry, WalkDir};
 
@@ -29,6 +30,18 @@ impl ImageFile {
     /// The video that it is by its name, if it is one.
     pub fn video(&self) -> Option<VideoSource> {
         if self.bytes.is_some() { None } else { VideoSource::of(&self.path) }
+    }
+
+    /// Decodes it as an image.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read or decoded.
+    pub fn picture(&self, reading: &Reading) -> Result<Picture, PictureError> {
+        match &self.bytes {
+            Some(bytes) => decode::picture(bytes, reading),
+            None => decode::read_picture(&self.path, reading),
+        }
     }
 }
 

@@ -5,6 +5,12 @@ use std::thread;
 
 use anyhow::{Context as _, Result};
 
+/// Number of threads that decode images ahead: half of the cores, but at most four. Each may hold a decoded
+/// image, and four keep up with a fast GPU.
+pub fn decoders() -> usize {
+    thread::available_parallelism().map_or(1, |cores| cores.get() / 2).clamp(1, 4)
+}
+
 /// Calls `make` for each item on `threads` helper threads and `take` on this one with the results, in the
 /// order of the items.
 ///

@@ -4,12 +4,9 @@ use std::env;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use mtcmcn::picture::decode::{Picture, PictureError, Reading};
 use mtcmcn::recognize::RecognizeError;
 use mtcmcn::{Detections, Detector, Embedding, Face, Frame, Recognizer, Weights};
 
-use super::decode;
-use super::input::ImageFile;
 use super::settings::DetectorArgs;
 
 /// Names a recogniser's weights, after `--recognizer`.
@@ -96,18 +93,5 @@ impl FaceReader {
         let crop = mtcmcn::picture::align::middle(frame, self.recognizer.side()).context("a picture without a middle")?;
         let embeddings: Result<Vec<Embedding>, RecognizeError> = self.recognizer.embed_crops(&[&crop]);
         Ok(embeddings?.swap_remove(0))
-    }
-}
-
-/// The first picture of a file.
-///
-/// # Errors
-///
-/// If it cannot be read or decoded.
-pub fn picture(image: &ImageFile, max_pixels: u64) -> Result<Picture, PictureError> {
-    let reading = Reading::first(max_pixels);
-    match &image.bytes {
-        Some(bytes) => decode::picture(bytes, &reading),
-        None => decode::read_picture(&image.path, &reading),
     }
 }

@@ -9,7 +9,6 @@ mod search;
 
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
-use std::thread;
 
 use anyhow::{Context as _, Result};
 use indicatif::ProgressBar;
@@ -22,15 +21,12 @@ pub use args::DetectArgs;
 use super::input::{self, ImageFile, Input};
 use super::prefetch;
 use super::settings::DetectorArgs;
-use super::{Outcome, decode, explain, progress};
+use super::{Outcome, explain, progress};
 use args::FrameChoice;
 use pictures::{CropShape, Directories, Pictures};
 use place::FramePlace;
 use report::{Found, OutputFormat, printable};
 use search::Searches;
-
-/// Decoding threads at most. Each may hold a decoded image, and four keep up with a fast GPU.
-const MAX_DECODERS: usize = 4;
 
 /// Looks for faces in everything that `args` names.
 ///
@@ -112,13 +108,12 @@ impl<F: Find, W: Write> DetectRun<F, W> {
         if matches!(self.format, OutputFormat::Csv(_)) {
             self.print(b"")?; // the header, even if no row follows
         }
-        let decoders = thread::available_parallelism().map_or(1, |cores| cores.get() / 2).clamp(1, MAX_DECODERS);
         let reading = self.reading;
         let read = |input: &Input| match input {
             Ok(image) => Opened::of(image, &reading),
             Err(_) => Opened::Nothing,
         };
-        prefetch::in_order(inputs, decoders, read, |index, opened| {
+        prefetch::in_order(inputs, prefetch::decoders(), read, |index, opened| {
             match (&inputs[index], opened) {
                 (Ok(image), Opened::Picture(Ok(picture))) => self.search_all(index, &image.path, picture)?,
                 (Ok(image), Opened::Picture(Err(error))) => self.refuse(&image.path, &explain(&error.into()))?,
@@ -241,11 +236,7 @@ enum Opened {
 
 impl Opened {
     fn of(image: &ImageFile, reading: &Reading) -> Self {
-        match (&image.bytes, image.video()) {
-            (Some(bytes), _) => Self::Picture(decode::picture(bytes, reading)),
-            (None, Some(source)) => Self::Video(source),
-            (None, None) => Self::Picture(decode::read_picture(&image.path, reading)),
-        }
+        image.video().map_or_else(|| Self::Picture(image.picture(reading)), Self::Video)
     }
 }
 

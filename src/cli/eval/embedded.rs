@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::thread;
 
 use anyhow::{Context as _, Result, ensure};
 use mtcmcn::data::Faults;
@@ -53,10 +52,9 @@ impl Known {
         let mut reader = args.open()?;
         let (mut names, mut values, mut without) = (Vec::new(), Vec::new(), 0);
         let bar = progress(images.len(), quiet);
-        let threads = thread::available_parallelism().map_or(1, |cores| cores.get() / 2).clamp(1, 4);
         let max_pixels = args.detector.max_pixels();
         let read = |(image, _): &(&str, usize)| decode::read(&locate(folder, image), max_pixels);
-        prefetch::in_order(&images, threads, read, |at, frame: Result<Frame, PictureError>| {
+        prefetch::in_order(&images, prefetch::decoders(), read, |at, frame: Result<Frame, PictureError>| {
             let (image, line) = images[at];
             bar.inc(1);
             let frame = match frame {

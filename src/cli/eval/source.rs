@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::thread;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
@@ -188,10 +187,9 @@ struct SearchRun<'a> {
 
 impl SearchRun<'_> {
     fn all(&mut self, open: &[(usize, PathBuf)], max_pixels: u64, bar: &ProgressBar) -> Result<()> {
-        let threads = thread::available_parallelism().map_or(1, |cores| cores.get() / 2).clamp(1, 4);
         prefetch::in_order(
             open,
-            threads,
+            prefetch::decoders(),
             |(_, path)| decode::read(path, max_pixels),
             |at, frame| {
                 let index = open[at].0;
